@@ -1,0 +1,66 @@
+package model
+
+import "time"
+
+// Machine is a computer on which an agent runs, as that agent describes it. It offers its capacity to every cluster in
+// which it is a container instance.
+type Machine struct {
+	ID           string            `json:"id"` // 32 hex digits, kept in the agent's data directory
+	Host         string            `json:"host"`
+	Address      string            `json:"addr,omitempty"` // where its published ports are reached
+	Driver       string            `json:"driver"`
+	DriverReason string            `json:"driverReason,omitempty"` // why that driver was chosen
+	Version      string            `json:"version"`                // of the agent
+	Capacity     Resources         `json:"capacity"`               // Ports and UDPPorts are the reserved ones
+	Attributes   map[string]string `json:"attributes,omitempty"`   // built-in ones: ecs.os-type, ecs.cpu-architecture …
+	Clusters     []string          `json:"clusters,omitempty"`     // names of the clusters it joins; none: all
+	BootID       string            `json:"boot,omitempty"`
+	JoinedAt     time.Time         `json:"joined"`
+	// SeenAt and Connected say when the agent last came or went.
+	SeenAt    time.Time `json:"seen"`
+	Connected bool      `json:"connected"`
+}
+
+// Key implements Record.
+func (m *Machine) Key() Key { return MachineKey(m.ID) }
+
+// MachineKey is the key of a machine.
+func MachineKey(id string) Key { return Key{KindMachine, id} }
+
+// Zone is the availability zone of the machine.
+func (m *Machine) Zone() string { return m.Attributes[AttributeZone] }
+
+// The built-in attributes that decisions look at ("Amazon ECS container instance attributes").
+const (
+	AttributeZone         = "ecs.availability-zone"
+	AttributeInstanceType = "ecs.instance-type"
+	AttributeOS           = "ecs.os-type"
+	AttributeArchitecture = "ecs.cpu-architecture"
+)
+
+// Instance is a machine's membership of a cluster: ECS's container instance.
+type Instance struct {
+	ARN        string            `json:"arn"`
+	Cluster    string            `json:"cluster"`              // ARN
+	Machine    string            `json:"machine"`              // id
+	Status     Status            `json:"status"`               // ACTIVE, DRAINING, INACTIVE
+	Attributes map[string]string `json:"attributes,omitempty"` // custom ones
+	Tags       []Tag             `json:"tags,omitempty"`
+	CreatedAt  time.Time         `json:"created"`
+	Cause      Cause             `json:"cause"` // of the last change of Status
+}
+
+// Key implements Record.
+func (i *Instance) Key() Key { return InstanceKey(i.ARN) }
+
+// InstanceKey is the key of a container instance.
+func InstanceKey(arn string) Key { return Key{KindInstance, arn} }
+
+// Resources is an amount of what tasks take from machines.
+type Resources struct {
+	CPU      int   `json:"cpu,omitempty"` // units, 1024 to a core
+	Memory   int   `json:"mem,omitempty"` // MiB
+	GPUs     int   `json:"gpus,omitempty"`
+	Ports    []int `json:"ports,omitempty"`    // fixed TCP host ports
+	UDPPorts []int `json:"udpPorts,omitempty"` // fixed UDP host ports
+}

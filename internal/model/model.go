@@ -1,0 +1,95 @@
+// Package model holds the nouns of Amazon ECS as plain values: clusters, task definitions, services, deployments, tasks,
+// machines, and the causes that tie their changes together.
+//
+// Values are immutable once they are in the store: whoever wants to change one copies it first. References between
+// records are ARNs (or the id, where ECS itself uses one). The package imports the standard library only; it knows
+// neither the wire nor the database.
+package model
+
+import "strings"
+
+// Kind names a table of the store.
+type Kind string
+
+// The tables. The part before the colon says who writes it: the control plane writes what is wanted, the agent of a
+// machine what it observed. No table has two writers.
+const (
+	KindCluster        Kind = "cluster"      // control: Cluster
+	KindTaskDefinition Kind = "taskdef"      // control: TaskDefinition
+	KindFamily         Kind = "family"       // control: Family
+	KindService        Kind = "service"      // control: Service
+	KindServiceState   Kind = "servicestate" // control (the scheduler): ServiceState
+	KindDeployment     Kind = "deployment"   // control: Deployment
+	KindEvent          Kind = "event"        // control (the scheduler): ServiceEvent
+	KindTask           Kind = "task"         // control: Task
+	KindObserved       Kind = "observed"     // agent: Observed
+	KindMachine        Kind = "machine"      // agent: Machine
+	KindInstance       Kind = "instance"     // control: Instance
+	KindSetting        Kind = "setting"      // control: Setting
+	KindToken          Kind = "token"        // control: Token
+)
+
+// Kinds lists every table.
+func Kinds() []Kind {
+	return []Kind{
+		KindCluster, KindTaskDefinition, KindFamily, KindService, KindServiceState, KindDeployment, KindEvent,
+		KindTask, KindObserved, KindMachine, KindInstance, KindSetting, KindToken,
+	}
+}
+
+// Key identifies a record: its table and its path inside the table. Paths are chosen so that a prefix is something one
+// wants to read or guard at once: the tasks of a machine, the deployments of a service.
+type Key struct {
+	Kind Kind
+	Path string
+}
+
+// String gives the key as "kind/path".
+func (k Key) String() string { return string(k.Kind) + "/" + k.Path }
+
+// Record is anything that the store keeps.
+type Record interface {
+	Key() Key
+}
+
+// New returns an empty record of a table, for decoding; nil for an unknown table.
+func New(k Kind) Record {
+	switch k {
+	case KindCluster:
+		return &Cluster{}
+	case KindTaskDefinition:
+		return &TaskDefinition{}
+	case KindFamily:
+		return &Family{}
+	case KindService:
+		return &Service{}
+	case KindServiceState:
+		return &ServiceState{}
+	case KindDeployment:
+		return &Deployment{}
+	case KindEvent:
+		return &ServiceEvent{}
+	case KindTask:
+		return &Task{}
+	case KindObserved:
+		return &Observed{}
+	case KindMachine:
+		return &Machine{}
+	case KindInstance:
+		return &Instance{}
+	case KindSetting:
+		return &Setting{}
+	case KindToken:
+		return &Token{}
+	}
+	return nil
+}
+
+// Tag is a key and a value on a resource ("Tagging Amazon ECS resources").
+type Tag struct {
+	Key   string `json:"k"`
+	Value string `json:"v,omitempty"`
+}
+
+// ShortID is the last part of an ARN: the id or name that a person types.
+func ShortID(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

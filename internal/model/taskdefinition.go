@@ -1,0 +1,164 @@
+package model
+
+import (
+	"strconv"
+	"time"
+)
+
+// The states of a task definition beyond ACTIVE and INACTIVE.
+const DeleteInProgress Status = "DELETE_IN_PROGRESS"
+
+// TaskDefinition is one immutable revision of a family. What decisions and drivers need is typed; Document keeps the
+// whole definition, normalised as ECS answers it, in the AWS API's JSON, so that it is given back faithfully.
+type TaskDefinition struct {
+	ARN         string                `json:"arn"`
+	Region      string                `json:"region"`
+	Family      string                `json:"family"`
+	Revision    int                   `json:"rev"`
+	Status      Status                `json:"status"`
+	NetworkMode string                `json:"net,omitempty"` // "", bridge, host, awsvpc, none
+	CPU         int                   `json:"cpu,omitempty"` // units of the whole task, 0 if not given
+	Memory      int                   `json:"mem,omitempty"` // MiB of the whole task, 0 if not given
+	Containers  []ContainerDefinition `json:"containers"`
+	Constraints []Constraint          `json:"constraints,omitempty"`
+	Requires    []string              `json:"requires,omitempty"` // attributes that an instance must have
+	Tags        []Tag                 `json:"tags,omitempty"`
+	Document    []byte                `json:"doc"`
+	CreatedAt   time.Time             `json:"created"`
+	ClosedAt    time.Time             `json:"closed,omitzero"`
+	Cause       Cause                 `json:"cause"`
+}
+
+// Key implements Record.
+func (d *TaskDefinition) Key() Key { return Key{KindTaskDefinition, d.ARN} }
+
+// TaskDefinitionKey is the key of a task definition.
+func TaskDefinitionKey(arn string) Key { return Key{KindTaskDefinition, arn} }
+
+// Name is family:revision.
+func (d *TaskDefinition) Name() string { return d.Family + ":" + strconv.Itoa(d.Revision) }
+
+// Container finds a container definition by name, nil if there is none.
+func (d *TaskDefinition) Container(name string) *ContainerDefinition {
+	for i := range d.Containers {
+		if d.Containers[i].Name == name {
+			return &d.Containers[i]
+		}
+	}
+	return nil
+}
+
+// HealthChecked says whether an essential container has a health check, so that a task's health is known.
+func (d *TaskDefinition) HealthChecked() bool {
+	for i := range d.Containers {
+		if d.Containers[i].Essential && d.Containers[i].HealthCheck != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Family counts the revisions of a family; the counter is never reused, even when all revisions are deleted.
+type Family struct {
+	Region string `json:"region"`
+	Name   string `json:"name"`
+	Last   int    `json:"last"` // the newest revision's number
+}
+
+// Key implements Record.
+func (f *Family) Key() Key { return FamilyKey(f.Region, f.Name) }
+
+// FamilyKey is the key of a family.
+func FamilyKey(region, name string) Key { return Key{KindFamily, region + "/" + name} }
+
+// ContainerDefinition is what a driver needs to know of a container of a task definition. Defaults are filled in.
+type ContainerDefinition struct {
+	Name              string            `json:"name"`
+	Image             string            `json:"image"`
+	EntryPoint        []string          `json:"entry,omitempty"`
+	Command           []string          `json:"command,omitempty"`
+	Environment       map[string]string `json:"env,omitempty"`
+	WorkingDirectory  string            `json:"dir,omitempty"`
+	User              string            `json:"user,omitempty"`
+	CPU               int               `json:"cpu,omitempty"`    // units, 1024 to a core
+	Memory            int               `json:"mem,omitempty"`    // hard limit in MiB, 0 for none
+	MemoryReservation int               `json:"memres,omitempty"` // soft limit in MiB, 0 for none
+	GPUs              int               `json:"gpus,omitempty"`
+	Essential         bool              `json:"essential,omitempty"`
+	Ports             []PortMapping     `json:"ports,omitempty"`
+	DependsOn         []Dependency      `json:"deps,omitempty"`
+	StartTimeout      time.Duration     `json:"startTimeout,omitempty"` // 0: no limit
+	StopTimeout       time.Duration     `json:"stopTimeout,omitempty"`  // 0: the agent's default
+	HealthCheck       *HealthCheck      `json:"health,omitempty"`
+	Restart           *RestartPolicy    `json:"restart,omitempty"`
+	Ulimits           []Ulimit          `json:"ulimits,omitempty"`
+	Labels            map[string]string `json:"labels,omitempty"`
+	// Unmet names the members of the definition that are set, not typed above, and change how the container would run.
+	// A driver that cannot honour one refuses the task by that name.
+	Unmet []string `json:"unmet,omitempty"`
+}
+
+// PortMapping publishes a container's port ("PortMapping").
+type PortMapping struct {
+	Name          string `json:"name,omitempty"`
+	ContainerPort int    `json:"container"`
+	HostPort      int    `json:"host,omitempty"` // 0: the agent chooses a free one
+	Protocol      string `json:"proto"`          // tcp or udp
+}
+
+// Dependency gates the start of a container on another one's state ("ContainerDependency").
+type Dependency struct {
+	Container string `json:"container"`
+	Condition string `json:"condition"` // START, COMPLETE, SUCCESS, HEALTHY
+}
+
+// The conditions of a Dependency.
+const (
+	DependStart    = "START"
+	DependComplete = "COMPLETE"
+	DependSuccess  = "SUCCESS"
+	DependHealthy  = "HEALTHY"
+)
+
+// HealthCheck is a command run inside a container ("HealthCheck").
+type HealthCheck struct {
+	Command     []string      `json:"command"`         // first element CMD or CMD-SHELL
+	Interval    time.Duration `json:"interval"`        // 5 to 300 s, default 30 s
+	Timeout     time.Duration `json:"timeout"`         // 2 to 60 s, default 5 s
+	Retries     int           `json:"retries"`         // 1 to 10, default 3
+	StartPeriod time.Duration `json:"start,omitempty"` // 0 to 300 s, default 0
+}
+
+// RestartPolicy restarts a container in place ("ContainerRestartPolicy").
+type RestartPolicy struct {
+	IgnoredExitCodes []int         `json:"ignored,omitempty"`
+	AttemptPeriod    time.Duration `json:"period"` // a container must have run this long to be restarted
+}
+
+// Ulimit is a resource limit of a process.
+type Ulimit struct {
+	Name string `json:"name"`
+	Soft int64  `json:"soft"`
+	Hard int64  `json:"hard"`
+}
+
+// Constraint limits where a task may be placed ("Task placement constraints").
+type Constraint struct {
+	Type       string `json:"type"` // distinctInstance or memberOf
+	Expression string `json:"expr,omitempty"`
+}
+
+// Strategy prefers some places to others ("Task placement strategies").
+type Strategy struct {
+	Type  string `json:"type"` // random, spread, binpack
+	Field string `json:"field,omitempty"`
+}
+
+// The types of constraints and strategies.
+const (
+	DistinctInstance = "distinctInstance"
+	MemberOf         = "memberOf"
+	StrategyRandom   = "random"
+	StrategySpread   = "spread"
+	StrategyBinpack  = "binpack"
+)

@@ -56,6 +56,19 @@ func (i *Instance) Key() Key { return InstanceKey(i.ARN) }
 // InstanceKey is the key of a container instance.
 func InstanceKey(arn string) Key { return Key{KindInstance, arn} }
 
+// Occupancy counts the placements on a machine that were made outside the scheduler: by RunTask, in the call itself. Such
+// a call writes it and the scheduler guards it, so that the two never give the same room away twice.
+type Occupancy struct {
+	Machine    string `json:"machine"`
+	Placements int    `json:"n"`
+}
+
+// Key implements Record.
+func (o *Occupancy) Key() Key { return OccupancyKey(o.Machine) }
+
+// OccupancyKey is the key of a machine's occupancy.
+func OccupancyKey(machine string) Key { return Key{KindOccupancy, machine} }
+
 // Resources is an amount of what tasks take from machines.
 type Resources struct {
 	CPU      int   `json:"cpu,omitempty"` // units, 1024 to a core

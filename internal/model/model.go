@@ -25,6 +25,7 @@ const (
 	KindObserved       Kind = "observed"     // agent: Observed
 	KindMachine        Kind = "machine"      // agent: Machine
 	KindInstance       Kind = "instance"     // control: Instance
+	KindOccupancy      Kind = "occupancy"    // control: Occupancy
 	KindSetting        Kind = "setting"      // control: Setting
 	KindToken          Kind = "token"        // control: Token
 )
@@ -33,7 +34,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		KindCluster, KindTaskDefinition, KindFamily, KindService, KindServiceState, KindDeployment, KindEvent,
-		KindTask, KindObserved, KindMachine, KindInstance, KindSetting, KindToken,
+		KindTask, KindObserved, KindMachine, KindInstance, KindOccupancy, KindSetting, KindToken,
 	}
 }
 
@@ -77,6 +78,8 @@ func New(k Kind) Record {
 		return &Machine{}
 	case KindInstance:
 		return &Instance{}
+	case KindOccupancy:
+		return &Occupancy{}
 	case KindSetting:
 		return &Setting{}
 	case KindToken:

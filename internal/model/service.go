@@ -32,7 +32,6 @@ type Service struct {
 	Tags          []Tag         `json:"tags,omitempty"`
 	CreatedAt     time.Time     `json:"created"`
 	ClosedAt      time.Time     `json:"closed,omitzero"` // when it became INACTIVE
-	ForceDelete   bool          `json:"force,omitempty"`
 	// Document keeps the members that are given back as they were given, in the AWS API's JSON.
 	Document []byte `json:"doc,omitempty"`
 	// Cause is the API call that last changed the service.
@@ -110,6 +109,10 @@ type Deployment struct {
 	StatusReason   string           `json:"reason,omitempty"`
 	// Current says that it still has, or may have, tasks: PRIMARY or ACTIVE, not history.
 	Current bool `json:"current,omitempty"`
+	// Want is how many tasks the scheduler still wants of it, once a newer deployment replaces it: what it lost by itself
+	// is restored, what was stopped to make room is not. Basis is the desired count that Want belongs to.
+	Want  int `json:"want"`
+	Basis int `json:"basis"`
 	// Sources are the ids of the deployments that were current when this one was made.
 	Sources    []string  `json:"sources,omitempty"`
 	Failed     int       `json:"failed,omitempty"` // tasks in a row that failed

@@ -1,0 +1,193 @@
+// Package reconcile compares the tasks that a service has with those that it shall have: it sorts them into those that
+// stay and those that go, tells who is healthy, and says which ones stop first. It is pure; how many may stop and start
+// is the business of package rollout, and where they start that of package place.
+package reconcile
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/maitred/maitred/internal/model"
+)
+
+// Situation is all that there is to know of a service at one moment.
+type Situation struct {
+	Service *model.Service
+	Primary *model.Deployment   // the one to be rolled out, or the last one that was
+	Older   []*model.Deployment // those it replaces, while they may have tasks
+	// Tasks are the service's, without those that were asked to stop and have ended.
+	Tasks []model.TaskState
+	// Leaves says that tasks shall leave an instance: it is draining or gone, or it does not match a daemon.
+	Leaves func(instance string) bool
+	// Checked says whether the health of a task definition's containers is checked.
+	Checked func(taskDefinition string) bool
+	// HealthyAfter is how long a task without any check must run to count as healthy.
+	HealthyAfter time.Duration
+	Now          time.Time
+}
+
+// Pool is a service's tasks, sorted by what is to be done with them. Each list is ordered by creation, then ARN.
+type Pool struct {
+	Ended []model.TaskState // ended by themselves; nobody has taken note yet
+	Fresh Group             // shall stay
+	Stale Group             // shall go: of an older deployment, or on a machine that they must leave
+	Lost  []Lost            // what older deployments lost and are still owed
+
+	Leaving      int       // asked to stop, not yet ended
+	StaleRunning int       // stale ones whose containers still run, asked to stop or not
+	Wake         time.Time // when the passing of time alone changes this picture; zero for never
+}
+
+// Group is alive tasks by health.
+type Group struct {
+	Surplus   []model.TaskState // stale ones that do not run yet and are not owed
+	Pending   []model.TaskState // not RUNNING yet
+	Unready   []model.TaskState // RUNNING, neither healthy nor unhealthy yet
+	Healthy   []model.TaskState // counts as healthy, see TaskState.HealthyAt
+	Unhealthy []model.TaskState // failed its checks and is past the grace period
+	Protected int               // of the healthy ones, protected from scale-in
+}
+
+// Alive is how many tasks the group has.
+func (g *Group) Alive() int {
+	return len(g.Surplus) + len(g.Pending) + len(g.Unready) + len(g.Healthy) + len(g.Unhealthy)
+}
+
+// Lost is how many tasks an older deployment lost.
+type Lost struct {
+	Deployment *model.Deployment
+	Count      int
+}
+
+// Sort sorts a service's tasks.
+func Sort(s Situation) Pool {
+	p := Pool{}
+	alive := map[string]int{} // by older deployment
+	for _, t := range ordered(s.Tasks) {
+		stale := t.Deployment != s.Primary.ID || s.Leaves(t.Instance)
+		switch {
+		case t.Desired == model.TaskStopped:
+			p.leaving(t, stale)
+		case t.Stopped():
+			p.Ended = append(p.Ended, t)
+		case stale:
+			p.place(&p.Stale, t, s)
+			p.StaleRunning += count(t.LastStatus() == model.TaskRunning)
+			alive[t.Deployment]++
+		default:
+			p.place(&p.Fresh, t, s)
+		}
+	}
+	p.owed(s, alive)
+	return p
+}
+
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+func ordered(tasks []model.TaskState) []model.TaskState {
+	tasks = slices.Clone(tasks)
+	slices.SortFunc(tasks, func(a, b model.TaskState) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ARN, b.ARN))
+	})
+	return tasks
+}
+
+func (p *Pool) leaving(t model.TaskState, stale bool) {
+	if t.Stopped() {
+		return
+	}
+	p.Leaving++
+	p.StaleRunning += count(stale && t.LastStatus() == model.TaskRunning)
+}
+
+// place puts an alive task where its health says, and notes when that will change by itself.
+func (p *Pool) place(g *Group, t model.TaskState, s Situation) {
+	if !t.Running() {
+		g.Pending = append(g.Pending, t)
+		return
+	}
+	if t.Health() == model.Unhealthy {
+		grace := t.Seen.StartedAt.Add(s.Service.HealthGrace)
+		if !s.Now.Before(grace) {
+			g.Unhealthy = append(g.Unhealthy, t)
+			return
+		}
+		p.wake(grace)
+	}
+	at, known := t.HealthyAt(s.Checked(t.TaskDefinition), s.HealthyAfter)
+	switch {
+	case known && !s.Now.Before(at):
+		g.Healthy = append(g.Healthy, t)
+		if t.Protected(s.Now) {
+			g.Protected++
+			p.wake(t.ProtectedUntil)
+		}
+		return
+	case known:
+		p.wake(at)
+	}
+	g.Unready = append(g.Unready, t)
+}
+
+func (p *Pool) wake(at time.Time) { p.Wake = Earlier(p.Wake, at) }
+
+// Earlier is the earlier one of two times, of which zero means never.
+func Earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// owed finds what older deployments lost by themselves: a deployment that was once completed gets it back while it is
+// being replaced, so that a new version that does not work cannot eat the service. The pending tasks of others are
+// surplus ("Amazon ECS service availability during rolling deployments").
+func (p *Pool) owed(s Situation, alive map[string]int) {
+	owed := map[string]int{s.Primary.ID: s.Service.DesiredCount}
+	for _, d := range s.Older {
+		owed[d.ID] = 0
+		if d.Rollout != model.RolloutCompleted {
+			continue
+		}
+		owed[d.ID] = Owed(d, s.Service.DesiredCount)
+		if lost := owed[d.ID] - alive[d.ID]; lost > 0 {
+			p.Lost = append(p.Lost, Lost{d, lost})
+		}
+	}
+	pending := p.Stale.Pending
+	p.Stale.Pending = nil
+	for _, t := range pending {
+		if t.Deployment == s.Primary.ID || s.Leaves(t.Instance) || alive[t.Deployment] > owed[t.Deployment] {
+			p.Stale.Surplus = append(p.Stale.Surplus, t)
+			alive[t.Deployment]--
+		} else {
+			p.Stale.Pending = append(p.Stale.Pending, t)
+		}
+	}
+}
+
+// Owed is how many tasks an older deployment shall have, apart from those that a newer one stands in for: what was
+// wanted of it, and what the service has grown by since.
+func Owed(d *model.Deployment, desired int) int {
+	return min(d.Want+max(0, desired-d.Basis), desired)
+}
+
+// Missing sums up what was lost.
+func (p *Pool) Missing() int {
+	n := 0
+	for _, l := range p.Lost {
+		n += l.Count
+	}
+	return n
+}
+
+// Unprotected leaves out the tasks that are protected from scale-in.
+func Unprotected(tasks []model.TaskState, now time.Time) []model.TaskState {
+	return slices.DeleteFunc(slices.Clone(tasks), func(t model.TaskState) bool { return t.Protected(now) })
+}

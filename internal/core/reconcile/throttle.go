@@ -1,0 +1,51 @@
+package reconcile
+
+import (
+	"time"
+
+	"github.com/maitred/maitred/internal/model"
+)
+
+// Throttle is how the scheduler slows down a service whose tasks keep failing to start ("Amazon ECS service throttle
+// logic"). AWS publishes the cap alone; the curve is ours.
+type Throttle struct {
+	Free int           // failures in a row without any delay
+	Base time.Duration // the first delay; each further failure doubles it
+	Cap  time.Duration // the longest delay
+	// Quick is how soon after its start a program's own exit still counts as a failure to start.
+	Quick time.Duration
+}
+
+// Delay is how long the next start waits after so many failures in a row.
+func (t Throttle) Delay(failures int) time.Duration {
+	if failures <= t.Free {
+		return 0
+	}
+	delay := t.Base
+	for range min(failures-t.Free-1, 40) {
+		if delay *= 2; delay >= t.Cap {
+			return t.Cap
+		}
+	}
+	return min(delay, t.Cap)
+}
+
+// killed is the exit code of what somebody else ended by SIGKILL.
+const killed = 137
+
+// FailedToStart says whether the end of a task counts for the throttle: it never reached RUNNING, or its program ended
+// of its own accord right after. What ran well and was then killed is replaced at once, however often.
+func (t Throttle) FailedToStart(s model.TaskState) bool {
+	if !s.EverRan() {
+		return true
+	}
+	if s.Seen.StopCode != model.StopContainerExited || s.Seen.StoppedAt.Sub(s.Seen.StartedAt) >= t.Quick {
+		return false
+	}
+	for _, c := range s.Seen.Containers {
+		if c.ExitCode != nil && *c.ExitCode == killed {
+			return false
+		}
+	}
+	return true
+}

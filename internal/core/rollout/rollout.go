@@ -1,0 +1,127 @@
+// Package rollout says how many tasks of a service may start and stop now, so that a deployment goes on within
+// minimumHealthyPercent and maximumPercent ("Amazon ECS rolling update deployments"). It is arithmetic on counts; which
+// tasks are meant, and where they go, others decide.
+package rollout
+
+// Counts describe a service at one moment. Fresh tasks are those that shall stay: of the primary deployment, on a
+// machine that is not being drained. Stale ones shall go: older revisions, and tasks on draining machines. A task counts
+// as alive from its creation until it is asked to stop or has ended.
+type Counts struct {
+	Desired int
+	Lower   int // fewest healthy tasks, see Bounds
+	Upper   int // most tasks alive
+
+	Fresh          int // alive
+	FreshHealthy   int
+	FreshUnhealthy int
+	FreshProtected int // healthy, and protected from scale-in
+
+	Stale          int // alive
+	StaleHealthy   int
+	StaleUnhealthy int
+	StaleProtected int // healthy, and protected from scale-in
+	StaleSurplus   int // not yet RUNNING, and not wanted any more: may go at any time
+	StaleLost      int // missing: ended by themselves and not replaced
+
+	Leaving int // asked to stop, not yet ended
+}
+
+// Bounds gives the fewest healthy and the most alive tasks of a service in numbers: the lower one is rounded up, the
+// upper one down ("DeploymentConfiguration").
+func Bounds(desired, minHealthyPercent, maxPercent int) (lower, upper int) {
+	return (desired*minHealthyPercent + 99) / 100, desired * maxPercent / 100
+}
+
+// Allowance is how many tasks may start and stop now.
+type Allowance struct {
+	Start         int // fresh ones
+	Restore       int // stale ones that were lost
+	StopSurplus   int // fresh ones beyond the desired count; those that do not run yet go first
+	StopUnhealthy int // fresh ones
+	StopUseless   int // stale ones that are unhealthy or surplus
+	StopStale     int // other stale ones; those that are not healthy yet go first
+
+	// Stuck says that the percentages leave no room for any step and that waiting will not help.
+	Stuck bool
+	// Protected is how many tasks would stop, were they not protected.
+	Protected int
+}
+
+// Idle says that nothing may start or stop.
+func (a Allowance) Idle() bool {
+	return a.Start+a.Restore+a.StopSurplus+a.StopUnhealthy+a.StopUseless+a.StopStale == 0
+}
+
+// Decide says what may happen now. Applied again to the counts that result, it comes to rest: with nothing else
+// changing, the second answer is idle.
+func Decide(c Counts) Allowance {
+	var a Allowance
+	good := c.Fresh - c.FreshUnhealthy // healthy or may become so
+	a.StopUseless = c.StaleUnhealthy + c.StaleSurplus
+	a.StopSurplus, a.Protected = surplus(c, good)
+	a.stopStale(c, good)
+	a.stopUnhealthy(c, good)
+	a.start(c, good)
+	a.Stuck = a.Idle() && good < c.Desired && good == c.FreshHealthy && c.Leaving == 0 &&
+		c.Stale > 0 && c.Stale == c.StaleHealthy && a.Protected == 0
+	return a
+}
+
+// surplus is scale-in: fresh tasks beyond the desired count, without the protected ones.
+func surplus(c Counts, good int) (stop, protected int) {
+	over := max(0, good-c.Desired)
+	stop = min(over, good-c.FreshProtected)
+	return stop, over - stop
+}
+
+// stopStale lets stale tasks go that a healthy fresh one stands in for, or that are in the way of one.
+func (a *Allowance) stopStale(c Counts, good int) {
+	useful := c.Stale - a.StopUseless
+	stoodInFor := useful + c.FreshHealthy - c.Desired
+	inTheWay := c.Desired - good - (c.Upper - c.Fresh - useful)
+	if good >= c.Desired {
+		inTheWay = 0
+	}
+	wanted := min(max(stoodInFor, inTheWay, 0), useful)
+	unready := useful - c.StaleHealthy
+	spare := max(0, c.FreshHealthy+c.StaleHealthy-c.Lower)
+	allowed := min(wanted, unready+spare)
+	a.StopStale = min(allowed, useful-c.StaleProtected)
+	a.Protected += allowed - a.StopStale
+}
+
+// stopUnhealthy lets unhealthy fresh tasks go once their replacements are healthy, or unhealthy too; and one at a time
+// where maximumPercent forbids to start the replacement first ("Amazon ECS services", unhealthy tasks).
+func (a *Allowance) stopUnhealthy(c Counts, good int) {
+	healthy := min(c.FreshHealthy, good-a.StopSurplus)
+	replaced := min(max(0, healthy+c.FreshUnhealthy-c.Desired), c.FreshUnhealthy)
+	noRoom := c.Fresh+c.Stale-a.stops() >= c.Upper
+	if replaced == 0 && c.FreshUnhealthy > 0 && noRoom && good < c.Desired && good == c.FreshHealthy {
+		replaced = 1
+	}
+	a.StopUnhealthy = replaced
+}
+
+// start fills the room under the upper bound: fresh tasks first, unless so few are healthy that lost ones come first.
+func (a *Allowance) start(c Counts, good int) {
+	room := max(0, c.Upper-(c.Fresh+c.Stale-a.stops()))
+	fresh := max(0, c.Desired-good)
+	lost := min(c.StaleLost, max(0, c.Desired-c.FreshHealthy-(c.Stale-a.StopUseless-a.StopStale)))
+	if c.FreshHealthy+c.StaleHealthy < c.Lower {
+		a.Restore = min(lost, room)
+		a.Start = min(fresh, room-a.Restore)
+		return
+	}
+	a.Start = min(fresh, room)
+	a.Restore = min(lost, room-a.Start)
+}
+
+func (a *Allowance) stops() int {
+	return a.StopSurplus + a.StopUnhealthy + a.StopUseless + a.StopStale
+}
+
+// Complete says that a deployment is over: the desired number of fresh tasks is healthy and nothing stale is left.
+// staleRunning counts stale tasks whose containers still run, asked to stop or not.
+func Complete(c Counts, staleRunning int) bool {
+	return c.FreshHealthy >= c.Desired && c.Stale == 0 && staleRunning == 0
+}

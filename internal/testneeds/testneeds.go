@@ -1,0 +1,87 @@
+// Package testneeds lets a test say what it needs of the machine beyond Go: a program, a Docker daemon, root.
+//
+// Where the need is not met the test is skipped with one line that names it, so that the tests pass on any machine that
+// has Go, and `make test` ends with the list of what was left out. Where the environment says CI=true the same is a
+// failure: there everything is meant to be present, and a silent skip would be a hole.
+package testneeds
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Command returns the absolute path of a program, which it looks for in PATH.
+func Command(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, "the program %s in PATH", name)
+	}
+	return path
+}
+
+// Docker returns the endpoint of a Docker daemon that answers, in the form of DOCKER_HOST: the one that the environment
+// names, or else the usual socket.
+func Docker(t testing.TB) string {
+	t.Helper()
+	host := os.Getenv("DOCKER_HOST")
+	if host == "" {
+		host = "unix:///var/run/docker.sock"
+	}
+	if err := pingDocker(t.Context(), host); err != nil {
+		missing(t, "a Docker daemon at %s (%v)", host, err)
+	}
+	return host
+}
+
+// Root wants the test to run as root.
+func Root(t testing.TB) {
+	t.Helper()
+	if uid := os.Geteuid(); uid != 0 {
+		missing(t, "root (the tests run as uid %d)", uid)
+	}
+}
+
+// missing ends the test. Its line begins with the same word for all, so that the needs can be told from other skips.
+func missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	need := "needs " + fmt.Sprintf(format, args...)
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s; with CI=true nothing may be missing", need)
+	}
+	t.Skip(need)
+}
+
+// pingDocker asks for what every daemon answers without a version.
+func pingDocker(ctx context.Context, host string) error {
+	network, address, ok := strings.Cut(host, "://")
+	if !ok || network != "unix" && network != "tcp" {
+		return fmt.Errorf("DOCKER_HOST is %q, the tests know unix:// and tcp://", host)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/_ping", http.NoBody)
+	if err != nil {
+		return fmt.Errorf("building the ping: %w", err)
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return fmt.Errorf("ping: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("ping: %s", response.Status)
+	}
+	return nil
+}

@@ -54,8 +54,11 @@ type ServiceState struct {
 	Said map[string]Saying `json:"said,omitempty"`
 	// SteadyAt is when "has reached a steady state" was last said; zero while the service is not steady.
 	SteadyAt time.Time `json:"steady,omitzero"`
-	// StartFailures counts tasks in a row that stopped without having reached RUNNING ("Service throttle logic").
-	StartFailures int `json:"startFailures,omitempty"`
+	// StartFailures counts rounds of starts in a row of which a task failed to start ("Service throttle logic");
+	// FailedRound is when the newest of these rounds was started, FailedOf the deployment that they belong to.
+	StartFailures int       `json:"startFailures,omitempty"`
+	FailedRound   time.Time `json:"failedRound,omitzero"`
+	FailedOf      string    `json:"failedOf,omitempty"`
 	// ThrottledUntil is when the next start may be tried.
 	ThrottledUntil time.Time `json:"throttledUntil,omitzero"`
 	// Failure is the end of the last task that failed to start: the cause of what the throttle does.

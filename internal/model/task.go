@@ -92,6 +92,9 @@ func (t *Task) Key() Key { return TaskKey(t.Machine, t.ARN) }
 // TaskKey is the key of a task: the tasks of a machine are one prefix, which its agent watches.
 func TaskKey(machine, arn string) Key { return Key{KindTask, machine + "/" + arn} }
 
+// TaskARN gives the ARN, for lists of tasks and of task states alike.
+func (t *Task) TaskARN() string { return t.ARN }
+
 // Protected says whether the task is protected from scale-in now ("Task scale-in protection").
 func (t *Task) Protected(now time.Time) bool { return now.Before(t.ProtectedUntil) }
 

@@ -14,6 +14,7 @@ import (
 // Situation is all that there is to know of a service at one moment.
 type Situation struct {
 	Service *model.Service
+	Desired int                 // how many tasks it shall have
 	Primary *model.Deployment   // the one to be rolled out, or the last one that was
 	Older   []*model.Deployment // those it replaces, while they may have tasks
 	// Tasks are the service's, without those that were asked to stop and have ended.
@@ -52,6 +53,11 @@ type Group struct {
 // Alive is how many tasks the group has.
 func (g *Group) Alive() int {
 	return len(g.Surplus) + len(g.Pending) + len(g.Unready) + len(g.Healthy) + len(g.Unhealthy)
+}
+
+// All lists the group's tasks.
+func (g *Group) All() []model.TaskState {
+	return slices.Concat(g.Surplus, g.Pending, g.Unready, g.Healthy, g.Unhealthy)
 }
 
 // Lost is how many tasks an older deployment lost.
@@ -149,13 +155,13 @@ func Earlier(a, b time.Time) time.Time {
 // being replaced, so that a new version that does not work cannot eat the service. The pending tasks of others are
 // surplus ("Amazon ECS service availability during rolling deployments").
 func (p *Pool) owed(s Situation, alive map[string]int) {
-	owed := map[string]int{s.Primary.ID: s.Service.DesiredCount}
+	owed := map[string]int{s.Primary.ID: s.Desired}
 	for _, d := range s.Older {
 		owed[d.ID] = 0
 		if d.Rollout != model.RolloutCompleted {
 			continue
 		}
-		owed[d.ID] = Owed(d, s.Service.DesiredCount)
+		owed[d.ID] = Owed(d, s.Desired)
 		if lost := owed[d.ID] - alive[d.ID]; lost > 0 {
 			p.Lost = append(p.Lost, Lost{d, lost})
 		}

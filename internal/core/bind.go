@@ -1,0 +1,147 @@
+package core
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/maitred/maitred/internal/core/place"
+	"github.com/maitred/maitred/internal/model"
+)
+
+// NewRoom is the room in a view: all machines with the tasks on them. Making one costs as much as there are tasks, so
+// the shell keeps one and changes it as the view changes.
+func NewRoom(v View) *place.Room {
+	var machines []*model.Machine
+	var instances []*model.Instance
+	for m := range v.Machines() {
+		machines = append(machines, m)
+		instances = slices.AppendSeq(instances, v.InstancesOfMachine(m.ID))
+	}
+	room := place.New(machines, instances)
+	for t := range v.Tasks() {
+		room.Add(t)
+	}
+	return room
+}
+
+// room is where this step places tasks. What it takes there is given back at the end: the room mirrors the view, and
+// the plan may be refused.
+func (s *step) room() *place.Room {
+	if s.in.Room == nil {
+		s.in.Room = NewRoom(s.View)
+	}
+	return s.in.Room
+}
+
+// leave gives back what the step took, in reverse order.
+func (s *step) leave() {
+	for _, undo := range slices.Backward(s.undo) {
+		undo()
+	}
+	s.undo = nil
+}
+
+func (s *step) random() uint64 {
+	b := s.in.IDs()
+	return binary.BigEndian.Uint64(b[:8])
+}
+
+// search prepares to place tasks of a deployment.
+func (w *work) search(d *model.Deployment, def *model.TaskDefinition) (*place.Search, error) {
+	return w.room().Search(place.Request{
+		Cluster: w.svc.Cluster, Service: w.svc.ARN, Group: group(w.svc), Demand: place.Demand(def, nil),
+		Requires: def.Requires, Constraints: slices.Concat(def.Constraints, w.svc.Constraints), Strategy: w.svc.Strategy,
+		Refuse: func(m *model.Machine) string { return w.in.Refuse(m, def) },
+	})
+}
+
+func group(svc *model.Service) string { return "service:" + svc.Name }
+
+// place finds seats for up to n tasks of a deployment. If there are too few, it says why and asks to be woken when there
+// is room again.
+func (w *work) place(d *model.Deployment, def *model.TaskDefinition, n int) []place.Seat {
+	search, err := w.search(d, def)
+	if err != nil {
+		w.say(topicPlacement, " was unable to place a task. Reason: "+err.Error()+".")
+		return nil
+	}
+	if w.svc.Scheduling == model.Daemon {
+		return w.placeDaemons(search, n)
+	}
+	var seats []place.Seat
+	for range n {
+		seat, ok := search.Place(w.random())
+		if !ok {
+			w.unplaced(search.Explain().Event())
+			return seats
+		}
+		seats = append(seats, seat)
+	}
+	w.resolve(topicPlacement)
+	return seats
+}
+
+// placeDaemons finds seats on the instances that have no task of the daemon yet.
+func (w *work) placeDaemons(search *place.Search, n int) []place.Seat {
+	var seats []place.Seat
+	taken := map[string]bool{}
+	for _, t := range slices.Concat(w.pool.Fresh.All(), w.pool.Stale.All()) {
+		taken[t.Instance] = taken[t.Instance] || !w.gone[t.ARN]
+	}
+	for _, i := range w.targets {
+		if taken[i.ARN] || len(seats) == n {
+			continue
+		}
+		seat, misfits := search.PlaceOn(i.ARN)
+		if len(misfits) > 0 {
+			w.unplaced(search.Explain().Event())
+			continue
+		}
+		seats = append(seats, seat)
+	}
+	return seats
+}
+
+// unplaced says that there is no room, unless tasks of this very service are about to make some.
+func (w *work) unplaced(event string) {
+	w.plan.Waiting = append(w.plan.Waiting, w.svc.ARN)
+	if w.pool.Leaving == 0 && len(w.gone) == 0 && event != "" {
+		w.say(topicPlacement, event)
+	}
+}
+
+// daemonTargets are the instances on which a daemon shall run a task.
+func (w *work) daemonTargets() []*model.Instance {
+	def, ok := w.TaskDefinition(w.primary.TaskDefinition)
+	if !ok {
+		return nil
+	}
+	search, err := w.search(w.primary, def)
+	if err != nil {
+		return nil
+	}
+	var targets []*model.Instance
+	for _, seat := range search.Matching() {
+		targets = append(targets, seat.Instance)
+	}
+	return targets
+}
+
+// victims orders healthy tasks by who is missed least when the service shrinks, without the protected ones.
+func (w *work) victims(healthy []model.TaskState) []model.TaskState {
+	var may, keep []model.TaskState
+	for _, t := range healthy {
+		if t.Protected(w.in.Now) {
+			keep = append(keep, t)
+		} else {
+			may = append(may, t)
+		}
+	}
+	ordered, err := w.room().Victims(place.ScaleIn{
+		Cluster: w.svc.Cluster, Strategy: w.svc.Strategy, Tasks: may, Keep: keep, Random: w.random(),
+	}, len(may))
+	if err != nil {
+		return may
+	}
+	return ordered
+}

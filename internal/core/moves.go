@@ -1,0 +1,101 @@
+package core
+
+import (
+	"slices"
+
+	"github.com/maitred/maitred/internal/core/reconcile"
+	"github.com/maitred/maitred/internal/model"
+)
+
+// ended is the record of a task that ended by itself: from now on it is wanted stopped, for the reason observed.
+func ended(t model.TaskState) *model.Task {
+	task := *t.Task
+	task.Desired, task.StopAt = model.TaskStopped, t.Seen.StoppedAt
+	task.StopCode, task.StopReason = t.Seen.StopCode, t.Seen.StopReason
+	task.Stop = &model.Cause{Kind: model.CauseExit, Subject: t.ARN, At: t.Seen.StoppedAt, Detail: describeEnd(t)}
+	return &task
+}
+
+// noteEnds takes note of tasks that ended by themselves, each exactly once, and slows the service down when its tasks
+// keep failing to start.
+func (w *work) noteEnds() {
+	for _, t := range w.pool.Ended[:min(len(w.pool.Ended), maxMoves)] {
+		task := ended(t)
+		w.change.Puts = append(w.change.Puts, task)
+		w.failures = append(w.failures, *task.Stop)
+		if w.throttle.FailedToStart(t) {
+			w.failed(t, task.Stop)
+		}
+	}
+}
+
+// failed counts a task that failed to start. Tasks that were started together count once.
+func (w *work) failed(t model.TaskState, end *model.Cause) {
+	for _, d := range append([]*model.Deployment{w.primary}, w.older...) {
+		if d.ID == t.Deployment {
+			w.edit(d).Failed++
+		}
+	}
+	if w.state.FailedOf != w.primary.ID {
+		w.state.FailedOf, w.state.StartFailures = w.primary.ID, 0
+	} else if !t.CreatedAt.After(w.state.FailedRound) {
+		return
+	}
+	w.stateChanged = true
+	w.state.StartFailures++
+	w.state.FailedRound, w.state.Failure = w.in.Now, end
+	if delay := w.throttle.Delay(w.state.StartFailures); delay > 0 {
+		w.state.ThrottledUntil = w.in.Now.Add(delay)
+		w.say(topicThrottle, " is unable to consistently start tasks successfully."+troubleshooting)
+	}
+}
+
+// throttled says whether the service must wait before it starts tasks again.
+func (w *work) throttled() bool {
+	if w.state.FailedOf != w.primary.ID || !w.in.Now.Before(w.state.ThrottledUntil) {
+		return false
+	}
+	w.pool.Wake = reconcile.Earlier(w.pool.Wake, w.state.ThrottledUntil)
+	return true
+}
+
+// forgive forgets failures once a task that was started after them has proved itself.
+func (w *work) forgive() {
+	if w.state.StartFailures == 0 {
+		return
+	}
+	proved := w.state.FailedOf != w.primary.ID
+	for _, t := range slices.Concat(w.pool.Fresh.Healthy, w.pool.Fresh.Unready) {
+		if t.CreatedAt.Before(w.state.FailedRound) {
+			continue
+		}
+		at := t.Seen.StartedAt.Add(w.in.Timings.QuickExit)
+		proved = proved || !w.in.Now.Before(at)
+		if !proved {
+			w.pool.Wake = reconcile.Earlier(w.pool.Wake, at)
+		}
+	}
+	if proved {
+		w.state.StartFailures, w.state.Failure, w.state.FailedOf = 0, nil, ""
+		w.resolve(topicThrottle)
+		w.stateChanged = true
+		if w.primary.Failed > 0 {
+			w.edit(w.primary).Failed = 0
+		}
+	}
+}
+
+// drain stops everything, and closes the service when nothing runs any more ("DeleteService").
+func (w *work) drain() {
+	p := &w.pool
+	why := model.Cause{Kind: model.CauseService, Subject: w.svc.ARN, At: w.in.Now, Detail: "the service is being deleted", By: &w.svc.Cause}
+	w.stop(slices.Concat(p.Fresh.All(), p.Stale.All()), why)
+	for t := range w.TasksOfService(w.svc.ARN) {
+		if t.LastStatus().Order() < model.TaskStopping.Order() && !(t.Desired == model.TaskRunning && t.Stopped()) {
+			return
+		}
+	}
+	closed := *w.svc
+	closed.Status, closed.ClosedAt = model.Inactive, w.in.Now
+	w.change.Puts = append(w.change.Puts, &closed)
+}

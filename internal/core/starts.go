@@ -1,0 +1,148 @@
+package core
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/core/place"
+	"github.com/maitred/maitred/internal/core/rollout"
+	"github.com/maitred/maitred/internal/model"
+)
+
+// startSome starts as many tasks as allowed, as far as there is room for them and the service is not throttled.
+func (w *work) startSome(allowed rollout.Allowance) {
+	if allowed.Start+allowed.Restore == 0 {
+		w.resolve(topicPlacement)
+		return
+	}
+	if w.throttled() {
+		return
+	}
+	w.start(w.primary, allowed.Start)
+	for _, lost := range w.pool.Lost {
+		n := min(lost.Count, allowed.Restore)
+		allowed.Restore -= n
+		w.start(lost.Deployment, n)
+	}
+}
+
+// start places and starts up to n tasks of a deployment.
+func (w *work) start(d *model.Deployment, n int) {
+	def, ok := w.TaskDefinition(d.TaskDefinition)
+	if n = min(n, maxMoves); n == 0 || !ok {
+		return
+	}
+	var started []*model.Task
+	causes := w.startCauses(d, n)
+	for _, seat := range w.place(d, def, n) {
+		t := w.newTask(d, def, seat.Instance, causes[len(started)])
+		w.undo = append(w.undo, func() { w.room().Remove(model.TaskState{Task: t}) })
+		started = append(started, t)
+	}
+	if len(started) == 0 {
+		return
+	}
+	for _, t := range started {
+		w.change.Puts = append(w.change.Puts, t)
+		w.guardMachine(t.Machine)
+	}
+	text := fmt.Sprintf(" has started %d tasks:%s.", len(started), taskIDs(started))
+	if sick := min(len(w.pool.Fresh.Unhealthy), len(started)); sick > 0 && d == w.primary {
+		text += fmt.Sprintf(" Amazon ECS replaced %d tasks due to an unhealthy status.", sick)
+	}
+	w.event(text)
+}
+
+// guardMachine makes the change depend on nobody else having placed tasks on a machine meanwhile.
+func (w *work) guardMachine(id string) {
+	if key := model.OccupancyKey(id); !slices.Contains(w.change.Guards, key) {
+		w.change.Guards = append(w.change.Guards, key)
+	}
+}
+
+// newTask is the record that starts a task on an instance.
+func (w *work) newTask(d *model.Deployment, def *model.TaskDefinition, on *model.Instance, why model.Cause) *model.Task {
+	return &model.Task{
+		ARN: arn.Task(w.svc.Cluster, w.in.IDs.Hex()), Cluster: w.svc.Cluster, TaskDefinition: d.TaskDefinition,
+		Machine: on.Machine, Instance: on.ARN, Service: w.svc.ARN, Deployment: d.ID, Group: group(w.svc),
+		StartedBy: d.ID, LaunchType: d.LaunchType, Desired: model.TaskRunning, Reserved: place.Demand(def, nil),
+		Tags: w.taskTags(def), CreatedAt: w.in.Now, Start: why,
+	}
+}
+
+// taskTags are the tags that a service gives its tasks ("Tagging Amazon ECS resources", propagateTags).
+func (w *work) taskTags(def *model.TaskDefinition) []model.Tag {
+	var tags []model.Tag
+	if w.svc.ManagedTags {
+		cluster := model.ShortID(w.svc.Cluster)
+		tags = append(tags, model.Tag{Key: "aws:ecs:clusterName", Value: cluster}, model.Tag{Key: "aws:ecs:serviceName", Value: w.svc.Name})
+	}
+	switch w.svc.PropagateTags {
+	case "SERVICE":
+		return append(tags, w.svc.Tags...)
+	case "TASK_DEFINITION":
+		return append(tags, def.Tags...)
+	}
+	return tags
+}
+
+// startCauses says for each of n tasks why it starts: what ended or is sick or must leave its machine comes first, one
+// each; the rest is due to the deployment, or to the desired count.
+func (w *work) startCauses(d *model.Deployment, n int) []model.Cause {
+	var behind []model.Cause
+	behind = append(behind, w.recentEnds(d)...)
+	if d == w.primary {
+		for _, t := range w.pool.Fresh.Unhealthy {
+			behind = append(behind, w.sick(t))
+		}
+		for _, t := range slices.Concat(w.pool.Stale.Healthy, w.pool.Stale.Unready) {
+			if c := w.drained(t.Instance); c != nil && t.Deployment == d.ID {
+				behind = append(behind, *c)
+			}
+		}
+	}
+	causes := make([]model.Cause, n)
+	for i := range causes {
+		causes[i] = w.wanted(d)
+		if i < len(behind) {
+			causes[i] = model.Cause{Kind: model.CauseService, Subject: w.svc.ARN, At: w.in.Now, Detail: w.counted(), By: &behind[i]}
+			if w.state.StartFailures > 0 {
+				causes[i].Kind = model.CauseRetry
+				causes[i].Detail += fmt.Sprintf("; %d starts in a row failed, the pause after them is over", w.state.StartFailures)
+			}
+		}
+	}
+	return causes
+}
+
+func (w *work) counted() string {
+	good := w.pool.Fresh.Alive() - len(w.pool.Fresh.Unhealthy)
+	return fmt.Sprintf("%d of %d desired tasks are there", good, w.desired)
+}
+
+// wanted is the cause of a start that replaces nothing: a deployment that goes on, or a desired count that was raised.
+func (w *work) wanted(d *model.Deployment) model.Cause {
+	if d.Rollout == model.RolloutInProgress && w.svc.Cause.At.Compare(d.Cause.At) <= 0 {
+		_, upper := rollout.Bounds(w.desired, w.svc.MinHealthy, w.svc.MaxPercent)
+		return model.Cause{
+			Kind: model.CauseDeployment, Subject: d.ID, At: w.in.Now,
+			Detail: fmt.Sprintf("%s, %d may be alive", w.counted(), upper), By: &d.Cause,
+		}
+	}
+	return model.Cause{Kind: model.CauseService, Subject: w.svc.ARN, At: w.in.Now, Detail: w.counted(), By: &w.svc.Cause}
+}
+
+// recentEnds are the ends of a deployment's tasks that the scheduler did not bring about, since the last change of the
+// service by its owner, newest first.
+func (w *work) recentEnds(d *model.Deployment) []model.Cause {
+	ends := slices.Clone(w.failures)
+	for t := range w.TasksOfService(w.svc.ARN) {
+		if t.Stop != nil && t.Deployment == d.ID && t.Stop.Kind.Outside() && t.Stop.At.After(w.svc.Cause.At) {
+			ends = append(ends, *t.Stop)
+		}
+	}
+	slices.SortStableFunc(ends, func(a, b model.Cause) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Subject, b.Subject)) })
+	return ends
+}

@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"container/heap"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/maitred/maitred/internal/core"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// dirty is where to look next.
+type dirty struct {
+	services map[string]struct{}
+	tasks    map[string]struct{}
+	machines bool // machines came or went, or clusters did
+}
+
+func newDirty() dirty {
+	return dirty{services: map[string]struct{}{}, tasks: map[string]struct{}{}}
+}
+
+func (d *dirty) empty() bool { return len(d.services)+len(d.tasks) == 0 }
+
+func (d *dirty) add(services ...string) {
+	for _, s := range services {
+		d.services[s] = struct{}{}
+	}
+}
+
+// again marks what a refused change was about.
+func (d *dirty) again(subject string) {
+	if strings.Contains(subject, ":task/") {
+		d.tasks[subject] = struct{}{}
+		return
+	}
+	d.services[subject] = struct{}{}
+}
+
+func (d *dirty) put(rest core.Dirty) {
+	d.add(rest.Services...)
+	for _, t := range rest.Tasks {
+		d.tasks[t] = struct{}{}
+	}
+}
+
+// take empties it.
+func (d *dirty) take() core.Dirty {
+	out := core.Dirty{Services: keys(d.services), Tasks: keys(d.tasks)}
+	clear(d.services)
+	clear(d.tasks)
+	return out
+}
+
+func keys(m map[string]struct{}) []string {
+	list := make([]string, 0, len(m))
+	for k := range m {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// everything marks all there is.
+func (l *Loop) everything(v *store.View) {
+	for s := range v.AllServices() {
+		if s.Status != model.Inactive {
+			l.dirty.add(s.ARN)
+		}
+	}
+	for t := range v.Tasks() {
+		if t.Service == "" && unnoticed(t) {
+			l.dirty.tasks[t.ARN] = struct{}{}
+		}
+	}
+	l.dirty.machines = true
+	l.room = nil
+}
+
+// unnoticed says that a task ended by itself and nobody has taken note.
+func unnoticed(t model.TaskState) bool { return t.Stopped() && t.Desired == model.TaskRunning }
+
+// mark says where to look because of changes, and keeps the room in step with them.
+func (l *Loop) mark(v *store.View, changes []store.Changed) {
+	for _, c := range changes {
+		switch after := c.After.(type) {
+		case *model.Service:
+			l.dirty.add(after.ARN)
+		case *model.Deployment:
+			l.dirty.add(after.Service)
+		case *model.Cluster:
+			l.dirty.machines = true
+		}
+		switch c.Key.Kind {
+		case model.KindTask, model.KindObserved:
+			l.markTask(v, c.Key)
+		case model.KindMachine:
+			l.markMachine(c)
+		case model.KindInstance:
+			l.moved(v)
+		}
+	}
+}
+
+// markMachine looks at a machine's change, unless it is a mere heartbeat.
+func (l *Loop) markMachine(c store.Changed) {
+	before, _ := c.Before.(*model.Machine)
+	after, _ := c.After.(*model.Machine)
+	if before != nil && after != nil {
+		same := *after
+		same.SeenAt = before.SeenAt
+		if sameMachine(before, &same) {
+			return
+		}
+	}
+	l.dirty.machines = true
+	l.room = nil
+}
+
+func sameMachine(a, b *model.Machine) bool {
+	return a.Connected == b.Connected && a.Driver == b.Driver && a.Capacity.CPU == b.Capacity.CPU &&
+		a.Capacity.Memory == b.Capacity.Memory && a.Capacity.GPUs == b.Capacity.GPUs &&
+		slices.Equal(a.Clusters, b.Clusters) && slices.Equal(a.Capacity.Ports, b.Capacity.Ports) &&
+		slices.Equal(a.Capacity.UDPPorts, b.Capacity.UDPPorts) && sameAttributes(a.Attributes, b.Attributes)
+}
+
+func sameAttributes(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+// moved is for a container instance that came, went or changed: daemons and drained services are concerned, and every
+// service that waits for room.
+func (l *Loop) moved(v *store.View) {
+	l.room = nil
+	for s := range v.AllServices() {
+		if s.Status != model.Inactive {
+			l.dirty.add(s.ARN)
+		}
+	}
+}
+
+// markTask marks whose task it is, and those that may now find room.
+func (l *Loop) markTask(v *store.View, key model.Key) {
+	_, task, _ := strings.Cut(key.Path, "/")
+	after, ok := v.Task(task)
+	l.replace(task, after, ok)
+	if !ok {
+		return
+	}
+	if after.Service != "" {
+		l.dirty.add(after.Service)
+	} else if unnoticed(after) {
+		l.dirty.tasks[after.ARN] = struct{}{}
+	}
+	if after.Stopped() {
+		for s := range l.waiting {
+			l.dirty.add(s)
+		}
+		clear(l.waiting)
+	}
+}
+
+// replace puts the new state of a task into the room in place of the old one.
+func (l *Loop) replace(task string, after model.TaskState, exists bool) {
+	if l.room == nil {
+		return
+	}
+	exists = exists && !after.Stopped()
+	before, known := l.placed[task]
+	if known && exists && before.Alive() == after.Alive() {
+		return // it takes and counts as before
+	}
+	if known {
+		l.room.Remove(before)
+		delete(l.placed, task)
+	}
+	if exists {
+		l.room.Add(after)
+		l.placed[task] = after
+	}
+}
+
+// wakes is when to look at services although nothing changed: one heap, no timer of their own.
+type wakes struct {
+	at   map[string]time.Time
+	heap wakeHeap
+}
+
+func newWakes() wakes { return wakes{at: map[string]time.Time{}} }
+
+// set replaces the wake of a service.
+func (w *wakes) set(service string, at time.Time) {
+	if old, ok := w.at[service]; ok && old.Equal(at) {
+		return
+	}
+	w.at[service] = at
+	heap.Push(&w.heap, core.Wake{Service: service, At: at})
+}
+
+// next is the earliest wake, zero if there is none.
+func (w *wakes) next() time.Time {
+	for len(w.heap) > 0 && !w.at[w.heap[0].Service].Equal(w.heap[0].At) {
+		heap.Pop(&w.heap) // replaced by another
+	}
+	if len(w.heap) == 0 {
+		return time.Time{}
+	}
+	return w.heap[0].At
+}
+
+// due takes the services whose time has come.
+func (w *wakes) due(now time.Time) []string {
+	var due []string
+	for at := w.next(); !at.IsZero() && !now.Before(at); at = w.next() {
+		wake := heap.Pop(&w.heap).(core.Wake)
+		delete(w.at, wake.Service)
+		due = append(due, wake.Service)
+	}
+	return due
+}
+
+type wakeHeap []core.Wake
+
+func (h wakeHeap) Len() int           { return len(h) }
+func (h wakeHeap) Less(i, j int) bool { return h[i].At.Before(h[j].At) }
+func (h wakeHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *wakeHeap) Push(x any)        { *h = append(*h, x.(core.Wake)) }
+func (h *wakeHeap) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	*h = (*h)[:last]
+	return x
+}

@@ -24,7 +24,8 @@ func (p jsonProtocol) decode(m message, in any) error {
 }
 
 func (p jsonProtocol) encode(_ *Request, out any) (answer, error) {
-	body, err := p.codec.AppendJSON(nil, p.service.Naming, out)
+	const usualBytes = 1 << 10
+	body, err := p.codec.AppendJSON(make([]byte, 0, usualBytes), p.service.Naming, out)
 	return answer{status: http.StatusOK, contentType: p.contentType(), body: body}, err
 }
 

@@ -128,6 +128,9 @@ func appendJSONUnion(dst []byte, p *plan, v reflect.Value) ([]byte, error) {
 }
 
 func appendJSONDocument(dst []byte, v reflect.Value) ([]byte, error) {
+	if v.IsNil() {
+		return dst, fmt.Errorf("nil %s where a value must be", v.Type())
+	}
 	b, err := v.Interface().(document.Marshaler).MarshalSmithyDocument()
 	if err != nil {
 		return dst, fmt.Errorf("document: %w", err)

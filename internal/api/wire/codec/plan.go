@@ -194,9 +194,12 @@ func (c *compiler) member(union, t reflect.Type) (member, error) {
 	return member{typ: t, name: name, jsonKey: jsonKey(name), plan: sub}, nil
 }
 
-// memberOf returns the alternative that the non-nil union value v holds, and the
-// value inside.
+// memberOf returns the alternative that the union value v holds, and the value
+// inside.
 func (p *plan) memberOf(v reflect.Value) (*member, reflect.Value, error) {
+	if v.IsNil() {
+		return nil, reflect.Value{}, fmt.Errorf("nil %s where a value must be", p.typ)
+	}
 	inner := v.Elem()
 	if inner.Kind() == reflect.Pointer && !inner.IsNil() {
 		for i := range p.members {

@@ -134,7 +134,14 @@ func appendDateTime(dst []byte, t time.Time) []byte {
 	return t.UTC().Truncate(time.Millisecond).AppendFormat(dst, "2006-01-02T15:04:05.999Z")
 }
 
-func timeOf(v reflect.Value) time.Time { return v.Interface().(time.Time) }
+// timeOf returns the time in v; through its address where it has one, which saves
+// a copy on the heap.
+func timeOf(v reflect.Value) time.Time {
+	if v.CanAddr() {
+		return *v.Addr().Interface().(*time.Time)
+	}
+	return v.Interface().(time.Time)
+}
 
 // parseBlob reads base64.
 func parseBlob(v reflect.Value, text string) error {

@@ -79,6 +79,7 @@ type Explanation struct {
 
 // Explain looks at all instances as they are now.
 func (s *Search) Explain() Explanation {
+	s.tally = s.in.tally(s.req.Group)
 	e := Explanation{Verdicts: make([]Verdict, 0, len(s.in.instances))}
 	for _, i := range s.in.instances {
 		e.Verdicts = append(e.Verdicts, Verdict{i.rec.ARN, i.on.ID, i.on.Host, s.misfits(i)})
@@ -143,8 +144,9 @@ func (m Misfit) complaint() string {
 		return "is missing an attribute required by your task."
 	case ReasonDriver:
 		return fmt.Sprintf("encountered error %q.", m.Detail)
+	default: // ECS quotes every other reason
+		return fmt.Sprintf("encountered error %q.", string(m.Reason))
 	}
-	return fmt.Sprintf("encountered error %q.", string(m.Reason))
 }
 
 // Failure is an element of the failures of RunTask and StartTask ("Failure").
@@ -181,10 +183,9 @@ func (s *Search) misfits(i *instance) []Misfit {
 	if name := i.lacks(s.req.Requires); name != "" {
 		add(ReasonAttribute, "has no attribute "+name)
 	}
-	for _, c := range s.req.Constraints {
-		// Search has parsed every expression: there is no error here.
-		if e := s.room.exprs[c.Expression]; c.Type == model.MemberOf && !e.Match(subject{i}) {
-			add(ReasonMemberOf, "does not match "+c.Expression)
+	for _, e := range s.exprs {
+		if !e.Match(subject{i}) {
+			add(ReasonMemberOf, "does not match "+e.String())
 		}
 	}
 	if n := s.tally.at(i.at); s.apart && n > 0 {

@@ -14,8 +14,6 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-func ptr(n int) *int { return &n }
-
 func TestDemand(t *testing.T) {
 	t.Parallel()
 	ports := []model.PortMapping{
@@ -52,7 +50,7 @@ func TestDemand(t *testing.T) {
 		{
 			"overrides of containers",
 			model.TaskDefinition{NetworkMode: "none"},
-			&model.Overrides{Containers: []model.ContainerOverride{{Name: "app", CPU: ptr(0), MemoryReservation: ptr(0)}, {Name: "side", Memory: ptr(200)}}},
+			&model.Overrides{Containers: []model.ContainerOverride{{Name: "app", CPU: new(0), MemoryReservation: new(0)}, {Name: "side", Memory: new(200)}}},
 			model.Resources{CPU: 64, Memory: 712, GPUs: 1},
 		},
 		{

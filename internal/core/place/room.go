@@ -23,6 +23,9 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
+// cacheSize is how many parsed expressions, and classes of instances, are remembered at once.
+const cacheSize = 10_000
+
 // Room is where tasks can go, and what is there already. It is not safe for use by several goroutines.
 type Room struct {
 	machines map[string]*machine // by id
@@ -116,7 +119,7 @@ type cluster struct {
 	classes   map[string]set       // who meets the same requirements and unchanging constraints
 	groupings map[string]*grouping // by the attributes that make the groups
 	shelves   []*shelves           // kept in order by every change
-	tallies   map[string]*tally    // by task group
+	tallies   map[string]*tally    // by task group, of those that have tasks
 	hosted    bool                 // instances know their groups: some expression asks for them
 }
 
@@ -148,14 +151,13 @@ func (i *instance) attribute(name string) (string, bool) {
 	return v, ok
 }
 
-// tally gives the count of a task group, made on first use.
+// tally gives the count of a task group. The cluster knows it as long as it has tasks: a room may live long, and
+// groups come and go.
 func (c *cluster) tally(group string) *tally {
-	t := c.tallies[group]
-	if t == nil {
-		t = &tally{group: group}
-		c.tallies[group] = t
+	if t := c.tallies[group]; t != nil {
+		return t
 	}
-	return t
+	return &tally{group: group}
 }
 
 // tally counts the tasks of one group (of a service, in most cases) whose desired status is RUNNING.
@@ -195,6 +197,11 @@ func (t *tally) add(i *instance, by int32) {
 		i.hosts = append(i.hosts, t)
 	case before != 0 && after == 0:
 		i.hosts = slices.DeleteFunc(i.hosts, func(h *tally) bool { return h == t })
+	}
+	if len(t.on) > 0 {
+		i.in.tallies[t.group] = t
+	} else {
+		delete(i.in.tallies, t.group)
 	}
 }
 

@@ -32,9 +32,10 @@ type Search struct {
 	room    *Room
 	in      *cluster
 	req     Request
-	fixed   []int // ports, in the form of ports
-	tally   *tally
-	members set // who meets the requirements and the constraints that placements do not change
+	fixed   []int         // ports, in the form of ports
+	tally   *tally        // as it was when the search last looked
+	exprs   []*query.Expr // of all memberOf constraints, in their order
+	members set           // who meets the requirements and the constraints that placements do not change
 	dynamic []*query.Expr
 	apart   bool // distinctInstance
 	plan    plan
@@ -79,6 +80,7 @@ func (s *Search) constrain() (fixed []*query.Expr, err error) {
 			if err != nil {
 				return nil, fmt.Errorf("placement constraint %q: %w", c.Expression, err)
 			}
+			s.exprs = append(s.exprs, e)
 			if e.Dynamic() {
 				s.dynamic = append(s.dynamic, e)
 			} else {
@@ -97,10 +99,14 @@ func (r *Room) expression(text string) (*query.Expr, error) {
 		return e, nil
 	}
 	e, err := query.Parse(text)
-	if err == nil {
-		r.exprs[text] = e
+	if err != nil {
+		return nil, err
 	}
-	return e, err
+	if len(r.exprs) >= cacheSize {
+		clear(r.exprs)
+	}
+	r.exprs[text] = e
+	return e, nil
 }
 
 // class gives the ACTIVE instances that have the attributes and match the expressions, worked out once for all that
@@ -121,6 +127,9 @@ func (c *cluster) class(requires []string, exprs []*query.Expr) set {
 		if i.rec.Status == model.Active && i.lacks(requires) == "" && i.violates(exprs) == nil {
 			members.add(i.at)
 		}
+	}
+	if len(c.classes) >= cacheSize {
+		clear(c.classes)
 	}
 	c.classes[key.String()] = members
 	return members
@@ -150,6 +159,7 @@ func (i *instance) violates(exprs []*query.Expr) *query.Expr {
 // Place puts one task where it goes best and takes its resources there. ok is false when nothing fits: then Explain
 // says why. random decides where the strategy is random; the same bits in the same room choose the same place.
 func (s *Search) Place(random uint64) (at Seat, ok bool) {
+	s.tally = s.in.tally(s.req.Group)
 	i := s.choose(random)
 	if i == nil {
 		return Seat{}, false
@@ -165,6 +175,7 @@ func (s *Search) PlaceOn(instance string) (at Seat, misfits []Misfit) {
 	if i == nil {
 		return Seat{}, []Misfit{{Reason: ReasonMissing, Detail: "the cluster has no container instance " + model.ShortID(instance)}}
 	}
+	s.tally = s.in.tally(s.req.Group)
 	if misfits = s.misfits(i); len(misfits) > 0 {
 		return Seat{}, misfits
 	}
@@ -193,7 +204,7 @@ func (s *Search) Matching() []Seat {
 // fits says whether a task can go to an instance now. The cheap questions come first.
 func (s *Search) fits(i *instance) bool {
 	return s.members.has(i.at) && i.on.Connected && i.on.room(&s.req.Demand, s.fixed) &&
-		!(s.apart && s.tally.at(i.at) > 0) && i.violates(s.dynamic) == nil && !s.refuses(i)
+		(!s.apart || s.tally.at(i.at) == 0) && i.violates(s.dynamic) == nil && !s.refuses(i)
 }
 
 // refuses asks the driver of an instance, once.

@@ -1,6 +1,9 @@
 package query
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 type parser struct {
 	lex lexer
@@ -28,15 +31,7 @@ func (p *parser) advance() (err error) {
 
 // is says whether the token is a symbol, or a bare word, of that text.
 func (p *parser) is(texts ...string) bool {
-	if p.tok.kind != symbol && p.tok.kind != word {
-		return false
-	}
-	for _, t := range texts {
-		if p.tok.text == t {
-			return true
-		}
-	}
-	return false
+	return (p.tok.kind == symbol || p.tok.kind == word) && slices.Contains(texts, p.tok.text)
 }
 
 func (p *parser) expected(what string) *Error {

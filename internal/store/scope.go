@@ -1,0 +1,63 @@
+package store
+
+import (
+	"strings"
+
+	"github.com/maitred/maitred/internal/model"
+)
+
+// Scope is the part of the world that a Store holds: everything, or what concerns one machine. The zero Scope is
+// everything.
+type Scope struct {
+	// Machine is the id of a machine. Its scope is its own record, its tasks and what was observed of them, and all
+	// task definitions.
+	Machine string
+}
+
+// Range is a part of a table.
+type Range struct {
+	Kind   model.Kind
+	Prefix string // of the paths; "" is the whole table
+	Exact  bool   // the path is Prefix itself
+}
+
+// Contains says whether a key is in the range.
+func (r Range) Contains(k model.Key) bool {
+	if k.Kind != r.Kind {
+		return false
+	}
+	if r.Exact {
+		return k.Path == r.Prefix
+	}
+	return strings.HasPrefix(k.Path, r.Prefix)
+}
+
+// Ranges lists the parts of the tables that make up the scope, in the order of their keys. None means everything.
+func (s Scope) Ranges() []Range {
+	if s.Machine == "" {
+		return nil
+	}
+	return []Range{
+		{Kind: model.KindMachine, Prefix: s.Machine, Exact: true},
+		{Kind: model.KindObserved, Prefix: s.Machine + "/"},
+		{Kind: model.KindTask, Prefix: s.Machine + "/"},
+		{Kind: model.KindTaskDefinition},
+	}
+}
+
+// Contains says whether a key is in the scope.
+func (s Scope) Contains(k model.Key) bool {
+	if s.Machine == "" {
+		return true
+	}
+	switch k.Kind {
+	case model.KindTaskDefinition:
+		return true
+	case model.KindMachine:
+		return k.Path == s.Machine
+	case model.KindTask, model.KindObserved:
+		rest, ok := strings.CutPrefix(k.Path, s.Machine)
+		return ok && strings.HasPrefix(rest, "/")
+	}
+	return false
+}

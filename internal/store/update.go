@@ -1,0 +1,233 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/maitred/maitred/internal/model"
+)
+
+// maxTries is how often Update computes its transaction.
+const maxTries = 16
+
+// op is a put, or a delete if there is no record.
+type op struct {
+	key    model.Key
+	record model.Record
+}
+
+// draft is a transaction before it is guarded.
+type draft struct {
+	ops      []op
+	guards   []model.Key
+	prefixes []Range
+	fence    *Fence
+}
+
+// Tx collects what a transaction reads and writes. It belongs to the function that Update calls.
+type Tx struct {
+	view  *View
+	draft draft
+	at    map[model.Key]int // in draft.ops
+}
+
+// View is the snapshot that the transaction is computed from. It does not show what the transaction itself writes.
+func (tx *Tx) View() *View { return tx.view }
+
+// Put writes a record, provided that it has not changed since the snapshot. The last Put or Delete of a key counts.
+// The record must not be changed any more.
+func (tx *Tx) Put(r model.Record) { tx.write(op{key: r.Key(), record: r}) }
+
+// Delete removes a record, provided that it has not changed since the snapshot.
+func (tx *Tx) Delete(k model.Key) { tx.write(op{key: k}) }
+
+func (tx *Tx) write(o op) {
+	if i, ok := tx.at[o.key]; ok {
+		tx.draft.ops[i] = o
+		return
+	}
+	if tx.at == nil {
+		tx.at = map[model.Key]int{}
+	}
+	tx.at[o.key] = len(tx.draft.ops)
+	tx.draft.ops = append(tx.draft.ops, o)
+}
+
+// Guard makes the transaction depend on a record that it does not write: it must be as in the snapshot, or as absent.
+func (tx *Tx) Guard(k model.Key) { tx.draft.guards = append(tx.draft.guards, k) }
+
+// GuardPrefix makes the transaction depend on no record of a table under a prefix having been written since the
+// snapshot. It does not notice deletions.
+func (tx *Tx) GuardPrefix(kind model.Kind, prefix string) {
+	tx.draft.prefixes = append(tx.draft.prefixes, Range{Kind: kind, Prefix: prefix})
+}
+
+// Fence makes the transaction depend on a term of leadership.
+func (tx *Tx) Fence(f Fence) { tx.draft.fence = &f }
+
+// Update carries out a transaction that fn computes from a snapshot. Everything that it writes or guards must not have
+// changed since; if it has, fn is called again with a newer snapshot, at most 16 times in all, then the answer is
+// ErrContended. An error of fn ends it with nothing written, and so does a transaction that writes nothing.
+//
+// When Update returns, View shows the transaction; its revision is returned. A revision other than 0 together with an
+// error (ErrNotSeen) means that it was committed, but ctx or the store ended before View showed it.
+//
+// A commit whose outcome is unknown (a timeout, a lost connection) is never repeated blindly. The backend finds out
+// what happened where that can be found out; else the answer is ErrUnknownOutcome, and the caller has to look.
+func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) (rev int64, err error) {
+	for range maxTries {
+		tx := &Tx{view: s.View()}
+		if err := fn(tx); err != nil {
+			return 0, err
+		}
+		rev, err = s.commit(ctx, tx.view, &tx.draft)
+		if err == nil {
+			return rev, s.WaitFor(ctx, rev)
+		}
+		var conflict *ConflictError
+		if !errors.As(err, &conflict) {
+			return 0, err
+		}
+		if err := s.WaitFor(ctx, conflict.Rev); err != nil {
+			return 0, fmt.Errorf("after a conflict: %w", err)
+		}
+	}
+	return 0, fmt.Errorf("%w: %w", ErrContended, err)
+}
+
+// Change is a transaction computed from a view.
+type Change struct {
+	Puts     []model.Record
+	Deletes  []model.Key
+	Guards   []model.Key // records that must not have changed, besides those that are written
+	Prefixes []Range     // where nothing may have been written
+	Fence    *Fence
+}
+
+// Empty says that the change writes nothing.
+func (c *Change) Empty() bool { return len(c.Puts)+len(c.Deletes) == 0 }
+
+func (c *Change) draft() *draft {
+	d := &draft{
+		ops: make([]op, 0, len(c.Puts)+len(c.Deletes)), guards: c.Guards, prefixes: c.Prefixes, fence: c.Fence,
+	}
+	for _, r := range c.Puts {
+		d.ops = append(d.ops, op{key: r.Key(), record: r})
+	}
+	for _, k := range c.Deletes {
+		d.ops = append(d.ops, op{key: k})
+	}
+	return d
+}
+
+// Apply makes one attempt to carry out a change that was computed from a view, and gives its revision as soon as it is
+// durable; WaitFor waits until it can be seen. If anything that it writes or guards has changed since the view, the
+// answer is ErrConflict. Several may be in flight. A synchronous store shows the change at once.
+func (s *Store) Apply(ctx context.Context, view *View, c Change) (rev int64, err error) {
+	rev, err = s.commit(ctx, view, c.draft())
+	if s.sync && err == nil {
+		if _, err := s.Pump(ctx); err != nil {
+			return rev, err
+		}
+	}
+	return rev, err
+}
+
+// commit is one attempt. What writes nothing succeeds as of the view.
+func (s *Store) commit(ctx context.Context, view *View, d *draft) (int64, error) {
+	select {
+	case <-s.closed:
+		return 0, ErrClosed
+	default:
+	}
+	txn, err := s.build(view, d)
+	if err != nil {
+		return 0, err
+	}
+	if len(txn.Puts)+len(txn.Deletes) == 0 {
+		return view.rev, nil
+	}
+	rev, err := s.backend.Commit(ctx, txn)
+	if err != nil {
+		return 0, fmt.Errorf("commit: %w", err)
+	}
+	return rev, nil
+}
+
+// build guards a draft by the versions of a view. A delete of what the view does not have becomes a guard.
+func (s *Store) build(view *View, d *draft) (*Txn, error) {
+	n := len(d.ops) + len(d.guards)
+	txn := &Txn{Guards: make([]Guard, 0, n), Puts: make([]Put, 0, len(d.ops)), Fence: d.fence}
+	guarded := make(map[model.Key]struct{}, n)
+	guard := func(k model.Key) (version int64) {
+		version = view.Version(k)
+		if _, ok := guarded[k]; !ok {
+			guarded[k] = struct{}{}
+			txn.Guards = append(txn.Guards, Guard{Key: k, Version: version})
+		}
+		return version
+	}
+	for _, o := range d.ops {
+		switch version := guard(o.key); {
+		case o.record != nil:
+			txn.Puts = append(txn.Puts, Put{Key: o.key, Record: o.record})
+		case version != 0:
+			txn.Deletes = append(txn.Deletes, o.key)
+		}
+	}
+	for _, k := range d.guards {
+		guard(k)
+	}
+	for _, r := range d.prefixes {
+		txn.Prefixes = append(txn.Prefixes, PrefixGuard{Kind: r.Kind, Prefix: r.Prefix, Since: view.rev})
+	}
+	return txn, s.within(txn)
+}
+
+// within refuses what this store cannot see, and so could neither guard nor show.
+func (s *Store) within(txn *Txn) error {
+	for _, p := range txn.Puts {
+		if !known(p.Key.Kind) {
+			return fmt.Errorf("%w: unknown table %q", ErrInvalid, p.Key.Kind)
+		}
+	}
+	for _, g := range txn.Guards {
+		if !s.scope.Contains(g.Key) {
+			return fmt.Errorf("%w: %s", ErrOutOfScope, g.Key)
+		}
+	}
+	for _, p := range txn.Prefixes {
+		if !s.scope.Contains(model.Key{Kind: p.Kind, Path: p.Prefix}) {
+			return fmt.Errorf("%w: %s/%s", ErrOutOfScope, p.Kind, p.Prefix)
+		}
+	}
+	return nil
+}
+
+// Chunk cuts a change that is too large to be carried out at once into several of at most ops puts and deletes, in
+// order. Each keeps all guards, prefixes and the fence, so ops and the guards together must not exceed MaxOps.
+func Chunk(c Change, ops int) []Change {
+	var chunks []Change
+	next := func() *Change {
+		chunks = append(chunks, Change{Guards: c.Guards, Prefixes: c.Prefixes, Fence: c.Fence})
+		return &chunks[len(chunks)-1]
+	}
+	for part := range slices.Chunk(c.Puts, ops) {
+		next().Puts = part
+	}
+	for part := range slices.Chunk(c.Deletes, ops) {
+		if n := len(chunks); n > 0 && len(chunks[n-1].Puts)+len(part) <= ops {
+			chunks[n-1].Deletes = part
+			continue
+		}
+		next().Deletes = part
+	}
+	return chunks
+}
+
+// Elect waits until nobody else leads under a name, and then leads.
+func (s *Store) Elect(ctx context.Context, name string) (*Leadership, error) {
+	return s.backend.Elect(ctx, name)
+}

@@ -201,6 +201,6 @@ func invoke(client any, op string, in any) (out any, err error) {
 	results := reflect.ValueOf(client).MethodByName(op).Call([]reflect.Value{
 		reflect.ValueOf(context.Background()), reflect.ValueOf(in),
 	})
-	err, _ = results[1].Interface().(error)
+	err, _ = reflect.TypeAssert[error](results[1])
 	return results[0].Interface(), err
 }

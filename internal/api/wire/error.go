@@ -90,8 +90,7 @@ func resolve(e *Error, service *Service) wireError {
 // asError returns the *Error in err. Any other error is logged here, once, and
 // hidden behind a generic text.
 func (h *Handler) asError(ctx context.Context, r *Request, service *Service, err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	level := slog.LevelError

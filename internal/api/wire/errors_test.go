@@ -43,14 +43,12 @@ type apiError struct {
 
 func seenBy(err error) apiError {
 	var seen apiError
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		seen.Code, seen.Message, seen.Type = api.ErrorCode(), api.ErrorMessage(), reflect.TypeOf(api).String()
 	} else {
 		seen.Message = fmt.Sprint(err)
 	}
-	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) {
+	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 		seen.Status = response.HTTPStatusCode()
 	}
 	var id interface{ ServiceRequestID() string }
@@ -269,7 +267,8 @@ func TestAbortIsNoAnswer(t *testing.T) {
 		})}
 	h := newTestHandler(t, Config{}, &service)
 	defer func() {
-		if got := recover(); got != http.ErrAbortHandler {
+		got, _ := recover().(error)
+		if !errors.Is(got, http.ErrAbortHandler) {
 			t.Errorf("recovered %v, want http.ErrAbortHandler", got)
 		}
 	}()

@@ -267,7 +267,7 @@ type (
 		Filters   []subnetFilter `wire:"Filter"`
 	}
 	subnet struct {
-		SubnetId *string `wire:"subnetId"`
+		ID *string `wire:"subnetId"`
 	}
 	describeSubnetsOutput struct {
 		Subnets []subnet `wire:"subnetSet"`
@@ -373,7 +373,7 @@ func TestOverTheNetwork(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(newTestHandler(t, Config{BodyBytesMax: 1000}, smallServices(nil)...))
 	defer server.Close()
-	post := func(body io.Reader) *http.Response {
+	post := func(body io.Reader) (int, http.Header) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
 		if err != nil {
@@ -384,18 +384,18 @@ func TestOverTheNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = response.Body.Close() })
-		return response
+		defer func() { _ = response.Body.Close() }()
+		return response.StatusCode, response.Header
 	}
-	response := post(strings.NewReader("{}"))
-	if got := response.Header; response.StatusCode != 200 || got.Get("Content-Type") != "application/x-amz-json-1.1" ||
+	status, got := post(strings.NewReader("{}"))
+	if status != http.StatusOK || got.Get("Content-Type") != "application/x-amz-json-1.1" ||
 		got.Get("Server") != "" || len(got.Get("X-Amzn-Requestid")) != 36 {
-		t.Errorf("status %d, header %v, want 200, JSON 1.1, no Server, a UUID", response.StatusCode, got)
+		t.Errorf("status %d, header %v, want 200, JSON 1.1, no Server, a UUID", status, got)
 	}
 	// A reader of unknown length makes the body chunked.
-	response = post(io.MultiReader(strings.NewReader(`{"family":"`), strings.NewReader(strings.Repeat("x", 5000))))
-	if response.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("status = %d, want 413", response.StatusCode)
+	status, _ = post(io.MultiReader(strings.NewReader(`{"family":"`), strings.NewReader(strings.Repeat("x", 5000))))
+	if status != http.StatusRequestEntityTooLarge {
+		t.Errorf("status = %d, want 413", status)
 	}
 }
 
@@ -495,7 +495,7 @@ func TestValidRegion(t *testing.T) {
 func TestUnionTableIsComplete(t *testing.T) {
 	t.Parallel()
 	for union, members := range unionChoices {
-		service := strings.Split(strings.TrimPrefix(union.PkgPath(), sdkServices), "/")[0]
+		service, _, _ := strings.Cut(strings.TrimPrefix(union.PkgPath(), sdkServices), "/")
 		declared := declaredMembers(t, service, union.Name())
 		if len(declared) != len(members) {
 			t.Errorf("%s: the module declares the members %v, the tests know %d", union, declared, len(members))

@@ -178,10 +178,10 @@ func (f *filler) tree(depth int) any {
 	}
 }
 
-// text is at least min characters long; white space is not at its ends, where
+// text is at least fewest characters long; white space is not at its ends, where
 // XML readers may take it off.
-func (f *filler) text(min int) string {
-	n := min + f.rnd.IntN(8)
+func (f *filler) text(fewest int) string {
+	n := fewest + f.rnd.IntN(8)
 	if n == 0 {
 		return ""
 	}
@@ -211,8 +211,8 @@ func (f *filler) float() float64 {
 
 func exportedFields(t reflect.Type) int {
 	n := 0
-	for i := range t.NumField() {
-		if t.Field(i).IsExported() {
+	for f := range t.Fields() {
+		if f.IsExported() {
 			n++
 		}
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -69,7 +70,7 @@ func newRouter(services []*Service, c *codec.Codec) (*router, error) {
 func (t *router) add(e *endpoint) error {
 	s := e.service
 	if slices.Contains(t.names, s.Name) {
-		return fmt.Errorf("another service has this name")
+		return errors.New("another service has this name")
 	}
 	t.names = append(t.names, s.Name)
 	if s.TargetPrefix != "" {
@@ -99,7 +100,7 @@ func (t *router) byHeader(r *http.Request) (route, error) {
 		return t.byPath(r)
 	}
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
-		prefix, operation, _ := cutLast(target, ".")
+		prefix, operation := cutLast(target, ".")
 		e := t.byTarget[prefix]
 		if e == nil || e.json == nil {
 			return route{protocol: t.json}, unknownOperation(
@@ -116,7 +117,7 @@ func (t *router) byPath(r *http.Request) (route, error) {
 	if spoken := r.Header.Get(smithyProtocol); spoken != string(ProtocolCBOR) {
 		return unknown, Errorf("UnknownOperationException", "The protocol %.100q is not spoken here; %s is", spoken, ProtocolCBOR)
 	}
-	_, rest, _ := cutLast(r.URL.Path, "/service/")
+	_, rest := cutLast(r.URL.Path, "/service/")
 	name, operation, ok := strings.Cut(rest, "/operation/")
 	if !ok {
 		return unknown, unknownOperation("The path %.100q is not /service/SERVICE/operation/OPERATION", r.URL.Path)
@@ -172,10 +173,10 @@ func (t *router) byForm(rt route, form *codec.Form, signedFor string) (route, er
 	return rt, nil
 }
 
-// cutLast cuts s around the last sep.
-func cutLast(s, sep string) (before, after string, found bool) {
+// cutLast cuts s around the last sep; without one, nothing stands after it.
+func cutLast(s, sep string) (before, after string) {
 	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
+		return s[:i], s[i+len(sep):]
 	}
-	return s, "", false
+	return s, ""
 }

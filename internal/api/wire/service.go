@@ -172,8 +172,7 @@ type ClientOperation struct {
 // *ecs.Client by name, so that a test can tell that none is forgotten.
 func ClientOperations(client reflect.Type) []ClientOperation {
 	var ops []ClientOperation
-	for i := range client.NumMethod() {
-		m := client.Method(i)
+	for m := range client.Methods() {
 		if m.Type.NumIn() != 4 || m.Type.NumOut() != 2 { // receiver, context, input, options
 			continue
 		}

@@ -18,7 +18,7 @@ func newCodec() *codec.Codec {
 		// Two members are spelled otherwise than all others of their services.
 		codec.Renamed[cloudwatchlogs.DescribeDestinationsInput]("DestinationNamePrefix", "DestinationNamePrefix"),
 		codec.Renamed[sts.PolicyDescriptorType]("Arn", "arn"),
-		codec.Document(func(tree any) document.Interface { return document.NewLazyDocument(tree) }),
+		codec.Document(document.NewLazyDocument),
 		codec.Union[ecs.DescribeGatewayConfiguration](&ecs.DescribeGatewayConfigurationMemberHostSharedAlb{}),
 		codec.Union[ecs.GatewayConfiguration](&ecs.GatewayConfigurationMemberHostSharedAlb{}),
 		codec.Union[ecs.GatewayConnectionResources](&ecs.GatewayConnectionResourcesMemberHostSharedAlb{}),

@@ -28,14 +28,14 @@ func TestDecodeForm(t *testing.T) {
 		{"lists by number", "Words.member.10=b&Words.member.2=a", AWSQuery, node{Words: []string{"a", "b"}}},
 		{"the empty list", "Words=", AWSQuery, node{Words: []string{}}},
 		{"scalars", "Leaf.Name=&Leaf.Color=red&Leaf.Count=-1&Leaf.Ratio=NaN&Leaf.On=TRUE&Leaf.At=2026-01-02T03%3A04%3A05.678Z&Leaf.Bytes=AP8%3D", AWSQuery, node{Leaf: &leaf{
-			Name: ptr(""), Color: "red", Count: -1, Ratio: math.NaN(), On: ptr(true), Bytes: []byte{0, 255},
-			At: ptr(time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)),
+			Name: new(""), Color: "red", Count: -1, Ratio: math.NaN(), On: new(true), Bytes: []byte{0, 255},
+			At: new(time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)),
 		}}},
-		{"times with an offset", "Leaf.At=2026-01-02T03:04:05%2B01:00", AWSQuery, node{Leaf: &leaf{At: ptr(time.Date(2026, 1, 2, 2, 4, 5, 0, time.UTC))}}},
+		{"times with an offset", "Leaf.At=2026-01-02T03:04:05%2B01:00", AWSQuery, node{Leaf: &leaf{At: new(time.Date(2026, 1, 2, 2, 4, 5, 0, time.UTC))}}},
 		{"maps", "Labels.entry.1.key=a+b&Labels.entry.1.value=c%26d", AWSQuery, node{Labels: map[string]string{"a b": "c&d"}}},
 		{"unions", "Shape.Flat=f&Shapes.member.1.Round.Count=1", AWSQuery, node{Shape: &shapeMemberFlat{"f"}, Shapes: []shape{&shapeMemberRound{leaf{Count: 1}}}}},
-		{"the last of two counts", "x-custom=a&x-custom=b", AWSQuery, node{Custom: ptr("b")}},
-		{"not UTF-8", "x-custom=%ff", AWSQuery, node{Custom: ptr("\ufffd")}},
+		{"the last of two counts", "x-custom=a&x-custom=b", AWSQuery, node{Custom: new("b")}},
+		{"not UTF-8", "x-custom=%ff", AWSQuery, node{Custom: new("\ufffd")}},
 		{"lists of EC2", "Words.1=a&Leaves.1.Count=2", EC2Query, node{Words: []string{"a"}, Leaves: []leaf{{Count: 2}}}},
 	} {
 		form, err := ParseForm(tc.in)
@@ -103,8 +103,8 @@ func TestAppendXML(t *testing.T) {
 	t.Parallel()
 	in := node{
 		Leaf: &leaf{
-			Name: ptr("<&>"), Count: 1, Ratio: math.Inf(1), On: ptr(false), Bytes: []byte{1},
-			At: ptr(time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.FixedZone("", 3600))),
+			Name: new("<&>"), Count: 1, Ratio: math.Inf(1), On: new(false), Bytes: []byte{1},
+			At: new(time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.FixedZone("", 3600))),
 		},
 		Words: []string{}, Labels: map[string]string{"b": "2", "a<": "1"}, Shape: &shapeMemberFlat{"f"},
 	}
@@ -193,7 +193,7 @@ func TestCBORLimits(t *testing.T) {
 	}
 	for depth, want := range map[int]bool{depthMax: true, depthMax + 1: false} {
 		deep := append([]byte(strings.Repeat("\x81", depth)), 0)
-		if got := checkCBOR(deep, ptr(budget(1<<20))) == nil; got != want {
+		if got := checkCBOR(deep, new(budget(1<<20))) == nil; got != want {
 			t.Errorf("%d lists in each other: accepted %v, want %v", depth, got, want)
 		}
 	}
@@ -203,7 +203,7 @@ func TestCBORLimits(t *testing.T) {
 // neither a part of it nor more than it.
 func TestCBORCheckAgrees(t *testing.T) {
 	t.Parallel()
-	accepts := func(data []byte) bool { return checkCBOR(data, ptr(budget(decodedBytesMax))) == nil }
+	accepts := func(data []byte) bool { return checkCBOR(data, new(budget(decodedBytesMax))) == nil }
 	rapid.Check(t, func(t *rapid.T) {
 		data := cbor.Encode(drawCBOR(t, 0))
 		if !accepts(data) {

@@ -302,11 +302,11 @@ func (d *jsonDecoder) stringLike(p *plan, v reflect.Value) error {
 }
 
 func (d *jsonDecoder) boolean(v reflect.Value) error {
-	switch c := d.peek(); {
-	case c == 't':
+	switch d.peek() {
+	case 't':
 		v.SetBool(true)
 		return d.word("true")
-	case c == 'f':
+	case 'f':
 		v.SetBool(false)
 		return d.word("false")
 	default:

@@ -52,11 +52,9 @@ func testCodec() *Codec {
 	return New(Union[shape](&shapeMemberRound{}, &shapeMemberFlat{}))
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestAppendJSON(t *testing.T) {
 	t.Parallel()
-	at := func(ms int64) *time.Time { return ptr(time.UnixMilli(ms).UTC()) }
+	at := func(ms int64) *time.Time { return new(time.UnixMilli(ms).UTC()) }
 	for _, tc := range []struct {
 		name string
 		in   any
@@ -64,16 +62,16 @@ func TestAppendJSON(t *testing.T) {
 	}{
 		{"plain scalars are always there", leaf{}, `{"count":0,"ratio":0}`},
 		{"nil is absent, empty is not", node{Words: []string{}, Labels: map[string]string{}}, `{"words":[],"labels":{}}`},
-		{"empty string", leaf{Name: ptr("")}, `{"name":"","count":0,"ratio":0}`},
+		{"empty string", leaf{Name: new("")}, `{"name":"","count":0,"ratio":0}`},
 		{"escapes", node{Words: []string{"\"\\\n\r\t\x00\x1f<&>\u2028é𝄞\xff"}}, `{"words":["\"\\\n\r\t\u0000\u001f<&>` + "\u2028é𝄞\ufffd" + `"]}`},
 		{"keys are sorted", node{Labels: map[string]string{"b": "2", "a": "1", "": "0"}}, `{"labels":{"":"0","a":"1","b":"2"}}`},
-		{"numbers", leaf{Count: -1, Big: ptr(int64(math.MinInt64)), Ratio: 1e21, Small: ptr(float32(0.1))}, `{"count":-1,"big":-9223372036854775808,"ratio":1e+21,"small":0.1}`},
+		{"numbers", leaf{Count: -1, Big: new(int64(math.MinInt64)), Ratio: 1e21, Small: new(float32(0.1))}, `{"count":-1,"big":-9223372036854775808,"ratio":1e+21,"small":0.1}`},
 		{"not a number", []float64{math.NaN(), math.Inf(1), math.Inf(-1)}, `["NaN","Infinity","-Infinity"]`},
 		{"small numbers", []float64{0.000001, 1e-7, 123456789.125}, `[0.000001,1e-07,123456789.125]`},
 		{"times", []time.Time{*at(0), *at(1619952106055), *at(1500), *at(1510), *at(-1), *at(-2500)}, `[0,1619952106.055,1.5,1.51,-0.001,-2.5]`},
-		{"finer than a millisecond is cut", leaf{At: ptr(time.Unix(1, 999999))}, `{"count":0,"ratio":0,"at":1}`},
+		{"finer than a millisecond is cut", leaf{At: new(time.Unix(1, 999999))}, `{"count":0,"ratio":0,"at":1}`},
 		{"bytes", leaf{Bytes: []byte{0, 255}}, `{"count":0,"ratio":0,"bytes":"AP8="}`},
-		{"union", node{Shape: &shapeMemberFlat{"x"}, Custom: ptr("y")}, `{"shape":{"flat":"x"},"x-custom":"y"}`},
+		{"union", node{Shape: &shapeMemberFlat{"x"}, Custom: new("y")}, `{"shape":{"flat":"x"},"x-custom":"y"}`},
 	} {
 		got, err := testCodec().AppendJSON(nil, LowerFirst, tc.in)
 		if err != nil || string(got) != tc.want {
@@ -121,14 +119,14 @@ func TestDecodeJSON(t *testing.T) {
 		{"empty is not absent", `{"words":[],"labels":{},"leaves":[]}`, node{Words: []string{}, Labels: map[string]string{}, Leaves: []leaf{}}},
 		{"escapes", `{"words":["\u00e9\ud834\udd1e\/\b\f","\ud800"],"\u0077ords2":1}`, node{Words: []string{"é𝄞/\b\f", "\ufffd"}}},
 		{"escaped names", `{"\u0077ords":["a"]}`, node{Words: []string{"a"}}},
-		{"integers of other languages", `{"leaf":{"count":1.0,"big":1e3}}`, node{Leaf: &leaf{Count: 1, Big: ptr(int64(1000))}}},
+		{"integers of other languages", `{"leaf":{"count":1.0,"big":1e3}}`, node{Leaf: &leaf{Count: 1, Big: new(int64(1000))}}},
 		{"special floats", `{"leaf":{"ratio":"-Infinity"}}`, node{Leaf: &leaf{Ratio: math.Inf(-1)}}},
-		{"times", `{"leaf":{"at":1.6e9}}`, node{Leaf: &leaf{At: ptr(time.Unix(1600000000, 0).UTC())}}},
-		{"times are rounded to milliseconds", `{"leaf":{"at":1619952106.0549999}}`, node{Leaf: &leaf{At: ptr(time.UnixMilli(1619952106055).UTC())}}},
+		{"times", `{"leaf":{"at":1.6e9}}`, node{Leaf: &leaf{At: new(time.Unix(1600000000, 0).UTC())}}},
+		{"times are rounded to milliseconds", `{"leaf":{"at":1619952106.0549999}}`, node{Leaf: &leaf{At: new(time.UnixMilli(1619952106055).UTC())}}},
 		{"maps", `{"byColor":{"red":{"count":1},"":{}}}`, node{ByColor: map[color]leaf{"red": {Count: 1}, "": {}}}},
 		{"unions", `{"shape":{"__type":"x","round":null,"flat":"f"},"shapes":[{"round":{"count":2}}]}`, node{Shape: &shapeMemberFlat{"f"}, Shapes: []shape{&shapeMemberRound{leaf{Count: 2}}}}},
 		{"recursive types", `{"children":[{"children":[{"words":["x"]}]}]}`, node{Children: []node{{Children: []node{{Words: []string{"x"}}}}}}},
-		{"tags", `{"x-custom":"c"}`, node{Custom: ptr("c")}},
+		{"tags", `{"x-custom":"c"}`, node{Custom: new("c")}},
 	} {
 		var got node
 		if err := testCodec().DecodeJSON([]byte(tc.in), LowerFirst, &got); err != nil {

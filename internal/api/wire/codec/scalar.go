@@ -155,9 +155,9 @@ func parseBlob(v reflect.Value, text string) error {
 
 // clip quotes a value for an error text, shortened.
 func clip(s string) string {
-	const max = 40
-	if len(s) > max {
-		s = s[:max] + "…"
+	const bytesMax = 40
+	if len(s) > bytesMax {
+		s = s[:bytesMax] + "…"
 	}
 	return strconv.Quote(s)
 }

@@ -3,6 +3,7 @@ package codec
 import (
 	"math"
 	"reflect"
+	"strings"
 )
 
 // memberNamed returns the alternative with a wire name, nil if there is none.
@@ -31,14 +32,11 @@ func unionComplete(p *plan, v reflect.Value) error {
 	if !v.IsNil() {
 		return nil
 	}
-	names := ""
+	names := make([]string, len(p.members))
 	for i := range p.members {
-		if i > 0 {
-			names += ", "
-		}
-		names += p.members[i].name
+		names[i] = p.members[i].name
 	}
-	return &FieldError{Reason: "expected one member of: " + names}
+	return &FieldError{Reason: "expected one member of: " + strings.Join(names, ", ")}
 }
 
 // setFloat puts f into the float v if it fits.

@@ -75,97 +75,103 @@ func TestECSExceptions(t *testing.T) {
 	}
 }
 
+// typedError is an error that a dialect's client must give back as a Go type.
+type typedError struct {
+	dialect string
+	send    *Error
+	call    func(http.Handler) error
+	want    apiError
+	typed   any
+}
+
+func describeAlarms(h http.Handler, p Protocol) error {
+	_, err := cloudwatchClient(h, p).DescribeAlarms(context.Background(), nil)
+	return err
+}
+
+var typedErrors = []typedError{
+	{
+		"elbv2/query", &Error{Code: "TargetGroupNotFound"},
+		func(h http.Handler) error {
+			_, err := elbClient(h).DescribeTargetGroups(context.Background(), &elasticloadbalancingv2.DescribeTargetGroupsInput{})
+			return err
+		},
+		apiError{Code: "TargetGroupNotFound", Status: 400},
+		new(*elbtypes.TargetGroupNotFoundException),
+	},
+	{
+		"sts/query", &Error{Code: "MalformedPolicyDocument"},
+		func(h http.Handler) error {
+			_, err := stsClient(h).AssumeRole(context.Background(), &sts.AssumeRoleInput{RoleArn: aws.String("r"), RoleSessionName: aws.String("s")})
+			return err
+		},
+		apiError{Code: "MalformedPolicyDocument", Status: 400},
+		new(*ststypes.MalformedPolicyDocumentException),
+	},
+	{
+		"autoscaling/json-1.1", &Error{Code: "ObjectNotFoundException"},
+		func(h http.Handler) error {
+			_, err := autoscalingClient(h).DeregisterScalableTarget(context.Background(), &applicationautoscaling.DeregisterScalableTargetInput{})
+			return err
+		},
+		apiError{Code: "ObjectNotFoundException", Status: 400},
+		new(*autoscalingtypes.ObjectNotFoundException),
+	},
+	{
+		"logs/json-1.1", &Error{Code: "ResourceNotFoundException"},
+		func(h http.Handler) error {
+			_, err := logsClient(h).GetLogEvents(context.Background(), &cloudwatchlogs.GetLogEventsInput{})
+			return err
+		},
+		apiError{Code: "ResourceNotFoundException", Status: 400},
+		new(*logstypes.ResourceNotFoundException),
+	},
+	{
+		"cloudwatch/cbor", &Error{Code: "LimitExceededFault"},
+		func(h http.Handler) error { return describeAlarms(h, ProtocolCBOR) },
+		apiError{Code: "LimitExceeded", Status: 400},
+		new(*cloudwatchtypes.LimitExceededFault),
+	},
+	{
+		"cloudwatch/json-1.0", &Error{Code: "LimitExceededFault"},
+		func(h http.Handler) error { return describeAlarms(h, ProtocolJSON) },
+		apiError{Code: "LimitExceeded", Status: 400},
+		new(*cloudwatchtypes.LimitExceededFault),
+	},
+	{
+		"cloudwatch/query", &Error{Code: "LimitExceededFault"},
+		func(h http.Handler) error { return describeAlarms(h, ProtocolQuery) },
+		// This client names the shape here and not the code of the wire.
+		apiError{Code: "LimitExceededFault", Status: 400},
+		new(*cloudwatchtypes.LimitExceededFault),
+	},
+	{
+		"cloudwatch/cbor", &Error{Code: "InternalServiceFault", Fault: Receiver},
+		func(h http.Handler) error { return describeAlarms(h, ProtocolCBOR) },
+		apiError{Code: "InternalServiceError", Status: 500},
+		new(*cloudwatchtypes.InternalServiceFault),
+	},
+	{
+		"cloudwatch/json-1.0", &Error{Code: "DashboardNotFoundError"},
+		func(h http.Handler) error {
+			_, err := cloudwatchClient(h, ProtocolJSON).GetDashboard(context.Background(), &cloudwatch.GetDashboardInput{})
+			return err
+		},
+		apiError{Code: "ResourceNotFound", Status: 404},
+		new(*cloudwatchtypes.DashboardNotFoundError),
+	},
+}
+
 // TestTypedErrors sends samples of all other dialects.
 func TestTypedErrors(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
-	alarms := func(h http.Handler, p Protocol) error {
-		_, err := cloudwatchClient(h, p).DescribeAlarms(ctx, nil)
-		return err
-	}
-	for _, tc := range []struct {
-		dialect string
-		send    *Error
-		call    func(http.Handler) error
-		want    apiError
-		typed   any
-	}{
-		{
-			"elbv2/query", &Error{Code: "TargetGroupNotFound"},
-			func(h http.Handler) error {
-				_, err := elbClient(h).DescribeTargetGroups(ctx, &elasticloadbalancingv2.DescribeTargetGroupsInput{})
-				return err
-			},
-			apiError{Code: "TargetGroupNotFound", Status: 400},
-			new(*elbtypes.TargetGroupNotFoundException),
-		},
-		{
-			"sts/query", &Error{Code: "MalformedPolicyDocument"},
-			func(h http.Handler) error {
-				_, err := stsClient(h).AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: aws.String("r"), RoleSessionName: aws.String("s")})
-				return err
-			},
-			apiError{Code: "MalformedPolicyDocument", Status: 400},
-			new(*ststypes.MalformedPolicyDocumentException),
-		},
-		{
-			"autoscaling/json-1.1", &Error{Code: "ObjectNotFoundException"},
-			func(h http.Handler) error {
-				_, err := autoscalingClient(h).DeregisterScalableTarget(ctx, &applicationautoscaling.DeregisterScalableTargetInput{})
-				return err
-			},
-			apiError{Code: "ObjectNotFoundException", Status: 400},
-			new(*autoscalingtypes.ObjectNotFoundException),
-		},
-		{
-			"logs/json-1.1", &Error{Code: "ResourceNotFoundException"},
-			func(h http.Handler) error {
-				_, err := logsClient(h).GetLogEvents(ctx, &cloudwatchlogs.GetLogEventsInput{})
-				return err
-			},
-			apiError{Code: "ResourceNotFoundException", Status: 400},
-			new(*logstypes.ResourceNotFoundException),
-		},
-		{
-			"cloudwatch/cbor", &Error{Code: "LimitExceededFault"},
-			func(h http.Handler) error { return alarms(h, ProtocolCBOR) },
-			apiError{Code: "LimitExceeded", Status: 400},
-			new(*cloudwatchtypes.LimitExceededFault),
-		},
-		{
-			"cloudwatch/json-1.0", &Error{Code: "LimitExceededFault"},
-			func(h http.Handler) error { return alarms(h, ProtocolJSON) },
-			apiError{Code: "LimitExceeded", Status: 400},
-			new(*cloudwatchtypes.LimitExceededFault),
-		},
-		{
-			"cloudwatch/query", &Error{Code: "LimitExceededFault"},
-			func(h http.Handler) error { return alarms(h, ProtocolQuery) },
-			// This client names the shape here and not the code of the wire.
-			apiError{Code: "LimitExceededFault", Status: 400},
-			new(*cloudwatchtypes.LimitExceededFault),
-		},
-		{
-			"cloudwatch/cbor", &Error{Code: "InternalServiceFault", Fault: Receiver},
-			func(h http.Handler) error { return alarms(h, ProtocolCBOR) },
-			apiError{Code: "InternalServiceError", Status: 500},
-			new(*cloudwatchtypes.InternalServiceFault),
-		},
-		{
-			"cloudwatch/json-1.0", &Error{Code: "DashboardNotFoundError"},
-			func(h http.Handler) error {
-				_, err := cloudwatchClient(h, ProtocolJSON).GetDashboard(ctx, &cloudwatch.GetDashboardInput{})
-				return err
-			},
-			apiError{Code: "ResourceNotFound", Status: 404},
-			new(*cloudwatchtypes.DashboardNotFoundError),
-		},
-	} {
+	for _, tc := range typedErrors {
 		t.Run(tc.dialect+"/"+tc.send.Code, func(t *testing.T) {
 			t.Parallel()
 			h, e := newEcho(t, dialectNamed(t, tc.dialect))
-			tc.send.Message = boom
-			e.err = tc.send
+			sent := *tc.send
+			sent.Message = boom
+			e.err = &sent
 			err := tc.call(h)
 			got := seenBy(err)
 			tc.want.Message, tc.want.RequestID, tc.want.Type = boom, true, got.Type

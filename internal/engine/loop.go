@@ -27,6 +27,8 @@ type Config struct {
 	// the watch does.
 	Resync time.Duration
 	Log    *slog.Logger
+	// Step decides; nil: core.Step. Tests put themselves in between.
+	Step func(core.View, core.Input) core.Plan
 }
 
 // Loop is the scheduler without a goroutine and without a clock: each Turn looks at what changed and writes what core
@@ -46,6 +48,9 @@ type Loop struct {
 
 // NewLoop starts with everything dirty. A fence makes each write depend on a term of leadership.
 func NewLoop(c Config, fence *store.Fence) *Loop {
+	if c.Step == nil {
+		c.Step = core.Step
+	}
 	return &Loop{
 		Config: c, fence: fence, watcher: c.Store.Watch(watched()...), waiting: map[string]bool{},
 		dirty: newDirty(), wakes: newWakes(),
@@ -105,7 +110,7 @@ func (l *Loop) decide(ctx context.Context, view *store.View, now time.Time) (mor
 	if l.room == nil {
 		l.furnish(view)
 	}
-	plan := core.Step(view, core.Input{
+	plan := l.Step(view, core.Input{
 		Dirty: l.dirty.take(), Now: now, IDs: l.IDs, Timings: l.Timings, Refuse: l.Refuse, Room: l.room,
 	})
 	for _, w := range plan.Wakes {
@@ -147,16 +152,19 @@ func (l *Loop) sweep(ctx context.Context, view *store.View, now time.Time) error
 func (l *Loop) join(ctx context.Context, view *store.View, now time.Time) (joined bool, err error) {
 	for m := range view.Machines() {
 		call := control.Call{Scope: arn.Scope{Account: l.Account}, Operation: "machine", Now: now, IDs: l.IDs, Timings: l.Timings}
-		rev, err := l.Store.Update(ctx, func(tx *store.Tx) error {
-			if l.fence != nil {
-				tx.Fence(*l.fence)
+		for more := true; more; {
+			rev, err := l.Store.Update(ctx, func(tx *store.Tx) error {
+				if l.fence != nil {
+					tx.Fence(*l.fence)
+				}
+				more = control.JoinMachine(tx, call, m)
+				return nil
+			})
+			if err != nil {
+				return joined, fmt.Errorf("machine %s joins its clusters: %w", m.ID, err)
 			}
-			return control.JoinMachine(tx, call, m)
-		})
-		if err != nil {
-			return joined, fmt.Errorf("machine %s joins its clusters: %w", m.ID, err)
+			joined = joined || rev > view.Revision()
 		}
-		joined = joined || rev > view.Revision()
 	}
 	return joined, nil
 }

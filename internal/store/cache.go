@@ -15,6 +15,7 @@ const (
 	tEvent
 	tMachine
 	tInstance
+	tOccupancy
 	tSetting
 	tToken
 	tables
@@ -41,6 +42,8 @@ func tableOf(k model.Kind) int {
 		return tMachine
 	case model.KindInstance:
 		return tInstance
+	case model.KindOccupancy:
+		return tOccupancy
 	case model.KindSetting:
 		return tSetting
 	case model.KindToken:

@@ -104,6 +104,16 @@ func layers() []layer {
 			why:      "daemon puts all together for production, so it holds no part of the simulated world",
 		},
 		{
+			packages: "internal/why/...",
+			may:      nouns("internal/core/...", "internal/store"),
+			why:      "a story is told from a view, with core's own explanations; it changes nothing",
+		},
+		{
+			packages: "internal/cli/...",
+			may:      nouns("internal/why"),
+			why:      "cli writes for people what others found out",
+		},
+		{
 			packages: "cmd/...",
 			may:      []string{"internal/daemon", "internal/cli/..."},
 			why:      "a verb turns flags into daemon.Config, calls daemon and prints: all else belongs where it can be tested",

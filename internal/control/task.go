@@ -2,6 +2,7 @@ package control
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -74,7 +75,8 @@ func Run(tx *store.Tx, call Call, in RunTask) ([]model.TaskState, []place.Failur
 
 // inactiveForRun turns the error of an inactive task definition into the one that RunTask has.
 func inactiveForRun(err error) error {
-	if e := err.(*model.Error); e.Message == "TaskDefinition is inactive" {
+	var e *model.Error
+	if errors.As(err, &e) && e.Message == "TaskDefinition is inactive" {
 		return model.InvalidParameter(e.Message)
 	}
 	return err

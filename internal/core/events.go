@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -60,9 +61,7 @@ func (w *work) resolve(topic string) {
 // remember replaces the map of sayings, for the one in the view must not change.
 func (w *work) remember(topic string, saying *model.Saying) {
 	said := make(map[string]model.Saying, len(w.state.Said)+1)
-	for k, v := range w.state.Said {
-		said[k] = v
-	}
+	maps.Copy(said, w.state.Said)
 	delete(said, topic)
 	if saying != nil {
 		said[topic] = *saying

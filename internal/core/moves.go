@@ -91,7 +91,7 @@ func (w *work) drain() {
 	why := model.Cause{Kind: model.CauseService, Subject: w.svc.ARN, At: w.in.Now, Detail: "the service is being deleted", By: &w.svc.Cause}
 	w.stop(slices.Concat(p.Fresh.All(), p.Stale.All()), why)
 	for t := range w.TasksOfService(w.svc.ARN) {
-		if t.LastStatus().Order() < model.TaskStopping.Order() && !(t.Desired == model.TaskRunning && t.Stopped()) {
+		if t.LastStatus().Order() < model.TaskStopping.Order() {
 			return
 		}
 	}

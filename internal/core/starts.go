@@ -36,7 +36,7 @@ func (w *work) start(d *model.Deployment, n int) {
 	}
 	var started []*model.Task
 	causes := w.startCauses(d, n)
-	for _, seat := range w.place(d, def, n) {
+	for _, seat := range w.place(def, n) {
 		t := w.newTask(d, def, seat.Instance, causes[len(started)])
 		w.undo = append(w.undo, func() { w.room().Remove(model.TaskState{Task: t}) })
 		started = append(started, t)

@@ -21,48 +21,60 @@ type SweepView interface {
 // Sweep says which records have been kept long enough: stopped tasks, closed services and clusters with all that is
 // theirs, old deployments, used tokens, observations of tasks that are gone.
 func Sweep(v SweepView, now time.Time, t model.Timings) []Change {
-	var changes []Change
-	drop := func(subject string, keys ...model.Key) {
-		for part := range slices.Chunk(keys, sweepKeys) {
-			changes = append(changes, Change{Subject: subject, Deletes: part})
-		}
-	}
+	d := drops{now: now}
 	for task := range v.Tasks() {
-		if task.Stopped() && task.Desired == model.TaskStopped && over(task.Seen.StoppedAt, t.WhyRetention, now) {
-			drop(task.ARN, task.Key(), task.Seen.Key())
+		if task.Stopped() && task.Desired == model.TaskStopped && d.over(task.Seen.StoppedAt, t.WhyRetention) {
+			d.drop(task.ARN, task.Key(), task.Seen.Key())
 		}
 	}
 	for s := range v.AllServices() {
-		if s.Status == model.Inactive && over(s.ClosedAt, t.ClosedRetention, now) {
-			drop(s.ARN, closedService(v, s)...)
+		if s.Status == model.Inactive && d.over(s.ClosedAt, t.ClosedRetention) {
+			d.drop(s.ARN, closedService(v, s)...)
 		} else {
-			drop(s.ARN, oldDeployments(v, s, now.Add(-t.HistoryRetention))...)
+			d.drop(s.ARN, oldDeployments(v, s, now.Add(-t.HistoryRetention))...)
 		}
 	}
 	for c := range v.Clusters() {
-		if c.Status == model.Inactive && over(c.ClosedAt, t.ClosedRetention, now) {
-			drop(c.ARN, c.Key())
+		if c.Status == model.Inactive && d.over(c.ClosedAt, t.ClosedRetention) {
+			d.drop(c.ARN, c.Key())
 		}
 	}
+	d.leftovers(v)
+	return d.changes
+}
+
+// drops collects what goes.
+type drops struct {
+	now     time.Time
+	changes []Change
+}
+
+func (d *drops) drop(subject string, keys ...model.Key) {
+	for part := range slices.Chunk(keys, sweepKeys) {
+		d.changes = append(d.changes, Change{Subject: subject, Deletes: part})
+	}
+}
+
+func (d *drops) over(since time.Time, keep time.Duration) bool {
+	return !since.IsZero() && d.now.Sub(since) >= keep
+}
+
+// leftovers drops tokens that have expired and observations whose task is gone.
+func (d *drops) leftovers(v SweepView) {
 	for token := range v.Tokens() {
-		if !now.Before(token.Expires) {
-			drop(token.Value, token.Key())
+		if !d.now.Before(token.Expires) {
+			d.drop(token.Value, token.Key())
 		}
 	}
 	for o := range v.Orphans() {
 		if o.Status == model.TaskStopped {
-			drop(o.Task, o.Key())
+			d.drop(o.Task, o.Key())
 		}
 	}
-	return changes
 }
 
 // sweepKeys is how many records go in one change.
 const sweepKeys = 100
-
-func over(since time.Time, keep time.Duration, now time.Time) bool {
-	return !since.IsZero() && now.Sub(since) >= keep
-}
 
 // closedService lists a service last and before it all that belongs to it.
 func closedService(v SweepView, s *model.Service) []model.Key {

@@ -23,8 +23,9 @@ func (k CauseKind) Outside() bool {
 	switch k {
 	case CauseAPI, CauseExit, CauseHealth, CauseMachine, CauseOperator:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // Cause says why something changed. By is the cause of the cause; the chain is kept by value in the record that it

@@ -1,0 +1,148 @@
+package why
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/maitred/maitred/internal/core"
+	"github.com/maitred/maitred/internal/core/place"
+	"github.com/maitred/maitred/internal/model"
+)
+
+type serviceSubject struct{ *model.Service }
+
+func (s serviceSubject) name() string { return "service " + s.ARN }
+
+func (s serviceSubject) tell(v Viewer) Story {
+	story := Story{Subject: s.ARN, Kind: "service", Now: v.serviceNow(s.Service), Held: v.held(s.Service)}
+	var steps []Step
+	for t := range v.View.TasksOfService(s.ARN) {
+		steps = append(steps, v.taskSteps(t)...)
+	}
+	for d := range v.View.Deployments(s.ARN) {
+		steps = append(steps, deploymentSteps(d)...)
+	}
+	steps = append(steps, Step{At: s.Cause.At, Text: "the service is changed", Because: s.Cause.Chain()})
+	for e := range v.View.Events(s.ARN) {
+		if said(e.Message) {
+			steps = append(steps, Step{At: e.At, Text: e.Message})
+		}
+	}
+	story.Steps = newestFirst(steps)
+	return story
+}
+
+// said leaves out events that only list starts and stops: the tasks tell those themselves, with their causes.
+func said(message string) bool {
+	for _, text := range []string{" has started ", " has stopped ", " stopped "} {
+		if strings.Contains(message, ")"+text) {
+			return false
+		}
+	}
+	return true
+}
+
+func (v Viewer) serviceNow(s *model.Service) string {
+	running, pending := 0, 0
+	for t := range v.View.TasksOfService(s.ARN) {
+		switch {
+		case t.LastStatus() == model.TaskRunning:
+			running++
+		case t.Alive():
+			pending++
+		}
+	}
+	now := fmt.Sprintf("%s, %d running, %d pending", s.Status, running, pending)
+	if s.Scheduling == model.Replica {
+		now = fmt.Sprintf("%s, %d of %d running, %d pending", s.Status, running, s.DesiredCount, pending)
+	}
+	if state, ok := v.View.ServiceState(s.ARN); ok && !state.SteadyAt.IsZero() {
+		now += ", steady"
+	}
+	return now
+}
+
+// held says what keeps a service from having its tasks: a pause after failures, and what is short on each machine.
+func (v Viewer) held(s *model.Service) []string {
+	state, ok := v.View.ServiceState(s.ARN)
+	if !ok || s.Status != model.Active {
+		return nil
+	}
+	var held []string
+	if v.Now.Before(state.ThrottledUntil) {
+		text := fmt.Sprintf("%d starts in a row failed; the next one is tried in %v", state.StartFailures, state.ThrottledUntil.Sub(v.Now).Round(1e8))
+		if state.Failure != nil {
+			text += ". The last failure: " + state.Failure.Detail
+		}
+		held = append(held, text)
+	}
+	if _, waits := state.Said["placement"]; waits {
+		held = append(held, v.shortage(s)...)
+	}
+	return held
+}
+
+// shortage explains for each machine why it does not take another task of the service.
+func (v Viewer) shortage(s *model.Service) []string {
+	d, ok := v.View.Deployment(s.ARN, s.Primary)
+	if !ok {
+		return nil
+	}
+	def, ok := v.View.TaskDefinition(d.TaskDefinition)
+	if !ok {
+		return nil
+	}
+	search, err := core.NewRoom(v.View).Search(place.Request{
+		Cluster: s.Cluster, Service: s.ARN, Group: "service:" + s.Name, Demand: place.Demand(def, nil), Requires: def.Requires,
+		Constraints: slices.Concat(def.Constraints, s.Constraints), Strategy: s.Strategy,
+		Refuse: func(m *model.Machine) string { return v.Refuse(m, def) },
+	})
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var lines []string
+	for _, verdict := range search.Explain().Verdicts {
+		lines = append(lines, verdict.String())
+	}
+	if len(lines) == 0 {
+		lines = []string{place.NoInstances}
+	}
+	return lines
+}
+
+type deploymentSubject struct {
+	svc *model.Service
+	d   *model.Deployment
+}
+
+func (s deploymentSubject) name() string { return "deployment " + s.d.ID }
+
+func (s deploymentSubject) tell(v Viewer) Story {
+	steps := deploymentSteps(s.d)
+	for t := range v.View.TasksOfService(s.svc.ARN) {
+		if t.Deployment == s.d.ID {
+			steps = append(steps, v.taskSteps(t)...)
+		}
+	}
+	now := fmt.Sprintf("%s of service %s, %s", s.d.Rollout, s.svc.Name, model.ShortID(s.d.TaskDefinition))
+	if s.d.Failed > 0 {
+		now += fmt.Sprintf(", %d tasks failed", s.d.Failed)
+	}
+	return Story{Subject: s.d.ID, Kind: "deployment", Now: now, Steps: newestFirst(steps)}
+}
+
+func deploymentSteps(d *model.Deployment) []Step {
+	steps := []Step{{
+		At: d.CreatedAt, Because: d.Cause.Chain(),
+		Text: fmt.Sprintf("deployment %s of %s begins", d.ID, model.ShortID(d.TaskDefinition)),
+	}}
+	if !d.FinishedAt.IsZero() {
+		text := fmt.Sprintf("deployment %s is %s, after %v", d.ID, d.Status, d.FinishedAt.Sub(d.CreatedAt))
+		if d.StatusReason != "" {
+			text += ": " + d.StatusReason
+		}
+		steps = append(steps, Step{At: d.FinishedAt, Text: text})
+	}
+	return steps
+}

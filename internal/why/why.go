@@ -1,0 +1,102 @@
+// Package why tells why a task, a service or a deployment is as it is: what happened to it, newest first, each with the
+// chain of causes down to something outside. It reads a view and decides nothing.
+package why
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// Story is the answer to one question.
+type Story struct {
+	Subject string `json:"subject"` // ARN, or the id of a deployment
+	Kind    string `json:"kind"`    // task, service, deployment
+	Now     string `json:"now"`     // one sentence: how it is
+	// Held says what keeps it from being as it is wanted, one reason each: what is short on which machine.
+	Held  []string `json:"held,omitempty"`
+	Steps []Step   `json:"steps"` // newest first
+}
+
+// Step is something that happened.
+type Step struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
+	Task string    `json:"task,omitempty"` // ARN
+	// Because is the chain of causes, nearest first; none where an event speaks for itself.
+	Because []model.Cause `json:"because,omitempty"`
+}
+
+// Viewer is what a story is told from.
+type Viewer struct {
+	View   *store.View
+	Now    time.Time
+	Refuse func(*model.Machine, *model.TaskDefinition) string
+}
+
+// Of tells the story of a task, service or deployment, given by ARN, id, a unique beginning of an id, or name.
+func (v Viewer) Of(ref string) (Story, error) {
+	found := v.find(ref)
+	switch len(found) {
+	case 0:
+		return Story{}, &model.Error{
+			Code:    "ResourceNotFoundException",
+			Message: fmt.Sprintf("There is no task, service or deployment %q. Stopped tasks are remembered for a day.", ref),
+		}
+	case 1:
+		return found[0].tell(v), nil
+	}
+	var names []string
+	for _, f := range found[:min(len(found), 5)] {
+		names = append(names, f.name())
+	}
+	return Story{}, model.InvalidParameter(fmt.Sprintf("%q may mean %d things; say which: %s", ref, len(found), strings.Join(names, ", ")))
+}
+
+// subject is something that a story can be about.
+type subject interface {
+	name() string
+	tell(v Viewer) Story
+}
+
+// find lists what a reference may mean: an exact hit alone, else all whose id begins so.
+func (v Viewer) find(ref string) []subject {
+	if t, ok := v.View.Task(ref); ok {
+		return []subject{taskSubject{t}}
+	}
+	if s, ok := v.View.Service(ref); ok {
+		return []subject{serviceSubject{s}}
+	}
+	var found []subject
+	for s := range v.View.AllServices() {
+		if s.Name == ref || strings.HasSuffix(s.ARN, ":service/"+ref) {
+			found = append(found, serviceSubject{s})
+		}
+		for d := range v.View.Deployments(s.ARN) {
+			if d.ID == ref || model.ShortID(d.ID) == model.ShortID(ref) || d.Token == model.ShortID(ref) {
+				found = append(found, deploymentSubject{s, d})
+			}
+		}
+	}
+	if len(found) > 0 || len(ref) < 4 {
+		return found
+	}
+	for t := range v.View.Tasks() {
+		if strings.HasPrefix(model.ShortID(t.ARN), ref) {
+			found = append(found, taskSubject{t})
+		}
+	}
+	return found
+}
+
+// newestFirst orders steps by time, latest first; of those at the same time the later one of the list is the later one.
+func newestFirst(steps []Step) []Step {
+	slices.Reverse(steps)
+	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(b.At.UnixNano(), a.At.UnixNano()) })
+	return steps
+}

@@ -1,0 +1,76 @@
+// Command web is the example service: a web server that tells who it is, so that one sees which task answered.
+//
+// It listens on $PORT (8080 without it), answers / with its task and version, /healthz with ok, and /exit/CODE by ending
+// with that exit code. On SIGTERM it finishes the requests in hand and ends with 0.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := serve(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func serve(ctx context.Context) error {
+	port := os.Getenv("PORT")
+	if port == "" {
+		port = "8080"
+	}
+	server := &http.Server{Addr: ":" + port, Handler: handler(), ReadHeaderTimeout: 5 * time.Second}
+	if address := os.Getenv("ADDRESS"); address != "" {
+		server.Addr = address + ":" + port
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.ListenAndServe() }()
+	log.Printf("listening on %s", server.Addr)
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Print("asked to stop")
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := server.Shutdown(end); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, "hello from process %d, version %s\n", os.Getpid(), version())
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("POST /exit/{code}", func(w http.ResponseWriter, r *http.Request) {
+		code, err := strconv.Atoi(r.PathValue("code"))
+		if err != nil {
+			http.Error(w, "the exit code is a number", http.StatusBadRequest)
+			return
+		}
+		os.Exit(code)
+	})
+	return mux
+}
+
+func version() string {
+	if v := os.Getenv("VERSION"); v != "" {
+		return v
+	}
+	return "1"
+}

@@ -1,0 +1,118 @@
+package lifecycle
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/model"
+)
+
+// Resolve applies the overrides of a task to its definition ("TaskOverride"). Neither is changed.
+func Resolve(def *model.TaskDefinition, o *model.Overrides) *model.TaskDefinition {
+	if o == nil {
+		return def
+	}
+	resolved := *def
+	if o.CPU != 0 {
+		resolved.CPU = o.CPU
+	}
+	if o.Memory != 0 {
+		resolved.Memory = o.Memory
+	}
+	resolved.Containers = slices.Clone(def.Containers)
+	for i := range o.Containers {
+		if c := resolved.Container(o.Containers[i].Name); c != nil {
+			override(c, &o.Containers[i])
+		}
+	}
+	return &resolved
+}
+
+// override changes a container's definition, which must be a copy.
+func override(c *model.ContainerDefinition, o *model.ContainerOverride) {
+	if o.Command != nil {
+		c.Command = o.Command
+	}
+	if len(o.Environment) > 0 {
+		env := maps.Clone(c.Environment)
+		if env == nil {
+			env = make(map[string]string, len(o.Environment))
+		}
+		maps.Copy(env, o.Environment)
+		c.Environment = env
+	}
+	for _, set := range []struct{ to, from *int }{
+		{&c.CPU, o.CPU}, {&c.Memory, o.Memory}, {&c.MemoryReservation, o.MemoryReservation},
+	} {
+		if set.from != nil {
+			*set.to = *set.from
+		}
+	}
+}
+
+// ID names an attempt of a container of a task (given by ARN): no two attempts on any machine share it.
+func ID(task, name string, attempt int) string {
+	return model.ShortID(task) + "-" + name + "-" + strconv.Itoa(attempt)
+}
+
+// ParseID takes an ID apart; task is the task's id. ok is false for what no agent has named.
+func ParseID(id string) (task, name string, attempt int, ok bool) {
+	task, rest, found := strings.Cut(id, "-")
+	end := strings.LastIndexByte(rest, '-')
+	if !found || task == "" || end <= 0 {
+		return "", "", 0, false
+	}
+	attempt, err := strconv.Atoi(rest[end+1:])
+	if err != nil || attempt < 0 || ID(task, rest[:end], attempt) != id {
+		return "", "", 0, false
+	}
+	return task, rest[:end], attempt, true
+}
+
+// Placing is what a container's Spec depends on besides its definition.
+type Placing struct {
+	Attempt  int
+	Bindings []model.PortBinding
+	// HostNetwork says that containers listen in the machine's own network, so that they must be told their host ports.
+	HostNetwork bool
+}
+
+// Spec says what the driver shall run: a container of a task's resolved definition.
+func Spec(task *model.Task, def *model.TaskDefinition, c *model.ContainerDefinition, p Placing) driver.Spec {
+	return driver.Spec{
+		ID: ID(task.ARN, c.Name, p.Attempt), Task: task.ARN, Definition: *c, Env: environment(c, p),
+		Bindings: p.Bindings, Network: def.NetworkMode, CPU: def.CPU, Memory: def.Memory,
+	}
+}
+
+// environment is the container's environment, sorted. Where there is one network for all, a program finds the host port
+// of a container port N in MAITRED_PORT_N; PORT is that of its first one. A PORT in the definition that names another
+// container port becomes that one's host port; any other stays as it is.
+func environment(c *model.ContainerDefinition, p Placing) []string {
+	env := make(map[string]string, len(c.Environment)+2)
+	maps.Copy(env, c.Environment)
+	if p.HostNetwork && len(p.Bindings) > 0 {
+		host := make(map[string]string, len(p.Bindings))
+		for _, b := range slices.Backward(p.Bindings) {
+			host[strconv.Itoa(b.ContainerPort)] = strconv.Itoa(b.HostPort)
+		}
+		for port, at := range host {
+			env["MAITRED_PORT_"+port] = at
+		}
+		port, set := env["PORT"]
+		if at, known := host[port]; known {
+			env["PORT"] = at
+		} else if !set {
+			env["PORT"] = strconv.Itoa(p.Bindings[0].HostPort)
+		}
+	}
+	list := make([]string, 0, len(env))
+	for k, v := range env {
+		list = append(list, k+"="+v)
+	}
+	slices.Sort(list)
+	return list
+}

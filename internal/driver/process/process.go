@@ -1,0 +1,214 @@
+// Package process is the driver that runs a container definition's entryPoint and command as a plain process of this
+// machine: a session of its own, supervised, with the environment that it was given and nothing else. There is no
+// isolation, and no pretence of any: the program sees the machine's files, network and processes, and its memory limit
+// is not enforced.
+//
+// The processes' parent is not the agent but the machine's keeper (package keeper), which this package starts when there
+// is none, and finds again when there is.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/driver/keeper"
+)
+
+// Config says where and how.
+type Config struct {
+	// Dir is the keeper's directory: one keeper runs for each. It belongs to this user alone.
+	Dir string
+	// WorkingDirectory is where containers run that name none, and where relative paths begin; "" is /.
+	WorkingDirectory string
+	// Keeper is the command that runs keeper.Main, without its flags; nil is this program with the verb keeper.
+	Keeper []string
+	// KeeperFlags are passed to it, for example --log-size.
+	KeeperFlags []string
+	// StartTimeout bounds the start of a keeper; 0 is 10 s.
+	StartTimeout time.Duration
+	Logger       *slog.Logger // nil for none
+}
+
+// Driver implements driver.Driver. Make it with New.
+type Driver struct {
+	cfg Config
+	log *slog.Logger
+
+	mu      sync.Mutex
+	client  *keeper.Client // nil before the first call
+	spawned []int          // pids of keepers that this process started and has not waited for
+	closed  bool
+}
+
+var _ driver.Driver = (*Driver)(nil)
+
+// New connects to the keeper, and starts it if there is none.
+func New(ctx context.Context, cfg Config) (*Driver, error) {
+	if cfg.WorkingDirectory == "" {
+		cfg.WorkingDirectory = "/"
+	}
+	if cfg.StartTimeout <= 0 {
+		cfg.StartTimeout = 10 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Keeper == nil {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find this program: %w", err)
+		}
+		cfg.Keeper = []string{self, "keeper"}
+	}
+	var err error
+	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
+		return nil, err
+	}
+	if cfg.WorkingDirectory, err = filepath.Abs(cfg.WorkingDirectory); err != nil {
+		return nil, err
+	}
+	d := &Driver{cfg: cfg, log: cfg.Logger}
+	if _, err := d.connect(ctx); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Name implements driver.Driver.
+func (d *Driver) Name() string { return "process" }
+
+// KeeperPID tells the keeper's process id as of the last connection.
+func (d *Driver) KeeperPID() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.client == nil {
+		return 0
+	}
+	return d.client.PID()
+}
+
+// Start implements driver.Driver. The definition's Memory is not enforced.
+func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, error) {
+	program := d.program(spec)
+	var status driver.Status
+	err := d.do(ctx, func(c *keeper.Client) (err error) {
+		status, err = c.Start(ctx, program)
+		return err
+	})
+	return status, err
+}
+
+// Signal implements driver.Driver: all processes of the container get the signal.
+func (d *Driver) Signal(ctx context.Context, id, signal string) error {
+	return d.do(ctx, func(c *keeper.Client) error { return c.Signal(ctx, id, signal) })
+}
+
+// Kill implements driver.Driver. It returns when the signals have been sent.
+func (d *Driver) Kill(ctx context.Context, id string) error {
+	return d.do(ctx, func(c *keeper.Client) error { return c.Kill(ctx, id) })
+}
+
+// Remove implements driver.Driver; the log goes too.
+func (d *Driver) Remove(ctx context.Context, id string) error {
+	return d.do(ctx, func(c *keeper.Client) error { return c.Remove(ctx, id) })
+}
+
+// List implements driver.Driver.
+func (d *Driver) List(ctx context.Context) ([]driver.Status, error) {
+	var all []driver.Status
+	err := d.do(ctx, func(c *keeper.Client) (err error) {
+		all, err = c.List(ctx)
+		return err
+	})
+	return all, err
+}
+
+// Watch implements driver.Driver.
+func (d *Driver) Watch(ctx context.Context, changed func(driver.Status)) error {
+	if _, err := d.connect(ctx); err != nil {
+		return err
+	}
+	return keeper.Watch(ctx, d.cfg.Dir, changed)
+}
+
+// Exec implements driver.Driver. It is not tried again when the keeper goes away meanwhile, for it may have run.
+func (d *Driver) Exec(ctx context.Context, id string, command []string) (int, []byte, error) {
+	c, err := d.connect(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	return c.Exec(ctx, id, command)
+}
+
+// Usage implements driver.Driver.
+func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
+	var usage map[string]driver.Usage
+	err := d.do(ctx, func(c *keeper.Client) (err error) {
+		usage, err = c.Usage(ctx)
+		return err
+	})
+	return usage, err
+}
+
+// Logs implements driver.Driver.
+func (d *Driver) Logs(ctx context.Context, id string) (io.ReadCloser, error) {
+	var log io.ReadCloser
+	err := d.do(ctx, func(c *keeper.Client) (err error) {
+		log, err = c.Logs(ctx, id)
+		return err
+	})
+	return log, err
+}
+
+// StopKeeper ends the keeper; it fails while a container runs. The driver is of no use afterwards but to be closed: any
+// other call would start a keeper again.
+func (d *Driver) StopKeeper(ctx context.Context) error {
+	c, err := d.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.Stop(ctx); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reap(c.PID(), true)
+	return nil
+}
+
+// Close implements driver.Driver: the keeper and the containers run on.
+func (d *Driver) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	d.reap(0, false)
+	if d.client == nil {
+		return nil
+	}
+	_ = d.client.Close() // it may be broken, and closed, already
+	return nil
+}
+
+// do makes a call that is idempotent; when the connection breaks, once more over a new one.
+func (d *Driver) do(ctx context.Context, call func(*keeper.Client) error) error {
+	c, err := d.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if err = call(c); !errors.Is(err, keeper.ErrBroken) {
+		return err
+	}
+	d.log.Warn("the keeper is connected again", "reason", err)
+	if c, err = d.connect(ctx); err != nil {
+		return err
+	}
+	return call(c)
+}

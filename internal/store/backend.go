@@ -17,8 +17,8 @@ const (
 	MaxBytes = 1536*1024 - 64*1024
 )
 
-// The errors of a store. Those of a commit say whether it happened: after ErrConflict, ErrFenced, ErrTooLarge and
-// ErrNoSpace it has not and never will; after ErrUnknownOutcome nobody could find out.
+// The errors of a store. After ErrUnknownOutcome a commit may have happened or not, and nobody could find out; after any
+// other error of a commit it has not happened and never will.
 var (
 	ErrConflict       = errors.New("store: a guarded record has changed")
 	ErrFenced         = errors.New("store: no longer the leader")
@@ -101,7 +101,7 @@ type Put struct {
 }
 
 // Txn is a guarded transaction: all of it happens if all guards hold, else nothing. A delete of what does not exist
-// changes nothing. No key may be both put and deleted, or either twice.
+// changes nothing; the revision of a transaction that changes nothing is one at which its guards held. No key may be both put and deleted, or either twice.
 type Txn struct {
 	Guards   []Guard
 	Prefixes []PrefixGuard

@@ -29,7 +29,7 @@ func rows(t *ordered[*taskRow], group string, belongs func(*taskRow) bool) iter.
 
 // TasksOfService yields the tasks of a service (given by ARN) by ARN, stopped ones included.
 func (v *View) TasksOfService(service string) iter.Seq[model.TaskState] {
-	return rows(v.tasks.owner, service, func(r *taskRow) bool { return r.Service == service })
+	return rows(v.tasks.owner, service, func(r *taskRow) bool { return service != "" && r.Service == service })
 }
 
 // StandaloneTasks yields the tasks of a cluster (given by ARN) that belong to no service, by ARN.
@@ -63,7 +63,7 @@ func (v *View) Orphans() iter.Seq[*model.Observed] {
 // but the place where it looks.
 func (v *View) AppendTasksOfService(to []model.TaskState, service string) []model.TaskState {
 	v.tasks.owner.Ascend(&taskRow{machine: service}, func(r *taskRow) bool {
-		if r.Service != service {
+		if service == "" || r.Service != service {
 			return false
 		}
 		to = append(to, r.TaskState)

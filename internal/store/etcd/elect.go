@@ -139,6 +139,9 @@ func (b *Backend) lead(f store.Fence, lease clientv3.LeaseID) (*store.Leadership
 
 // revoke ends a lease, and with it the leader's key.
 func (b *Backend) revoke(ctx context.Context, lease clientv3.LeaseID) error {
+	if b.ctx.Err() != nil {
+		return store.ErrClosed
+	}
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	if _, err := b.client.Revoke(ctx, lease); err != nil {

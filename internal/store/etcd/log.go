@@ -18,8 +18,12 @@ type bridge struct {
 
 // usual are warnings of etcd about what is meant to be as it is.
 func usual(message string) bool {
-	return strings.HasPrefix(message, "Running http and grpc server on single port") ||
-		message == "simple token is not cryptographically signed"
+	switch message {
+	case "simple token is not cryptographically signed", // there are no users
+		"Failed to detect schema version", "failed to update storage version": // a new member, before its first commit
+		return true
+	}
+	return strings.HasPrefix(message, "Running http and grpc server on single port")
 }
 
 // Enabled implements zapcore.Core.

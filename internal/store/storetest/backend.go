@@ -43,8 +43,8 @@ func testCRUD(t *testing.T, h Harness) {
 		t.Errorf("after a delete: %v at %d, want machine/b at %d", keys(got), rev, third)
 	}
 	same, err := h.Backend.Commit(within(t), &store.Txn{Deletes: []model.Key{a.Key()}})
-	if err != nil || same != third {
-		t.Errorf("delete of nothing = %d, %v; want %d", same, err, third)
+	if err != nil || same < third {
+		t.Errorf("delete of nothing = %d, %v; want %d or later", same, err, third)
 	}
 }
 

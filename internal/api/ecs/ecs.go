@@ -1,0 +1,141 @@
+// Package ecs is the API of Amazon ECS: it checks what a request says with ECS's own errors, converts the AWS SDK's
+// types to those of package model and back, and leaves what a request means to package control.
+//
+// [API.Service] is the table of operations, one line each, in table.go. An operation is a method
+//
+//	func (a *API) createCluster(ctx context.Context, call control.Call, in *ecs.CreateClusterInput) (*ecs.CreateClusterOutput, error)
+//
+// that reads a.store.View(), writes by a.update, and returns a [*model.Error] for what its caller can put right; every
+// other error is translated in errors.go or logged and hidden by the wire. Whatever the API gives back as it was given
+// is kept as a document: the AWS API's JSON of SDK structs (documents.go).
+package ecs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/maitred/maitred/internal/api/wire"
+	"github.com/maitred/maitred/internal/api/wire/codec"
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// Deps is what the API works with.
+type Deps struct {
+	Store   *store.Store
+	Account string // 12 digits
+	Now     func() time.Time
+	IDs     arn.IDs
+	Timings model.Timings
+	// Refuse says why a machine's driver cannot run a task definition, "" if it can.
+	Refuse func(*model.Machine, *model.TaskDefinition) string
+	Log    *slog.Logger // nil: nothing is logged
+}
+
+// API implements the operations. It may be used by any number of goroutines.
+type API struct {
+	Deps
+	store *store.Store
+	docs  documents
+}
+
+// New returns the API. It panics if something that it cannot work without is missing.
+func New(deps Deps) *API {
+	if deps.Store == nil || deps.Account == "" || deps.Now == nil || deps.IDs == nil || deps.Refuse == nil {
+		panic("ecs.New: a dependency is missing")
+	}
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	return &API{Deps: deps, store: deps.Store, docs: newDocuments()}
+}
+
+// Service describes the API to the wire.
+func (a *API) Service() *wire.Service {
+	return &wire.Service{
+		Name:         "ecs",
+		SigningNames: []string{"ecs"},
+		TargetPrefix: "AmazonEC2ContainerServiceV20141113",
+		JSONVersion:  "1.1",
+		Naming:       codec.LowerFirst,
+		InternalCode: "ServerException",
+		Ops:          a.table(),
+	}
+}
+
+// op makes an operation of a method.
+func op[I, O any](
+	a *API, name string, do func(context.Context, control.Call, *I) (*O, error),
+) wire.Operation {
+	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
+		call := a.call(r)
+		if err := a.ensureRegion(ctx, call); err != nil {
+			return nil, a.wireError(ctx, r, err)
+		}
+		out, err := do(ctx, call, in)
+		if err != nil {
+			return nil, a.wireError(ctx, r, err)
+		}
+		return out, nil
+	})
+}
+
+// call is a request as the use cases know it. Requests are not authenticated: everybody is the account's root user.
+func (a *API) call(r *wire.Request) control.Call {
+	scope := arn.Scope{Region: r.Region, Account: a.Account}
+	return control.Call{
+		Scope:     scope,
+		Operation: r.Operation,
+		RequestID: r.RequestID,
+		Principal: scope.Root(),
+		Now:       a.Now().UTC(),
+		IDs:       a.IDs,
+		Timings:   a.Timings,
+		Refuse:    a.Refuse,
+	}
+}
+
+// ensureRegion makes the region's default cluster when the region is met for the first time; later it costs a look at
+// the view.
+func (a *API) ensureRegion(ctx context.Context, call control.Call) error {
+	if control.RegionKnown(a.store.View(), call.Scope) {
+		return nil
+	}
+	err := a.update(ctx, func(tx *store.Tx) error {
+		control.EnsureRegion(tx, call)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("make the default cluster of %s: %w", call.Region, err)
+	}
+	return a.joinCluster(ctx, call, call.Cluster(control.DefaultCluster))
+}
+
+// update carries out a use case. When it returns, the view shows what was written. The function may be called more than
+// once, each time with a newer view.
+func (a *API) update(ctx context.Context, do func(tx *store.Tx) error) error {
+	rev, err := a.store.Update(ctx, do)
+	if err != nil && rev != 0 && errors.Is(err, store.ErrNotSeen) {
+		return fmt.Errorf("committed at revision %d: %w", rev, err)
+	}
+	return err
+}
+
+// updateAll carries out a use case in parts, as long as it says that there is more.
+func (a *API) updateAll(ctx context.Context, do func(tx *store.Tx) (more bool)) error {
+	for more := true; more; {
+		err := a.update(ctx, func(tx *store.Tx) error {
+			more = do(tx)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

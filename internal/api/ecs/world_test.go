@@ -1,0 +1,172 @@
+package ecs_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	client "github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/maitred/maitred/internal/api/ecs"
+	"github.com/maitred/maitred/internal/api/wire"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+	"github.com/maitred/maitred/internal/store/mem"
+)
+
+const (
+	region  = "eu-west-1"
+	account = "123456789012"
+	prefix  = "arn:aws:ecs:" + region + ":" + account + ":"
+)
+
+// world is the API over a store in memory, with the real client before it. Its clock stands still unless it is moved.
+type world struct {
+	*client.Client
+	t     *testing.T
+	store *store.Store
+	url   string
+
+	mu    sync.Mutex
+	clock time.Time
+}
+
+// start is when every world begins; the API shows times to the millisecond.
+var start = time.Date(2026, 3, 1, 12, 0, 0, 250e6, time.UTC)
+
+func newWorld(t *testing.T) *world { return newWorldOver(t, mem.New(mem.Options{})) }
+
+func newWorldOver(t *testing.T, backend *mem.Backend) *world {
+	t.Helper()
+	t.Cleanup(func() { _ = backend.Close() })
+	st, err := store.Open(t.Context(), backend, store.Scope{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(st.Close)
+	w := &world{t: t, store: st, clock: start}
+	timings, _ := model.TimingsByName("fast")
+	var ids atomic.Uint64
+	api := ecs.New(ecs.Deps{
+		Store: st, Account: account, Now: w.now, Timings: timings,
+		IDs: func() (id [16]byte) {
+			binary.BigEndian.PutUint64(id[8:], ids.Add(1))
+			return id
+		},
+		Refuse: func(*model.Machine, *model.TaskDefinition) string { return "" },
+	})
+	handler, err := wire.NewHandler(wire.Config{}, api.Service())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	w.Client = w.in(region)
+	return w
+}
+
+// in is a client for a region. It sends what it is told to, without checking it first, and once.
+func (w *world) in(region string) *client.Client {
+	return client.New(client.Options{
+		BaseEndpoint: &w.url, Region: region, Retryer: aws.NopRetryer{},
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret"}, nil
+		}),
+		APIOptions: []func(*middleware.Stack) error{func(s *middleware.Stack) error {
+			_, _ = s.Initialize.Remove("OperationInputValidation")
+			return nil
+		}},
+	})
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clock
+}
+
+func (w *world) advance(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clock = w.clock.Add(d)
+}
+
+// put writes records into the store, as the scheduler and the agents would.
+func (w *world) put(records ...model.Record) {
+	w.t.Helper()
+	_, err := w.store.Update(w.t.Context(), func(tx *store.Tx) error {
+		for _, r := range records {
+			tx.Put(r)
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// must fails the test if an operation has failed, and gives its answer.
+func must[O any](out O, err error) func(t *testing.T) O {
+	return func(t *testing.T) O {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+}
+
+// wantError checks the exception and that the message has the parts.
+func wantError(t *testing.T, err error, code string, parts ...string) {
+	t.Helper()
+	var e smithy.APIError
+	if !errors.As(err, &e) {
+		t.Fatalf("got error %v, want %s", err, code)
+	}
+	if e.ErrorCode() != code {
+		t.Errorf("got exception %s (%s), want %s", e.ErrorCode(), e.ErrorMessage(), code)
+	}
+	for _, p := range parts {
+		if !strings.Contains(e.ErrorMessage(), p) {
+			t.Errorf("got message %q, want it to contain %q", e.ErrorMessage(), p)
+		}
+	}
+}
+
+// send makes a request without a client, for what no client would send. It gives the status and the body.
+func (w *world) send(operation, body string) (int, string) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("X-Amz-Target", "AmazonEC2ContainerServiceV20141113."+operation)
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKID/20260301/"+region+"/ecs/aws4_request, SignedHeaders=host, Signature=0")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var text strings.Builder
+	if _, err := io.Copy(&text, answer.Body); err != nil {
+		w.t.Fatal(err)
+	}
+	return answer.StatusCode, text.String()
+}
+
+func machine(id string, clusters ...string) *model.Machine {
+	return &model.Machine{ID: id, Host: "host-" + id, Connected: true, Clusters: clusters, JoinedAt: start}
+}

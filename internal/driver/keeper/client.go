@@ -128,6 +128,8 @@ func (c *Client) write(req request) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if _, err := c.conn.Write(frame); err != nil {
+		_ = c.conn.Close()
+		<-c.done // whoever sees the error finds the connection broken, and makes another
 		return fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	return nil
@@ -161,6 +163,7 @@ func (c *Client) answer(resp response, ok bool) (response, error) {
 	if ok {
 		return resp, resp.Error.err()
 	}
+	<-c.done
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return response{}, c.broken

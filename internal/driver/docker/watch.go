@@ -1,0 +1,277 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/client"
+
+	"github.com/maitred/maitred/internal/driver"
+)
+
+// overlap is how far the event stream reaches back. The daemon answers the request before it subscribes, so that an
+// event could fall between a list and the stream; told twice, it does no harm.
+const overlap = 10 * time.Second
+
+// Watch implements driver.Driver.
+func (d *Driver) Watch(ctx context.Context, changed func(driver.Status)) error {
+	inner, cancel := context.WithCancel(ctx)
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	defer cancel()
+	w := &watch{d: d, changed: changed, before: d.known(), begin: time.Now(), told: map[string]driver.Status{}}
+	box := &inbox{news: map[string]*news{}, wake: make(chan struct{}, 1)}
+	stream := d.events(inner, w.begin)
+	reader.Go(func() { box.fill(stream) })
+	err := w.follow(inner, box)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("watch containers: %w", err)
+}
+
+// events subscribes to what happens to our containers. Execs, of which health checks make many, are left out.
+func (d *Driver) events(ctx context.Context, now time.Time) client.EventsResult {
+	ctx, cancel := context.WithCancel(ctx)
+	late := time.AfterFunc(quickTimeout, cancel)
+	stream := d.client.Events(ctx, client.EventsListOptions{
+		Since: now.Add(-overlap).Format(time.RFC3339Nano),
+		Filters: client.Filters{}.Add("type", string(events.ContainerEventType)).
+			Add("label", labelScope+"="+d.scope).
+			Add("event", string(events.ActionCreate), string(events.ActionStart), string(events.ActionDie),
+				string(events.ActionOOM), string(events.ActionDestroy), string(events.ActionRemove)),
+	})
+	late.Stop()
+	return stream
+}
+
+// known copies what is alive as far as this driver has seen.
+func (d *Driver) known() map[string]driver.Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.alive)
+}
+
+// watch is one Watch: what it told, by id.
+type watch struct {
+	d       *Driver
+	changed func(driver.Status)
+	before  map[string]driver.Status // alive before the watch began
+	begin   time.Time
+	told    map[string]driver.Status
+}
+
+// follow tells the present state of all, then what the events lead to, until the stream breaks.
+func (w *watch) follow(ctx context.Context, box *inbox) error {
+	all, err := w.d.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		w.tell(s)
+		delete(w.before, s.ID)
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.before)) {
+		w.vanished(id, w.begin)
+	}
+	for {
+		batch, broken := box.take()
+		if err := w.look(ctx, batch); err != nil {
+			return err
+		}
+		if broken != nil {
+			return broken
+		}
+		select {
+		case <-box.wake:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tell passes on a state that was not told yet.
+func (w *watch) tell(s driver.Status) {
+	w.d.note(s)
+	if last, ok := w.told[s.ID]; ok && same(last, s) {
+		return
+	}
+	w.told[s.ID] = s
+	w.changed(s)
+}
+
+// look finds out what the containers that there is news of are like now: events say where to look.
+func (w *watch) look(ctx context.Context, batch []*news) error {
+	var ids []string
+	for _, n := range batch {
+		if n.started || n.died || n.oom {
+			ids = append(ids, n.runtimeID)
+		}
+	}
+	seen, err := w.d.inspectAll(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, n := range batch {
+		var now *container.InspectResponse
+		if i := slices.Index(ids, n.runtimeID); i >= 0 {
+			now = seen[i]
+		}
+		w.judge(n, now)
+	}
+	return nil
+}
+
+// judge draws the conclusion from the news of a container and from how it is now, nil if it is gone or was not asked for.
+func (w *watch) judge(n *news, now *container.InspectResponse) {
+	last, known := w.told[n.id]
+	switch {
+	case now != nil:
+		s := statusOf(now)
+		if now.State.Status == container.StateRemoving && s.Reason == "" && (!known || last.State != driver.Exited) {
+			s.Reason = reasonVanished // what we remove has ended before
+		}
+		if s.State == driver.Exited && s.Reason == "" && n.oom && *s.ExitCode == 137 {
+			s.Reason = reasonMemory
+		}
+		w.tell(s)
+	case n.died || n.destroyed:
+		w.gone(n)
+	case n.created && !known && n.at.After(w.begin):
+		w.tell(driver.Status{ID: n.id, State: driver.Starting, RuntimeID: n.runtimeID, Image: n.image})
+	}
+	if n.destroyed {
+		w.gone(n)
+		delete(w.told, n.id)
+	}
+}
+
+// gone ends a container that is not there any more, if nobody has seen its end.
+func (w *watch) gone(n *news) {
+	if last, ok := w.told[n.id]; ok && last.State == driver.Exited {
+		return
+	}
+	if n.exitCode == nil {
+		w.vanished(n.id, n.at)
+		return
+	}
+	w.end(n.id, n.at, n.exitCode)
+}
+
+// vanished ends a container without a trace.
+func (w *watch) vanished(id string, at time.Time) { w.end(id, at, nil) }
+
+func (w *watch) end(id string, at time.Time, code *int) {
+	w.d.mu.Lock()
+	s, alive := w.d.alive[id]
+	w.d.mu.Unlock()
+	if !alive { // removed by us, or never seen
+		return
+	}
+	s.State, s.ExitedAt, s.ExitCode, s.Reason = driver.Exited, at, code, reasonVanished
+	w.tell(s)
+}
+
+// news is what the events say of one container since somebody last looked.
+type news struct {
+	id, runtimeID, image                   string
+	created, started, died, oom, destroyed bool
+	exitCode                               *int
+	at                                     time.Time
+}
+
+// inbox holds what the event stream brought. It takes everything at once, for the daemon drops the events of those who
+// read slowly, and keeps one entry for each container, so that it is bounded.
+type inbox struct {
+	mu    sync.Mutex
+	order []string
+	news  map[string]*news // by the daemon's id
+	err   error
+	wake  chan struct{}
+}
+
+// fill reads the stream to its end.
+func (b *inbox) fill(stream client.EventsResult) {
+	for {
+		select {
+		case m := <-stream.Messages:
+			b.put(m)
+		case err, ok := <-stream.Err:
+			if !ok || errors.Is(err, io.EOF) {
+				err = errors.New("Docker's event stream has ended")
+			}
+			b.mu.Lock()
+			b.err = err
+			b.mu.Unlock()
+			b.poke()
+			return
+		}
+	}
+}
+
+func (b *inbox) poke() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// put adds an event.
+func (b *inbox) put(m events.Message) {
+	id := m.Actor.Attributes[labelID]
+	if m.Type != events.ContainerEventType || id == "" {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := b.news[m.Actor.ID]
+	if n == nil {
+		n = &news{id: id, runtimeID: m.Actor.ID, image: m.Actor.Attributes[labelDigest]}
+		b.news[m.Actor.ID] = n
+		b.order = append(b.order, m.Actor.ID)
+	}
+	n.add(m)
+	b.poke()
+}
+
+func (n *news) add(m events.Message) {
+	n.at = time.Unix(0, m.TimeNano)
+	switch m.Action {
+	case events.ActionCreate:
+		n.created = true
+	case events.ActionStart:
+		n.started = true
+	case events.ActionOOM:
+		n.oom = true
+	case events.ActionDie:
+		n.died = true
+		if code, err := strconv.Atoi(m.Actor.Attributes["exitCode"]); err == nil {
+			n.exitCode = &code
+		}
+	case events.ActionDestroy, events.ActionRemove:
+		n.destroyed = true
+	default:
+	}
+}
+
+// take gives what has come since it was last called, in order, and why nothing more will come.
+func (b *inbox) take() ([]*news, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	batch := make([]*news, len(b.order))
+	for i, id := range b.order {
+		batch[i] = b.news[id]
+	}
+	b.order = nil
+	clear(b.news)
+	return batch, b.err
+}

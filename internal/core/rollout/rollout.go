@@ -15,11 +15,14 @@ type Counts struct {
 	FreshHealthy   int
 	FreshUnhealthy int
 	FreshProtected int // healthy, and protected from scale-in
+	FreshHeld      int // neither healthy nor unhealthy yet, and protected
 
 	Stale          int // alive
 	StaleHealthy   int
 	StaleUnhealthy int
 	StaleProtected int // healthy, and protected from scale-in
+	StaleHeld      int // neither healthy nor unhealthy yet, and protected
+	StaleOwed      int // likewise, and not protected: on their way to be healthy, of a revision that is known to work
 	StaleSurplus   int // not yet RUNNING, and not wanted any more: may go at any time
 	StaleLost      int // missing: ended by themselves and not replaced
 
@@ -58,7 +61,7 @@ func Decide(c Counts) Allowance {
 	var a Allowance
 	good := c.Fresh - c.FreshUnhealthy // healthy or may become so
 	a.StopUseless = c.StaleUnhealthy + c.StaleSurplus
-	a.StopSurplus, a.Protected = surplus(c, good)
+	c.FreshHealthy -= a.stopSurplus(c, good)
 	a.stopStale(c, good)
 	a.stopUnhealthy(c, good)
 	a.start(c, good)
@@ -67,33 +70,44 @@ func Decide(c Counts) Allowance {
 	return a
 }
 
-// surplus is scale-in: fresh tasks beyond the desired count, without the protected ones.
-func surplus(c Counts, good int) (stop, protected int) {
+// stopSurplus is scale-in: fresh tasks beyond the desired count, without the protected ones. It tells how many of them are
+// healthy.
+func (a *Allowance) stopSurplus(c Counts, good int) (healthy int) {
 	over := max(0, good-c.Desired)
-	stop = min(over, good-c.FreshProtected)
-	return stop, over - stop
+	free := good - c.FreshHealthy - c.FreshHeld
+	a.StopSurplus = min(over, free+min(c.FreshHealthy-c.FreshProtected, c.spare()))
+	a.Protected = over - a.StopSurplus
+	return max(0, a.StopSurplus-free)
 }
 
-// stopStale lets stale tasks go that a healthy fresh one stands in for, or that are in the way of one.
+// spare is how many healthy tasks may stop.
+func (c *Counts) spare() int { return max(0, c.FreshHealthy+c.StaleHealthy-c.Lower) }
+
+// urgent is how many of the lost tasks come back before fresh ones start: those that the lower bound needs.
+func (c *Counts) urgent() int {
+	return min(c.StaleLost, max(0, c.Lower-c.FreshHealthy-c.StaleHealthy-c.StaleHeld-c.StaleOwed))
+}
+
+// stopStale lets stale tasks go that a healthy fresh one stands in for, or that are in the way of one. Where too few
+// tasks are healthy, those that will soon be are not in the way.
 func (a *Allowance) stopStale(c Counts, good int) {
 	useful := c.Stale - a.StopUseless
 	stoodInFor := useful + c.FreshHealthy - c.Desired
-	inTheWay := c.Desired - good - (c.Upper - c.Fresh - useful)
+	inTheWay := c.Desired - good - (c.Upper - c.Fresh - useful - c.urgent())
 	if good >= c.Desired {
 		inTheWay = 0
 	}
 	wanted := min(max(stoodInFor, inTheWay, 0), useful)
-	unready := useful - c.StaleHealthy
-	spare := max(0, c.FreshHealthy+c.StaleHealthy-c.Lower)
-	allowed := min(wanted, unready+spare)
-	a.StopStale = min(allowed, useful-c.StaleProtected)
-	a.Protected += allowed - a.StopStale
+	needed := max(0, c.Lower-c.FreshHealthy-c.StaleHealthy-c.StaleHeld)
+	unready := useful - c.StaleHealthy - min(c.StaleOwed, needed)
+	a.StopStale = min(wanted, unready-c.StaleHeld+min(c.StaleHealthy-c.StaleProtected, c.spare()))
+	a.Protected += min(wanted, unready+min(c.StaleHealthy, c.spare())) - a.StopStale
 }
 
 // stopUnhealthy lets unhealthy fresh tasks go once their replacements are healthy, or unhealthy too; and one at a time
 // where maximumPercent forbids to start the replacement first ("Amazon ECS services", unhealthy tasks).
 func (a *Allowance) stopUnhealthy(c Counts, good int) {
-	healthy := min(c.FreshHealthy, good-a.StopSurplus)
+	healthy := c.FreshHealthy
 	replaced := min(max(0, healthy+c.FreshUnhealthy-c.Desired), c.FreshUnhealthy)
 	noRoom := c.Fresh+c.Stale-a.stops() >= c.Upper
 	if replaced == 0 && c.FreshUnhealthy > 0 && noRoom && good < c.Desired && good == c.FreshHealthy {
@@ -102,17 +116,12 @@ func (a *Allowance) stopUnhealthy(c Counts, good int) {
 	a.StopUnhealthy = replaced
 }
 
-// start fills the room under the upper bound: fresh tasks first, unless so few are healthy that lost ones come first.
+// start fills the room under the upper bound: fresh tasks first, but for as many lost ones as the lower bound needs.
 func (a *Allowance) start(c Counts, good int) {
 	room := max(0, c.Upper-(c.Fresh+c.Stale-a.stops()))
 	fresh := max(0, c.Desired-good)
 	lost := min(c.StaleLost, max(0, c.Desired-c.FreshHealthy-(c.Stale-a.StopUseless-a.StopStale)))
-	if c.FreshHealthy+c.StaleHealthy < c.Lower {
-		a.Restore = min(lost, room)
-		a.Start = min(fresh, room-a.Restore)
-		return
-	}
-	a.Start = min(fresh, room)
+	a.Start = min(fresh, room-min(lost, room, c.urgent()))
 	a.Restore = min(lost, room-a.Start)
 }
 

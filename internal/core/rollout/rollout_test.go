@@ -137,6 +137,14 @@ func TestUnhealthy(t *testing.T) {
 			rollout.Counts{Desired: 2, Lower: 2, Upper: 4, Fresh: 2, Stale: 2, StaleHealthy: 1, StaleUnhealthy: 1},
 			rollout.Allowance{StopUseless: 1},
 		},
+		"and is not in the way of a new one before it runs": {
+			rollout.Counts{Desired: 4, Lower: 3, Upper: 5, Fresh: 2, Stale: 3, StaleHealthy: 2, StaleOwed: 1},
+			rollout.Allowance{},
+		},
+		"a task that is protected before it is healthy stays": {
+			rollout.Counts{Desired: 1, Lower: 1, Upper: 2, Fresh: 2, FreshHealthy: 1, FreshHeld: 1},
+			rollout.Allowance{Protected: 1},
+		},
 		"a lost old task comes back when too few are healthy": {
 			rollout.Counts{Desired: 4, Lower: 2, Upper: 4, Fresh: 2, Stale: 1, StaleHealthy: 1, StaleLost: 1},
 			rollout.Allowance{Restore: 1},
@@ -155,9 +163,13 @@ func drawCounts(t *rapid.T) rollout.Counts {
 	c.FreshHealthy, c.FreshUnhealthy = n("freshHealthy", 12), n("freshUnhealthy", 4)
 	c.Fresh = c.FreshHealthy + c.FreshUnhealthy + n("freshPending", 4)
 	c.FreshProtected = n("freshProtected", c.FreshHealthy)
+	c.FreshHeld = n("freshHeld", c.Fresh-c.FreshHealthy-c.FreshUnhealthy)
 	c.StaleHealthy, c.StaleUnhealthy, c.StaleSurplus = n("staleHealthy", 12), n("staleUnhealthy", 4), n("staleSurplus", 4)
 	c.Stale = c.StaleHealthy + c.StaleUnhealthy + c.StaleSurplus + n("staleUnready", 4)
 	c.StaleProtected = n("staleProtected", c.StaleHealthy)
+	unready := c.Stale - c.StaleHealthy - c.StaleUnhealthy - c.StaleSurplus
+	c.StaleHeld = n("staleHeld", unready)
+	c.StaleOwed = n("staleOwed", unready-c.StaleHeld)
 	c.StaleLost = n("staleLost", 4)
 	return c
 }
@@ -178,14 +190,51 @@ func TestSafety(t *testing.T) {
 		if alive := c.Fresh + c.Stale - stops + starts; starts > 0 && alive > c.Upper {
 			t.Fatalf("%d alive, %d may be: %+v from %+v", alive, c.Upper, a, c)
 		}
-		pendingFresh := c.Fresh - c.FreshHealthy - c.FreshUnhealthy
-		unreadyStale := c.Stale - c.StaleHealthy - c.StaleUnhealthy - c.StaleSurplus
+		pendingFresh := c.Fresh - c.FreshHealthy - c.FreshUnhealthy - c.FreshHeld
+		unreadyStale := c.Stale - c.StaleHealthy - c.StaleUnhealthy - c.StaleSurplus - c.StaleHeld
 		healthyStops := max(0, a.StopSurplus-pendingFresh) + max(0, a.StopStale-unreadyStale)
+		if protected := a.StopSurplus - pendingFresh; protected > 0 && protected > c.FreshHealthy-c.FreshProtected {
+			t.Fatalf("protected fresh tasks are stopped: %+v from %+v", a, c)
+		}
+		if protected := a.StopStale - unreadyStale; protected > 0 && protected > c.StaleHealthy-c.StaleProtected {
+			t.Fatalf("protected stale tasks are stopped: %+v from %+v", a, c)
+		}
 		before := c.FreshHealthy + c.StaleHealthy
 		if healthyStops > 0 && before-healthyStops < c.Lower {
 			t.Fatalf("%d healthy of %d stopped, %d must stay: %+v from %+v", healthyStops, before, c.Lower, a, c)
 		}
 	})
+}
+
+// TestNoTurnabout: a decision that was carried out leaves nothing to decide until something happens. What is started is not
+// stopped again, nor the other way round.
+func TestNoTurnabout(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawCounts(t)
+		c.FreshUnhealthy, c.Fresh = 0, c.Fresh-c.FreshUnhealthy // they go one at a time
+		first := rollout.Decide(c)
+		after := carriedOut(c, first)
+		if second := rollout.Decide(after); !second.Idle() {
+			t.Fatalf("first %+v of %+v, then %+v of %+v", first, c, second, after)
+		}
+	})
+}
+
+// carriedOut are the counts after a decision, before what was started runs. What stops first is what is not healthy.
+func carriedOut(c rollout.Counts, a rollout.Allowance) rollout.Counts {
+	fresh := min(a.StopSurplus, c.Fresh-c.FreshHealthy-c.FreshHeld)
+	c.FreshHealthy -= a.StopSurplus - fresh
+	c.Fresh += a.Start - a.StopSurplus
+	unready := c.Stale - c.StaleHealthy - c.StaleUnhealthy - c.StaleSurplus - c.StaleHeld
+	first := min(a.StopStale, unready-c.StaleOwed)
+	owed := min(a.StopStale-first, c.StaleOwed)
+	c.StaleHealthy -= a.StopStale - first - owed
+	c.StaleOwed += a.Restore - owed
+	c.StaleLost -= a.Restore
+	c.Stale += a.Restore - a.StopStale - a.StopUseless
+	c.StaleUnhealthy, c.StaleSurplus = 0, 0
+	return c
 }
 
 // TestRest: a decision that was carried out leaves nothing more to decide, and whatever the state, a service without
@@ -195,6 +244,7 @@ func TestRest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawCounts(t)
 		c.FreshProtected, c.StaleProtected, c.StaleUnhealthy, c.StaleSurplus = 0, 0, 0, 0
+		c.FreshHeld, c.StaleHeld, c.StaleOwed = 0, 0, 0
 		c.Stale = max(c.StaleHealthy, c.Stale)
 		w := world{c: c, pending: c.Fresh - c.FreshHealthy - c.FreshUnhealthy}
 		for range 100 {

@@ -62,7 +62,7 @@ func group(svc *model.Service) string { return "service:" + svc.Name }
 func (w *work) place(def *model.TaskDefinition, n int) []place.Seat {
 	search, err := w.search(def)
 	if err != nil {
-		w.say(topicPlacement, " was unable to place a task. Reason: "+err.Error()+".")
+		w.unplaced(" was unable to place a task. Reason: " + err.Error() + ".")
 		return nil
 	}
 	if w.svc.Scheduling == model.Daemon {
@@ -77,7 +77,9 @@ func (w *work) place(def *model.TaskDefinition, n int) []place.Seat {
 		}
 		seats = append(seats, seat)
 	}
-	w.resolve(topicPlacement)
+	if !w.unplacedSaid {
+		w.resolve(topicPlacement)
+	}
 	return seats
 }
 
@@ -94,7 +96,7 @@ func (w *work) placeDaemons(search *place.Search, n int) []place.Seat {
 		}
 		seat, misfits := search.PlaceOn(i.ARN)
 		if len(misfits) > 0 {
-			w.unplaced(search.Explain().Event())
+			w.unplaced(place.Explanation{Verdicts: []place.Verdict{{Instance: i.ARN, Machine: i.Machine, Misfits: misfits}}}.Event())
 			continue
 		}
 		seats = append(seats, seat)
@@ -102,10 +104,12 @@ func (w *work) placeDaemons(search *place.Search, n int) []place.Seat {
 	return seats
 }
 
-// unplaced says that there is no room, unless tasks of this very service are about to make some.
+// unplaced says that there is no room, unless tasks of this very service are about to make some. Where several tasks find
+// none, only the first reason is told: two that take turns would both be news at every look.
 func (w *work) unplaced(event string) {
 	w.plan.Waiting = append(w.plan.Waiting, w.svc.ARN)
-	if w.pool.Leaving == 0 && len(w.gone) == 0 && event != "" {
+	if w.pool.Leaving == 0 && len(w.gone) == 0 && event != "" && !w.unplacedSaid {
+		w.unplacedSaid = true
 		w.say(topicPlacement, event)
 	}
 }

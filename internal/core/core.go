@@ -76,10 +76,11 @@ type Wake struct {
 	At      time.Time
 }
 
-// The bounds of a step. One change fits a transaction of 126 guarded records; a plan ends when it has so many writes, so
-// that others get their turn.
+// The bounds of a step. One change fits a transaction of 126 guarded records: at most maxMoves tasks end, stop and start
+// on as many machines, each of those that stop has an event, which drives an old one out, and few events and deployments
+// come to that. A plan ends when it has so many writes, so that others get their turn.
 const (
-	maxMoves  = 24   // tasks of one service that start, that stop, and whose ends are noted, in one step
+	maxMoves  = 14   // tasks of one service that start, that stop, and whose ends are noted, in one step
 	maxWrites = 4096 // records of one plan
 )
 

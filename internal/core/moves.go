@@ -29,16 +29,20 @@ func (w *work) noteEnds() {
 	}
 }
 
-// failed counts a task that failed to start. Tasks that were started together count once.
+// failed counts a task that failed to start. Tasks that were started together count once, and those of older deployments
+// do not slow the new one down.
 func (w *work) failed(t model.TaskState, end *model.Cause) {
 	for _, d := range append([]*model.Deployment{w.primary}, w.older...) {
 		if d.ID == t.Deployment {
 			w.edit(d).Failed++
 		}
 	}
-	if w.state.FailedOf != w.primary.ID {
+	switch {
+	case t.Deployment != w.primary.ID:
+		return
+	case w.state.FailedOf != w.primary.ID:
 		w.state.FailedOf, w.state.StartFailures = w.primary.ID, 0
-	} else if !t.CreatedAt.After(w.state.FailedRound) {
+	case t.CreatedAt.Before(w.state.FailedRound): // replacements are made at the moment when a failure is counted
 		return
 	}
 	w.stateChanged = true
@@ -61,6 +65,7 @@ func (w *work) throttled() bool {
 
 // forgive forgets failures once a task that was started after them has proved itself.
 func (w *work) forgive() {
+	w.clear()
 	if w.state.StartFailures == 0 {
 		return
 	}
@@ -85,13 +90,29 @@ func (w *work) forgive() {
 	}
 }
 
+// clear forgets the tasks of the deployment that failed, once one that was started after them is healthy.
+func (w *work) clear() {
+	if _, edited := w.edited[w.primary.ID]; edited || w.primary.Failed == 0 {
+		return
+	}
+	for _, t := range w.pool.Fresh.Healthy {
+		if !t.CreatedAt.Before(w.primary.UpdatedAt) {
+			w.edit(w.primary).Failed = 0
+			return
+		}
+	}
+}
+
 // drain stops everything, and closes the service when nothing runs any more ("DeleteService").
 func (w *work) drain() {
 	p := &w.pool
 	why := model.Cause{Kind: model.CauseService, Subject: w.svc.ARN, At: w.in.Now, Detail: "the service is being deleted", By: &w.svc.Cause}
 	w.stop(slices.Concat(p.Fresh.All(), p.Stale.All()), why)
+	if len(p.Ended) > maxMoves {
+		return
+	}
 	for t := range w.TasksOfService(w.svc.ARN) {
-		if t.LastStatus().Order() < model.TaskStopping.Order() {
+		if t.LastStatus().Order() < model.TaskStopping.Order() && !w.deregistered(t.Instance) {
 			return
 		}
 	}

@@ -24,6 +24,7 @@ type work struct {
 	pool         reconcile.Pool
 	gone         map[string]bool // tasks that this change asks to stop
 	failures     []model.Cause   // how tasks ended that nobody had noticed yet
+	unplacedSaid bool            // why a task found no room
 	change       Change
 }
 
@@ -46,7 +47,7 @@ func (s *step) service(arn string) Change {
 	counts := w.counts()
 	allowed := rollout.Decide(counts)
 	w.stopSome(allowed)
-	w.startSome(allowed)
+	w.startSome(counts, allowed)
 	w.judge(counts, allowed)
 	return w.done()
 }
@@ -78,7 +79,7 @@ func (s *step) look(svc *model.Service) *work {
 	}
 	w.pool = reconcile.Sort(reconcile.Situation{
 		Service: svc, Desired: w.desired, Primary: w.primary, Older: w.older, Tasks: w.tasks(), Leaves: leaves,
-		Checked: w.checked, HealthyAfter: s.in.Timings.HealthyAfter, Now: s.in.Now,
+		Gone: w.deregistered, Tries: failuresFree, Checked: w.checked, HealthyAfter: s.in.Timings.HealthyAfter, Now: s.in.Now,
 	})
 	return w
 }
@@ -100,6 +101,12 @@ func (w *work) leaves(instance string) bool {
 	return !ok || i.Status != model.Active
 }
 
+// deregistered says that nobody follows an instance any more.
+func (w *work) deregistered(instance string) bool {
+	i, ok := w.Instance(instance)
+	return !ok || i.Status == model.Inactive
+}
+
 // leavesDaemon says that a daemon's task shall leave an instance: it does not match any more.
 func (w *work) leavesDaemon(instance string) bool {
 	return !slices.ContainsFunc(w.targets, func(i *model.Instance) bool { return i.ARN == instance })
@@ -117,11 +124,24 @@ func (w *work) counts() rollout.Counts {
 	return rollout.Counts{
 		Desired: w.desired, Lower: lower, Upper: upper,
 		Fresh: fresh.Alive(), FreshHealthy: len(fresh.Healthy), FreshUnhealthy: len(fresh.Unhealthy),
-		FreshProtected: fresh.Protected,
-		Stale:          stale.Alive(), StaleHealthy: len(stale.Healthy), StaleUnhealthy: len(stale.Unhealthy),
-		StaleProtected: stale.Protected, StaleSurplus: len(stale.Surplus), StaleLost: w.pool.Missing(),
-		Leaving: w.pool.Leaving,
+		FreshProtected: w.protected(fresh.Healthy), FreshHeld: w.protected(fresh.Pending, fresh.Unready),
+		Stale: stale.Alive(), StaleHealthy: len(stale.Healthy), StaleUnhealthy: len(stale.Unhealthy),
+		StaleProtected: w.protected(stale.Healthy), StaleHeld: w.protected(stale.Unproved, stale.Pending, stale.Unready),
+		StaleOwed:    len(stale.Pending) + len(stale.Unready) - w.protected(stale.Pending, stale.Unready),
+		StaleSurplus: len(stale.Surplus), StaleLost: w.pool.Missing(), Leaving: w.pool.Leaving,
 	}
+}
+
+// protected counts the tasks that are protected from scale-in.
+func (w *work) protected(lists ...[]model.TaskState) (n int) {
+	for _, list := range lists {
+		for _, t := range list {
+			if t.Protected(w.in.Now) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // edit gives the copy of a deployment that will be written.
@@ -155,8 +175,9 @@ func (w *work) done() Change {
 // judge says how far the service is: deployment completed, stuck, held up by protected tasks, steady.
 func (w *work) judge(c rollout.Counts, allowed rollout.Allowance) {
 	w.tell(allowed)
+	w.retire()
 	completed := w.primary.Rollout == model.RolloutCompleted
-	if !completed && rollout.Complete(c, w.pool.StaleRunning) {
+	if !completed && rollout.Complete(c, w.pool.StaleRunning) && len(w.older) <= maxMoves {
 		w.complete()
 		completed = true
 	}
@@ -178,6 +199,28 @@ func (w *work) tell(allowed rollout.Allowance) {
 			" due to (reason %d tasks under protection)", w.primary.ID, allowed.Protected))
 	} else {
 		w.resolve(topicProtected)
+	}
+}
+
+// retire makes history of the oldest of the deployments that are replaced when there are more of them than one change
+// can hold, and they have no tasks any more and are owed none.
+func (w *work) retire() {
+	kept := map[string]bool{}
+	for t := range w.TasksOfService(w.svc.ARN) {
+		kept[t.Deployment] = kept[t.Deployment] || !t.Stopped()
+	}
+	for _, lost := range w.pool.Lost {
+		kept[lost.Deployment.ID] = true
+	}
+	over := len(w.older) - maxMoves
+	for _, d := range slices.Backward(w.older) {
+		if over <= 0 || len(w.edited) >= maxMoves {
+			return
+		}
+		if !kept[d.ID] {
+			w.edit(d).Current = false
+			over--
+		}
 	}
 }
 

@@ -12,32 +12,37 @@ import (
 )
 
 // startSome starts as many tasks as allowed, as far as there is room for them and the service is not throttled.
-func (w *work) startSome(allowed rollout.Allowance) {
+func (w *work) startSome(c rollout.Counts, allowed rollout.Allowance) {
 	if allowed.Start+allowed.Restore == 0 {
 		w.resolve(topicPlacement)
 		return
 	}
-	if w.throttled() {
-		return
-	}
-	w.start(w.primary, allowed.Start)
+	// Not all that may stop has been stopped, if it is too much for one change: what starts must not count on it.
+	room := min(maxMoves, c.Upper-(c.Fresh+c.Stale-len(w.gone)))
 	for _, lost := range w.pool.Lost {
-		n := min(lost.Count, allowed.Restore)
-		allowed.Restore -= n
+		n := max(0, min(lost.Count, allowed.Restore, room))
+		allowed.Restore, room = allowed.Restore-n, room-n
 		w.start(lost.Deployment, n)
+	}
+	if !w.throttled() {
+		w.start(w.primary, max(0, min(allowed.Start, room)))
 	}
 }
 
 // start places and starts up to n tasks of a deployment.
 func (w *work) start(d *model.Deployment, n int) {
 	def, ok := w.TaskDefinition(d.TaskDefinition)
-	if n = min(n, maxMoves); n == 0 || !ok {
+	if n == 0 || !ok {
 		return
 	}
 	var started []*model.Task
 	causes := w.startCauses(d, n)
 	for _, seat := range w.place(def, n) {
-		t := w.newTask(d, def, seat.Instance, causes[len(started)])
+		why := causes[len(started)]
+		if by := w.joined(seat.Instance); by != nil {
+			why.Kind, why.Subject, why.By = model.CauseService, w.svc.ARN, by
+		}
+		t := w.newTask(d, def, seat.Instance, why)
 		w.undo = append(w.undo, func() { w.room().Remove(model.TaskState{Task: t}) })
 		started = append(started, t)
 	}
@@ -97,7 +102,7 @@ func (w *work) startCauses(d *model.Deployment, n int) []model.Cause {
 		for _, t := range w.pool.Fresh.Unhealthy {
 			behind = append(behind, w.sick(t))
 		}
-		for _, t := range slices.Concat(w.pool.Stale.Healthy, w.pool.Stale.Unready) {
+		for _, t := range slices.Concat(w.pool.Stale.Healthy, w.pool.Stale.Unready, w.pool.Stale.Unproved) {
 			if c := w.drained(t.Instance); c != nil && t.Deployment == d.ID {
 				behind = append(behind, *c)
 			}
@@ -108,13 +113,26 @@ func (w *work) startCauses(d *model.Deployment, n int) []model.Cause {
 		causes[i] = w.wanted(d)
 		if i < len(behind) {
 			causes[i] = model.Cause{Kind: model.CauseService, Subject: w.svc.ARN, At: w.in.Now, Detail: w.counted(), By: &behind[i]}
-			if w.state.StartFailures > 0 {
+			if d == w.primary && w.throttle.Delay(w.state.StartFailures) > 0 {
 				causes[i].Kind = model.CauseRetry
 				causes[i].Detail += fmt.Sprintf("; %d starts in a row failed, the pause after them is over", w.state.StartFailures)
 			}
 		}
 	}
 	return causes
+}
+
+// joined is why a daemon starts on an instance that came, or came back, and has had no task of it since.
+func (w *work) joined(i *model.Instance) *model.Cause {
+	if w.svc.Scheduling != model.Daemon || !i.Cause.At.After(w.svc.Cause.At) {
+		return nil
+	}
+	for t := range w.TasksOfService(w.svc.ARN) {
+		if t.Instance == i.ARN && !t.CreatedAt.Before(i.Cause.At) {
+			return nil
+		}
+	}
+	return &i.Cause
 }
 
 func (w *work) counted() string {

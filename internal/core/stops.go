@@ -15,14 +15,20 @@ func (w *work) stopSome(allowed rollout.Allowance) {
 	w.stopUnhealthy(stale.Unhealthy)
 	w.stopUnhealthy(fresh.Unhealthy[:allowed.StopUnhealthy])
 	if allowed.StopSurplus > 0 {
-		w.stop(take(allowed.StopSurplus, fresh.Pending, fresh.Unready, w.victims(fresh.Healthy)), w.scaleIn())
+		w.stop(take(allowed.StopSurplus, w.free(fresh.Pending, fresh.Unready), w.victims(fresh.Healthy)), w.scaleIn())
 	}
 	w.stop(stale.Surplus, w.supersede())
 	if allowed.StopStale > 0 {
-		gone := take(allowed.StopStale, stale.Pending, stale.Unready, w.victims(stale.Healthy))
+		gone := take(allowed.StopStale, w.free(stale.Unproved, stale.Pending, stale.Unready), w.victims(stale.Healthy))
+		gone = gone[:min(len(gone), w.movesLeft())]
 		w.stop(gone, w.supersede())
 		w.disown(gone)
 	}
+}
+
+// free lists the tasks that are not protected from scale-in.
+func (w *work) free(lists ...[]model.TaskState) []model.TaskState {
+	return reconcile.Unprotected(slices.Concat(lists...), w.in.Now)
 }
 
 // take gives the first n tasks of several lists.

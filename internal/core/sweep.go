@@ -23,8 +23,12 @@ type SweepView interface {
 func Sweep(v SweepView, now time.Time, t model.Timings) []Change {
 	d := drops{now: now}
 	for task := range v.Tasks() {
-		if task.Stopped() && task.Desired == model.TaskStopped && d.over(task.Seen.StoppedAt, t.WhyRetention) {
+		switch {
+		case task.Desired != model.TaskStopped:
+		case task.Stopped() && d.over(task.Seen.StoppedAt, t.WhyRetention):
 			d.drop(task.ARN, task.Key(), task.Seen.Key())
+		case abandoned(v, task) && d.over(task.StopAt, t.WhyRetention):
+			d.drop(task.ARN, task.Key(), model.ObservedKey(task.Machine, task.ARN))
 		}
 	}
 	for s := range v.AllServices() {
@@ -41,6 +45,12 @@ func Sweep(v SweepView, now time.Time, t model.Timings) []Change {
 	}
 	d.leftovers(v)
 	return d.changes
+}
+
+// abandoned says that a task is on an instance that was deregistered: nobody may ever tell of its end.
+func abandoned(v View, t model.TaskState) bool {
+	i, ok := v.Instance(t.Instance)
+	return !ok || i.Status == model.Inactive
 }
 
 // drops collects what goes.

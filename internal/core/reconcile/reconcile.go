@@ -21,11 +21,15 @@ type Situation struct {
 	Tasks []model.TaskState
 	// Leaves says that tasks shall leave an instance: it is draining or gone, or it does not match a daemon.
 	Leaves func(instance string) bool
+	// Gone says that an instance was deregistered: what happens there is not followed any more.
+	Gone func(instance string) bool
 	// Checked says whether the health of a task definition's containers is checked.
 	Checked func(taskDefinition string) bool
 	// HealthyAfter is how long a task without any check must run to count as healthy.
 	HealthyAfter time.Duration
-	Now          time.Time
+	// Tries is how many tasks of an older deployment may fail in a row before it is not owed anything any more.
+	Tries int
+	Now   time.Time
 }
 
 // Pool is a service's tasks, sorted by what is to be done with them. Each list is ordered by creation, then ARN.
@@ -43,21 +47,21 @@ type Pool struct {
 // Group is alive tasks by health.
 type Group struct {
 	Surplus   []model.TaskState // stale ones that do not run yet and are not owed
+	Unproved  []model.TaskState // stale ones that run, not healthy yet, of a deployment that never was either
 	Pending   []model.TaskState // not RUNNING yet
 	Unready   []model.TaskState // RUNNING, neither healthy nor unhealthy yet
 	Healthy   []model.TaskState // counts as healthy, see TaskState.HealthyAt
 	Unhealthy []model.TaskState // failed its checks and is past the grace period
-	Protected int               // of the healthy ones, protected from scale-in
 }
 
 // Alive is how many tasks the group has.
 func (g *Group) Alive() int {
-	return len(g.Surplus) + len(g.Pending) + len(g.Unready) + len(g.Healthy) + len(g.Unhealthy)
+	return len(g.Surplus) + len(g.Unproved) + len(g.Pending) + len(g.Unready) + len(g.Healthy) + len(g.Unhealthy)
 }
 
 // All lists the group's tasks.
 func (g *Group) All() []model.TaskState {
-	return slices.Concat(g.Surplus, g.Pending, g.Unready, g.Healthy, g.Unhealthy)
+	return slices.Concat(g.Surplus, g.Unproved, g.Pending, g.Unready, g.Healthy, g.Unhealthy)
 }
 
 // Lost is how many tasks an older deployment lost.
@@ -74,7 +78,9 @@ func Sort(s Situation) Pool {
 		stale := t.Deployment != s.Primary.ID || s.Leaves(t.Instance)
 		switch {
 		case t.Desired == model.TaskStopped:
-			p.leaving(t, stale)
+			if !s.Gone(t.Instance) {
+				p.leaving(t, stale)
+			}
 		case t.Stopped():
 			p.Ended = append(p.Ended, t)
 		case stale:
@@ -114,6 +120,9 @@ func (p *Pool) leaving(t model.TaskState, stale bool) {
 
 // place puts an alive task where its health says, and notes when that will change by itself.
 func (p *Pool) place(g *Group, t model.TaskState, s Situation) {
+	if t.Protected(s.Now) {
+		p.wake(t.ProtectedUntil)
+	}
 	if !t.Running() {
 		g.Pending = append(g.Pending, t)
 		return
@@ -130,10 +139,6 @@ func (p *Pool) place(g *Group, t model.TaskState, s Situation) {
 	switch {
 	case known && !s.Now.Before(at):
 		g.Healthy = append(g.Healthy, t)
-		if t.Protected(s.Now) {
-			g.Protected++
-			p.wake(t.ProtectedUntil)
-		}
 		return
 	case known:
 		p.wake(at)
@@ -152,13 +157,15 @@ func Earlier(a, b time.Time) time.Time {
 }
 
 // owed finds what older deployments lost by themselves: a deployment that was once completed gets it back while it is
-// being replaced, so that a new version that does not work cannot eat the service. The pending tasks of others are
-// surplus ("Amazon ECS service availability during rolling deployments").
+// being replaced, so that a new version that does not work cannot eat the service, unless it does not work any more
+// either. The pending tasks of others are surplus ("Amazon ECS service availability during rolling deployments").
 func (p *Pool) owed(s Situation, alive map[string]int) {
-	owed := map[string]int{s.Primary.ID: s.Desired}
+	owed := map[string]int{}
+	if s.Primary.Rollout == model.RolloutCompleted {
+		owed[s.Primary.ID] = s.Desired
+	}
 	for _, d := range s.Older {
-		owed[d.ID] = 0
-		if d.Rollout != model.RolloutCompleted {
+		if d.Rollout != model.RolloutCompleted || d.Failed > s.Tries {
 			continue
 		}
 		owed[d.ID] = Owed(d, s.Desired)
@@ -174,6 +181,15 @@ func (p *Pool) owed(s Situation, alive map[string]int) {
 			alive[t.Deployment]--
 		} else {
 			p.Stale.Pending = append(p.Stale.Pending, t)
+		}
+	}
+	unready := p.Stale.Unready
+	p.Stale.Unready = nil
+	for _, t := range unready {
+		if _, proved := owed[t.Deployment]; proved {
+			p.Stale.Unready = append(p.Stale.Unready, t)
+		} else {
+			p.Stale.Unproved = append(p.Stale.Unproved, t)
 		}
 	}
 }
@@ -193,7 +209,7 @@ func (p *Pool) Missing() int {
 	return n
 }
 
-// Unprotected leaves out the tasks that are protected from scale-in.
+// Unprotected leaves out the tasks that are protected from scale-in ("Task scale-in protection").
 func Unprotected(tasks []model.TaskState, now time.Time) []model.TaskState {
 	return slices.DeleteFunc(slices.Clone(tasks), func(t model.TaskState) bool { return t.Protected(now) })
 }

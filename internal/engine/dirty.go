@@ -97,7 +97,7 @@ func (l *Loop) mark(v *store.View, changes []store.Changed) {
 		case model.KindTask, model.KindObserved:
 			l.markTask(v, c.Key)
 		case model.KindMachine:
-			l.markMachine(c)
+			l.markMachine(v, c)
 		case model.KindInstance:
 			l.moved(v)
 		}
@@ -105,7 +105,7 @@ func (l *Loop) mark(v *store.View, changes []store.Changed) {
 }
 
 // markMachine looks at a machine's change, unless it is a mere heartbeat.
-func (l *Loop) markMachine(c store.Changed) {
+func (l *Loop) markMachine(v *store.View, c store.Changed) {
 	before, _ := c.Before.(*model.Machine)
 	after, _ := c.After.(*model.Machine)
 	if before != nil && after != nil {
@@ -116,7 +116,7 @@ func (l *Loop) markMachine(c store.Changed) {
 		}
 	}
 	l.dirty.machines = true
-	l.room = nil
+	l.moved(v)
 }
 
 func sameMachine(a, b *model.Machine) bool {
@@ -138,7 +138,7 @@ func sameAttributes(a, b map[string]string) bool {
 	return true
 }
 
-// moved is for a container instance that came, went or changed: daemons and drained services are concerned, and every
+// moved is for a machine or container instance that came, went or changed: daemons and drained services are concerned, and every
 // service that waits for room.
 func (l *Loop) moved(v *store.View) {
 	l.room = nil

@@ -17,6 +17,7 @@ import (
 	client "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/maitred/maitred/internal/api/ecs"
 	"github.com/maitred/maitred/internal/api/wire"
@@ -170,3 +171,8 @@ func (w *world) send(operation, body string) (int, string) {
 func machine(id string, clusters ...string) *model.Machine {
 	return &model.Machine{ID: id, Host: "host-" + id, Connected: true, Clusters: clusters, JoinedAt: start}
 }
+
+// ignoreDocuments leaves out what every struct of the SDK carries and nobody compares.
+var ignoreDocuments = cmp.FilterPath(func(p cmp.Path) bool {
+	return p.Last().String() == ".noSmithyDocumentSerde"
+}, cmp.Ignore())

@@ -71,13 +71,34 @@ func (d *Driver) Kill(ctx context.Context, id string) error {
 
 // Remove implements driver.Driver; the log goes too.
 func (d *Driver) Remove(ctx context.Context, id string) error {
-	if err := d.remove(ctx, id); err != nil {
-		return err
+	remember := d.forget(id)
+	err := d.remove(ctx, id)
+	if err != nil {
+		remember()
 	}
+	return err
+}
+
+// forget has watches say nothing of the removal of a container, whose caller knows of it; the function that it returns
+// is for when it was not removed.
+func (d *Driver) forget(id string) (remember func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	s, alive := d.alive[id]
 	delete(d.alive, id)
-	return nil
+	for w := range d.watches {
+		w.forgotten[id] = true
+	}
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if alive {
+			d.alive[id] = s
+		}
+		for w := range d.watches {
+			delete(w.forgotten, id)
+		}
+	}
 }
 
 // remove removes a container with its unnamed volumes; a running one it does not.

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -96,9 +97,7 @@ func (d *Driver) create(spec driver.Spec, digest string) (client.ContainerCreate
 // labels are the definition's with ours, which win.
 func (d *Driver) labels(spec driver.Spec, digest string) map[string]string {
 	labels := map[string]string{}
-	for k, v := range spec.Definition.Labels {
-		labels[k] = v
-	}
+	maps.Copy(labels, spec.Definition.Labels)
 	labels[labelScope] = d.scope
 	labels[labelID] = spec.ID
 	labels[labelTask] = spec.Task

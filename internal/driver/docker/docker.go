@@ -68,7 +68,8 @@ type Driver struct {
 	mu       sync.Mutex
 	starting map[string]chan struct{} // closed when the start of an id is over
 	alive    map[string]driver.Status // seen, and seen neither ended nor removed; by id
-	cgroups  map[string]cgroup        // by the daemon's id
+	watches  map[*watch]struct{}
+	cgroups  map[string]cgroup // by the daemon's id
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -91,6 +92,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 		prefix:   "maitred-" + hex.EncodeToString(sum[:4]) + "-",
 		starting: map[string]chan struct{}{},
 		alive:    map[string]driver.Status{},
+		watches:  map[*watch]struct{}{},
 		cgroups:  map[string]cgroup{},
 	}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, er
 	if s := statusOf(&c); s.State != driver.Starting {
 		return s, nil
 	}
-	if err := d.run(ctx, c.ID); err != nil {
+	if err := d.run(ctx, spec.ID, c.ID); err != nil {
 		return driver.Status{}, err
 	}
 	if c, err = d.inspect(ctx, c.ID); err != nil {
@@ -108,10 +109,10 @@ func (d *Driver) make(ctx context.Context, spec driver.Spec) (container.InspectR
 }
 
 // run starts a created container. One that cannot be started is removed: it would be started by whoever sees it next.
-func (d *Driver) run(ctx context.Context, id string) error {
+func (d *Driver) run(ctx context.Context, id, runtimeID string) error {
 	limited, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	_, err := d.client.ContainerStart(limited, id, client.ContainerStartOptions{})
+	_, err := d.client.ContainerStart(limited, runtimeID, client.ContainerStartOptions{})
 	if err == nil {
 		return nil
 	}
@@ -119,11 +120,8 @@ func (d *Driver) run(ctx context.Context, id string) error {
 	if _, certain := errors.AsType[*driver.Failure](failed); !certain {
 		return failed
 	}
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
-	defer cancel()
-	_, err = d.client.ContainerRemove(clean, id, client.ContainerRemoveOptions{RemoveVolumes: true})
-	if err != nil && !errdefs.IsNotFound(err) {
-		return fmt.Errorf("%s: %w, nor can it be removed: %w", cannotStart, errors.Unwrap(failed), err)
+	if err := d.Remove(context.WithoutCancel(ctx), id); err != nil {
+		return fmt.Errorf("%s: %w; and: %w", cannotStart, errors.Unwrap(failed), err)
 	}
 	return failed
 }
@@ -131,7 +129,8 @@ func (d *Driver) run(ctx context.Context, id string) error {
 // failure gives an error its name if it is the daemon's answer. Where the daemon gave none, or nobody waited for it,
 // what came of the call is not known.
 func failure(name string, err error) error {
-	if client.IsErrConnectionFailed(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if client.IsErrConnectionFailed(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
 	return &driver.Failure{Name: name, Err: err}
@@ -181,31 +180,40 @@ func digestOf(name string, digests []string) string {
 	return ""
 }
 
-// errSilence ends a pull that makes no progress.
-var errSilence = fmt.Errorf("the pull made no progress for %v", pullSilence)
+// The ends of a pull that takes too long.
+var (
+	errSilence = fmt.Errorf("the pull made no progress for %v", pullSilence)
+	errTooLong = fmt.Errorf("the pull took longer than %v", pullTimeout)
+)
 
 func (d *Driver) pull(ctx context.Context, name string) error {
 	d.log.Info("pulling an image", "image", name)
-	limited, cancel := context.WithTimeout(ctx, pullTimeout)
+	limited, cancel := context.WithTimeoutCause(ctx, pullTimeout, errTooLong)
 	defer cancel()
 	limited, giveUp := context.WithCancelCause(limited)
 	defer giveUp(nil)
 	silence := time.AfterFunc(pullSilence, func() { giveUp(errSilence) })
 	defer silence.Stop()
 	progress, err := d.client.ImagePull(limited, name, client.ImagePullOptions{})
-	if err == nil {
-		for message, broken := range progress.JSONMessages(limited) {
-			silence.Reset(pullSilence)
-			if err = broken; message.Error != nil {
-				err = message.Error
-			}
-			if err != nil {
-				break
-			}
+	if err != nil {
+		return cause(ctx, limited, err)
+	}
+	for message, err := range progress.JSONMessages(limited) {
+		silence.Reset(pullSilence)
+		if err != nil {
+			return cause(ctx, limited, err)
+		}
+		if message.Error != nil {
+			return message.Error
 		}
 	}
-	if errors.Is(context.Cause(limited), errSilence) {
-		return errSilence
+	return cause(ctx, limited, nil)
+}
+
+// cause is why a limited context ended, if its limit did it, and else err.
+func cause(ctx, limited context.Context, err error) error {
+	if ctx.Err() == nil && limited.Err() != nil {
+		return context.Cause(limited)
 	}
 	return err
 }

@@ -19,7 +19,7 @@ import (
 // messages").
 const (
 	reasonMemory   = "OutOfMemoryError: Container killed due to memory usage"
-	reasonVanished = "ContainerVanishedError: The container was removed, and not by maitred"
+	reasonVanished = "ContainerVanishedError: The container has been removed from Docker"
 )
 
 // inspections is how many containers are looked at at the same time.

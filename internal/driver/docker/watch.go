@@ -28,15 +28,36 @@ func (d *Driver) Watch(ctx context.Context, changed func(driver.Status)) error {
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	defer cancel()
-	w := &watch{d: d, changed: changed, before: d.known(), begin: time.Now(), told: map[string]driver.Status{}}
+	w := d.newWatch(changed)
+	defer d.endWatch(w)
 	box := &inbox{news: map[string]*news{}, wake: make(chan struct{}, 1)}
 	stream := d.events(inner, w.begin)
 	reader.Go(func() { box.fill(stream) })
 	err := w.follow(inner, box)
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, context.Canceled):
+		err = fmt.Errorf("Docker did not answer for %v", quickTimeout)
 	}
 	return fmt.Errorf("watch containers: %w", err)
+}
+
+func (d *Driver) newWatch(changed func(driver.Status)) *watch {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w := &watch{
+		d: d, changed: changed, begin: time.Now(), before: maps.Clone(d.alive),
+		told: map[string]driver.Status{}, forgotten: map[string]bool{},
+	}
+	d.watches[w] = struct{}{}
+	return w
+}
+
+func (d *Driver) endWatch(w *watch) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.watches, w)
 }
 
 // events subscribes to what happens to our containers. Execs, of which health checks make many, are left out.
@@ -54,20 +75,14 @@ func (d *Driver) events(ctx context.Context, now time.Time) client.EventsResult 
 	return stream
 }
 
-// known copies what is alive as far as this driver has seen.
-func (d *Driver) known() map[string]driver.Status {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return maps.Clone(d.alive)
-}
-
-// watch is one Watch: what it told, by id.
+// watch is one Watch; all its maps are by id.
 type watch struct {
-	d       *Driver
-	changed func(driver.Status)
-	before  map[string]driver.Status // alive before the watch began
-	begin   time.Time
-	told    map[string]driver.Status
+	d         *Driver
+	changed   func(driver.Status)
+	begin     time.Time
+	before    map[string]driver.Status // alive before the watch began
+	told      map[string]driver.Status
+	forgotten map[string]bool // being removed by us; the driver's lock is held for it
 }
 
 // follow tells the present state of all, then what the events lead to, until the stream breaks.
@@ -81,7 +96,7 @@ func (w *watch) follow(ctx context.Context, box *inbox) error {
 		delete(w.before, s.ID)
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.before)) {
-		w.vanished(id, w.begin)
+		w.end(id, w.begin, nil)
 	}
 	for {
 		batch, broken := box.take()
@@ -140,45 +155,41 @@ func (w *watch) judge(n *news, now *container.InspectResponse) {
 		if now.State.Status == container.StateRemoving && s.Reason == "" && (!known || last.State != driver.Exited) {
 			s.Reason = reasonVanished // what we remove has ended before
 		}
-		if s.State == driver.Exited && s.Reason == "" && n.oom && *s.ExitCode == 137 {
+		if s.State == driver.Exited && s.Reason == "" && n.oom && s.ExitCode != nil && *s.ExitCode == 137 {
 			s.Reason = reasonMemory
 		}
 		w.tell(s)
-	case n.died || n.destroyed:
-		w.gone(n)
-	case n.created && !known && n.at.After(w.begin):
+	case n.died && known && last.State != driver.Exited:
+		w.end(n.id, n.at, n.exitCode)
+	case n.created && !n.destroyed && !known && n.at.After(w.begin):
 		w.tell(driver.Status{ID: n.id, State: driver.Starting, RuntimeID: n.runtimeID, Image: n.image})
 	}
 	if n.destroyed {
-		w.gone(n)
-		delete(w.told, n.id)
+		w.end(n.id, n.at, n.exitCode)
+		w.drop(n.id)
 	}
 }
 
-// gone ends a container that is not there any more, if nobody has seen its end.
-func (w *watch) gone(n *news) {
-	if last, ok := w.told[n.id]; ok && last.State == driver.Exited {
-		return
-	}
-	if n.exitCode == nil {
-		w.vanished(n.id, n.at)
-		return
-	}
-	w.end(n.id, n.at, n.exitCode)
-}
-
-// vanished ends a container without a trace.
-func (w *watch) vanished(id string, at time.Time) { w.end(id, at, nil) }
-
+// end ends a container that is not there any more, if nobody has seen its end and it was not removed by us.
 func (w *watch) end(id string, at time.Time, code *int) {
 	w.d.mu.Lock()
 	s, alive := w.d.alive[id]
+	ours := w.forgotten[id]
 	w.d.mu.Unlock()
-	if !alive { // removed by us, or never seen
+	if !alive || ours {
 		return
 	}
 	s.State, s.ExitedAt, s.ExitCode, s.Reason = driver.Exited, at, code, reasonVanished
 	w.tell(s)
+}
+
+// drop forgets a container that was removed.
+func (w *watch) drop(id string) {
+	w.d.mu.Lock()
+	defer w.d.mu.Unlock()
+	delete(w.told, id)
+	delete(w.forgotten, id)
+	delete(w.d.alive, id)
 }
 
 // news is what the events say of one container since somebody last looked.

@@ -34,6 +34,8 @@ type Harness struct {
 	Processes bool
 	// CleanEnv says that a program's environment is exactly the spec's.
 	CleanEnv bool
+	// TwoStreams says that a log keeps the order of each of standard output and error, and not that between them.
+	TwoStreams bool
 	// Break breaks the drivers' streams as a crash of what runs the containers does; nil if that cannot be done.
 	Break func(t *testing.T)
 	// Leaks fails the test if something is left over, after all containers were removed; nil if that cannot be told.

@@ -10,8 +10,8 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// degree of the trees: small nodes are cheap to copy when a snapshot is followed by a change, large ones are cheap to
-// read. 16 is where a batch of 100 between two snapshots costs least.
+// degree of the trees. From 8 to 64 the times are the same; a transaction of one record copies 8 to 20 KB of nodes, and a
+// task costs 157 to 123 bytes of rows and trees. 16 is near the better end of both.
 const degree = 16
 
 // ordered is an immutable tree, as a View holds it.

@@ -171,8 +171,68 @@ func testApply(t *testing.T, h Harness) {
 	}
 }
 
+// flaky is a backend whose streams break, and whose lists fail for a while after that.
+type flaky struct {
+	store.Backend
+	mu    sync.Mutex
+	cut   chan struct{}
+	fails int // of Load that follow
+}
+
+func (f *flaky) breakStreams(fails int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.cut)
+	f.cut, f.fails = make(chan struct{}), fails
+}
+
+func (f *flaky) Load(ctx context.Context, scope store.Scope) ([]store.Versioned, int64, error) {
+	f.mu.Lock()
+	fail := f.fails > 0
+	f.fails--
+	f.mu.Unlock()
+	if fail {
+		return nil, 0, errors.New("no list today")
+	}
+	return f.Backend.Load(ctx, scope)
+}
+
+func (f *flaky) Watch(ctx context.Context, scope store.Scope, from int64) (store.Stream, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s, err := f.Backend.Watch(ctx, scope, from)
+	return &flakyStream{s, f.cut}, err
+}
+
+type flakyStream struct {
+	store.Stream
+	cut chan struct{}
+}
+
+func (s *flakyStream) Next(ctx context.Context) ([]store.Batch, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		select {
+		case <-s.cut:
+			cancel()
+		case <-done:
+		}
+	})
+	batches, err := s.Stream.Next(ctx)
+	close(done)
+	group.Wait()
+	if err != nil {
+		err = fmt.Errorf("%w: %w", store.ErrCompacted, err)
+	}
+	return batches, err
+}
+
 func testRelist(t *testing.T, h Harness) {
-	s := openStore(t, h.Backend, store.Scope{})
+	f := &flaky{Backend: h.Backend, cut: make(chan struct{})}
+	s := openStore(t, f, store.Scope{})
 	w := s.Watch()
 	defer w.Close()
 	w.Take()
@@ -181,6 +241,8 @@ func testRelist(t *testing.T, h Harness) {
 		put(t, h.Backend, machine("a", fmt.Sprint(i)))
 		_, rev := load(t, h.Backend, store.Scope{})
 		h.Compact(t, rev)
+		f.breakStreams(i % 3)
+		update(t, s, machine("c", fmt.Sprint(i)))
 	}
 	last, err := h.Backend.Commit(within(t), &store.Txn{Deletes: []model.Key{model.MachineKey("b")}})
 	if err != nil {
@@ -194,7 +256,7 @@ func testRelist(t *testing.T, h Harness) {
 	}
 	world := map[model.Key]model.Record{}
 	replay(t, w, world)
-	want := map[model.Key]model.Record{model.MachineKey("a"): machine("a", "4")}
+	want := map[model.Key]model.Record{model.MachineKey("a"): machine("a", "4"), model.MachineKey("c"): machine("c", "4")}
 	if diff := cmp.Diff(want, world); diff != "" {
 		t.Errorf("what the watcher was told differs (-want +got):\n%s", diff)
 	}

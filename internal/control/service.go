@@ -29,13 +29,19 @@ type NewService struct {
 	Tags           []model.Tag
 	Document       []byte // members given back as given
 	Revision       []byte // likewise, of the service revision
+	Token          string // client token, "" for none
+	Request        string // hash of the parameters, to tell a repeated call from another one
 }
 
-// CreateService makes a service and its first deployment; the scheduler starts the tasks. It is idempotent by name.
+// CreateService makes a service and its first deployment; the scheduler starts the tasks. It is idempotent by name, and
+// by client token while that is remembered.
 func CreateService(tx *store.Tx, call Call, in NewService) (*model.Service, error) {
 	cluster, err := activeCluster(tx, in.Cluster)
 	if err != nil {
 		return nil, err
+	}
+	if made, err := createdBefore(tx.View(), call, in); err != nil || made != nil {
+		return made, err
 	}
 	def, err := activeDefinition(tx, in.TaskDefinition)
 	if err != nil {
@@ -61,7 +67,42 @@ func CreateService(tx *store.Tx, call Call, in NewService) (*model.Service, erro
 	}
 	deploy(tx, call, svc, def.ARN, in.Revision)
 	tx.Put(svc)
+	rememberCreation(tx, call, in, svc)
 	return svc, nil
+}
+
+func notIdempotent() error { return model.InvalidParameter("Creation of service was not idempotent.") }
+
+// createdBefore finds the service that an earlier call with the same client token made, nil if there is none. What has
+// become of the service since does not matter, as long as it is not being deleted: the caller only has not heard that
+// its call was carried out.
+func createdBefore(v *store.View, call Call, in NewService) (*model.Service, error) {
+	token, ok := v.Token(creationKey(call, in))
+	if in.Token == "" || !ok || !call.Now.Before(token.Expires) {
+		return nil, nil
+	}
+	svc, ok := v.Service(token.Results[0])
+	if !ok || svc.Status != model.Active {
+		return nil, nil
+	}
+	if token.Request != in.Request {
+		return nil, notIdempotent()
+	}
+	return svc, nil
+}
+
+func creationKey(call Call, in NewService) model.Key {
+	return model.TokenKey(call.Region, "CreateService/"+in.Cluster, in.Token)
+}
+
+func rememberCreation(tx *store.Tx, call Call, in NewService, svc *model.Service) {
+	if in.Token == "" {
+		return
+	}
+	tx.Put(&model.Token{
+		Region: call.Region, Action: "CreateService/" + in.Cluster, Value: in.Token, Request: in.Request,
+		Results: []string{svc.ARN}, Expires: call.Now.Add(call.Timings.TokenLifetime),
+	})
 }
 
 // again answers the creation of a service whose name is taken: the existing one if it is the same, an error, or neither
@@ -73,17 +114,27 @@ func again(v *store.View, old *model.Service, in NewService) (*model.Service, er
 	case model.Inactive:
 		return nil, nil
 	}
-	d, _ := v.Deployment(old.ARN, old.Primary)
+	d, ok := v.Deployment(old.ARN, old.Primary)
+	if !ok {
+		return nil, lost(old)
+	}
 	now := NewService{
 		Cluster: old.Cluster, Name: old.Name, TaskDefinition: d.TaskDefinition, DesiredCount: old.DesiredCount,
 		Scheduling: old.Scheduling, LaunchType: old.LaunchType, MinHealthy: old.MinHealthy, MaxPercent: old.MaxPercent,
 		Constraints: old.Constraints, Strategy: old.Strategy, HealthGrace: old.HealthGrace,
-		PropagateTags: old.PropagateTags, ManagedTags: old.ManagedTags, Tags: old.Tags, Document: old.Document, Revision: d.Document,
+		PropagateTags: old.PropagateTags, ManagedTags: old.ManagedTags, Tags: old.Tags, Document: old.Document,
+		// How the newest deployment was asked for and by which call are not what the service is.
+		Revision: in.Revision, Token: in.Token, Request: in.Request,
 	}
 	if !reflect.DeepEqual(now, in) {
-		return nil, model.InvalidParameter("Creation of service was not idempotent.")
+		return nil, notIdempotent()
 	}
 	return old, nil
+}
+
+// lost is the error of a service without its primary deployment, which no transaction leaves behind.
+func lost(svc *model.Service) error {
+	return fmt.Errorf("service %s has no deployment %s", svc.ARN, svc.Primary)
 }
 
 // forget resets what the scheduler remembers of a deleted service of the same name. Events keep counting, so that old
@@ -94,101 +145,101 @@ func forget(tx *store.Tx, service string) {
 	}
 }
 
-// deploy makes a new primary deployment; those that were current become the ones that it replaces.
-func deploy(tx *store.Tx, call Call, svc *model.Service, definition string, revision []byte) {
-	d := &model.Deployment{
-		ID: call.IDs.Deployment(), Token: call.IDs.Token(), Service: svc.ARN, TaskDefinition: definition,
-		LaunchType: svc.LaunchType, Rollout: model.RolloutInProgress, Status: model.DeploymentInProgress, Current: true,
-		CreatedAt: call.Now, StartedAt: call.Now, UpdatedAt: call.Now, Document: revision, Cause: svc.Cause,
-	}
-	if old, ok := tx.View().Service(svc.ARN); ok && old.Status == model.Active {
-		for prev := range tx.View().Deployments(svc.ARN) {
-			if prev.Current {
-				d.Sources = append(d.Sources, prev.ID)
-			}
-			if prev.ID == svc.Primary {
-				tx.Put(superseded(call, prev, d.ID, old.DesiredCount))
-			}
-		}
-	}
-	svc.Primary = d.ID
-	tx.Put(d)
-}
-
-// superseded is a primary deployment that makes way for another: from now on it is owed what the service had wanted.
-func superseded(call Call, prev *model.Deployment, by string, desired int) *model.Deployment {
-	old := *prev
-	old.Want, old.Basis, old.UpdatedAt = desired, desired, call.Now
-	if old.Rollout == model.RolloutInProgress {
-		old.Status, old.StatusReason, old.FinishedAt = model.DeploymentStopped, "superseded by deployment "+by, call.Now
-	}
-	return &old
-}
-
 // ServiceUpdate is what UpdateService changes; nil means unchanged.
 type ServiceUpdate struct {
 	DesiredCount   *int
 	TaskDefinition *string // ARN
-	LaunchType     *string
 	MinHealthy     *int
 	MaxPercent     *int
-	Constraints    *[]model.Constraint
-	Strategy       *[]model.Strategy
-	HealthGrace    *time.Duration
-	PropagateTags  *string
-	ManagedTags    *bool
-	Document       *[]byte
-	Revision       *[]byte
 	Force          bool // forceNewDeployment
+	// Edit makes all other changes, after those above, and refuses what does not go together. It may be called more than
+	// once.
+	Edit func(*ServiceEdit) error
+}
+
+// ServiceEdit is a service that is being updated.
+type ServiceEdit struct {
+	Service    *model.Service        // a copy
+	Definition *model.TaskDefinition // of which its tasks will be; nil if it is gone
+	Revision   []byte                // the document of the deployment, if there has to be one
+	Deploy     bool                  // what the tasks are made of has changed, so there has to be one
 }
 
 // UpdateService changes a service (given by ARN), and deploys it anew if what its tasks are made of has changed
-// ("UpdateService").
+// ("UpdateService"). An update that changes nothing writes nothing.
 func UpdateService(tx *store.Tx, call Call, service string, in ServiceUpdate) (*model.Service, error) {
 	old, err := activeService(tx, service)
 	if err != nil {
 		return nil, err
 	}
-	d, _ := tx.View().Deployment(old.ARN, old.Primary)
-	svc, changes := *old, []string{}
-	if in.DesiredCount != nil && *in.DesiredCount != old.DesiredCount {
-		changes = append(changes, fmt.Sprintf("desired count %d instead of %d", *in.DesiredCount, old.DesiredCount))
+	d, ok := tx.View().Deployment(old.ARN, old.Primary)
+	if !ok {
+		return nil, lost(old)
 	}
-	apply(&svc, in)
-	definition, revision := d.TaskDefinition, d.Document
-	if in.TaskDefinition != nil && *in.TaskDefinition != definition {
-		def, err := activeDefinition(tx, *in.TaskDefinition)
-		if err != nil {
+	svc := *old
+	set(&svc.DesiredCount, in.DesiredCount)
+	set(&svc.MinHealthy, in.MinHealthy)
+	set(&svc.MaxPercent, in.MaxPercent)
+	edit := &ServiceEdit{Service: &svc, Revision: d.Document, Deploy: in.Force}
+	if edit.Definition, err = updatedDefinition(tx, d, in.TaskDefinition); err != nil {
+		return nil, err
+	}
+	definition := d.TaskDefinition
+	if edit.Definition != nil && edit.Definition.ARN != definition {
+		definition, edit.Deploy = edit.Definition.ARN, true
+	}
+	if in.Edit != nil {
+		if err := in.Edit(edit); err != nil {
 			return nil, err
 		}
-		changes = append(changes, "task definition "+def.Name()+" instead of "+model.ShortID(definition))
-		definition = def.ARN
 	}
-	if in.Revision != nil {
-		revision = *in.Revision
+	if !edit.Deploy && reflect.DeepEqual(*old, svc) {
+		return old, nil
 	}
-	if in.Force {
-		changes = append(changes, "a new deployment")
-	}
-	svc.Cause = call.Cause(strings.Join(changes, ", "))
-	if in.Force || definition != d.TaskDefinition || string(revision) != string(d.Document) {
-		deploy(tx, call, &svc, definition, revision)
+	svc.Cause = call.Cause(describeUpdate(old, d, edit))
+	if edit.Deploy {
+		deploy(tx, call, &svc, definition, edit.Revision)
 	}
 	tx.Put(&svc)
 	return &svc, nil
 }
 
-func apply(svc *model.Service, in ServiceUpdate) {
-	set(&svc.DesiredCount, in.DesiredCount)
-	set(&svc.LaunchType, in.LaunchType)
-	set(&svc.MinHealthy, in.MinHealthy)
-	set(&svc.MaxPercent, in.MaxPercent)
-	set(&svc.Constraints, in.Constraints)
-	set(&svc.Strategy, in.Strategy)
-	set(&svc.HealthGrace, in.HealthGrace)
-	set(&svc.PropagateTags, in.PropagateTags)
-	set(&svc.ManagedTags, in.ManagedTags)
-	set(&svc.Document, in.Document)
+// updatedDefinition finds the task definition that a service will have: another one has to be active, its own does not.
+func updatedDefinition(tx *store.Tx, d *model.Deployment, wanted *string) (*model.TaskDefinition, error) {
+	if wanted != nil && *wanted != d.TaskDefinition {
+		return activeDefinition(tx, *wanted)
+	}
+	def, _ := tx.View().TaskDefinition(d.TaskDefinition)
+	return def, nil
+}
+
+// describeUpdate says in words what an update changes.
+func describeUpdate(old *model.Service, d *model.Deployment, e *ServiceEdit) string {
+	var changes []string
+	svc := e.Service
+	for _, n := range []struct {
+		name     string
+		was, now any
+	}{
+		{"desired count", old.DesiredCount, svc.DesiredCount},
+		{"launch type", old.LaunchType, svc.LaunchType},
+		{"minimumHealthyPercent", old.MinHealthy, svc.MinHealthy},
+		{"maximumPercent", old.MaxPercent, svc.MaxPercent},
+		{"health check grace period", old.HealthGrace, svc.HealthGrace},
+	} {
+		if n.was != n.now {
+			changes = append(changes, fmt.Sprintf("%s %v instead of %v", n.name, n.now, n.was))
+		}
+	}
+	if e.Definition != nil && e.Definition.ARN != d.TaskDefinition {
+		changes = append(changes, "task definition "+e.Definition.Name()+" instead of "+model.ShortID(d.TaskDefinition))
+	} else if e.Deploy {
+		changes = append(changes, "a new deployment")
+	}
+	if len(changes) == 0 {
+		return "changes settings of " + svc.Name
+	}
+	return strings.Join(changes, ", ")
 }
 
 func set[T any](to, value *T) {
@@ -197,7 +248,8 @@ func set[T any](to, value *T) {
 	}
 }
 
-// DeleteService begins the end of a service (given by ARN): its tasks are stopped, then it is INACTIVE.
+// DeleteService begins the end of a service (given by ARN): its tasks are stopped, then it is INACTIVE. A service that
+// is on its way there, or there, is left as it is.
 func DeleteService(tx *store.Tx, call Call, service string, force bool) (*model.Service, error) {
 	old, ok := tx.View().Service(service)
 	if !ok {
@@ -212,20 +264,14 @@ func DeleteService(tx *store.Tx, call Call, service string, force bool) (*model.
 	svc := *old
 	svc.Status, svc.DesiredCount = model.Draining, 0
 	svc.Cause = call.Cause("deletes " + svc.Name)
-	if !hasTasks(tx.View(), service) {
+	if len(liveDeployments(tx, service)) == 0 {
 		svc.Status, svc.ClosedAt = model.Inactive, call.Now
+	}
+	if d, ok := tx.View().Deployment(service, old.Primary); ok && d.Rollout == model.RolloutInProgress {
+		tx.Put(stopped(call, d, "the service was deleted"))
 	}
 	tx.Put(&svc)
 	return &svc, nil
-}
-
-func hasTasks(v *store.View, service string) bool {
-	for t := range v.TasksOfService(service) {
-		if !t.Stopped() {
-			return true
-		}
-	}
-	return false
 }
 
 // activeService finds a service that can be changed.
@@ -247,7 +293,7 @@ func activeCluster(tx *store.Tx, arn string) (*model.Cluster, error) {
 		return nil, model.ClusterNotFound()
 	}
 	if cluster.Status != model.Active {
-		return nil, model.InvalidParameter("The referenced cluster was inactive.")
+		return nil, inactiveCluster()
 	}
 	tx.Guard(cluster.Key())
 	return cluster, nil

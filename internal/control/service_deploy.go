@@ -1,0 +1,75 @@
+package control
+
+import (
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// deploy makes a new primary deployment; those that were current become the ones that it replaces.
+func deploy(tx *store.Tx, call Call, svc *model.Service, definition string, revision []byte) {
+	d := &model.Deployment{
+		ID: call.IDs.Deployment(), Token: call.IDs.Token(), Service: svc.ARN, TaskDefinition: definition,
+		LaunchType: svc.LaunchType, Rollout: model.RolloutInProgress, Status: model.DeploymentInProgress, Current: true,
+		CreatedAt: call.Now, StartedAt: call.Now, UpdatedAt: call.Now, Document: revision, Cause: svc.Cause,
+	}
+	if old, ok := tx.View().Service(svc.ARN); ok {
+		d.Sources = replace(tx, call, old, d.ID)
+	}
+	svc.Primary = d.ID
+	tx.Put(d)
+}
+
+// replace makes the current deployments of a service make way for another one, and gives the ids of those that it takes
+// over from.
+//
+// A deployment that was never completed and of which no task is left has nothing to hand over: it is history at once.
+// Otherwise a service that never gets steady, and is deployed again and again, would collect them without end.
+func replace(tx *store.Tx, call Call, old *model.Service, by string) (sources []string) {
+	live := liveDeployments(tx, old.ARN)
+	for d := range tx.View().Deployments(old.ARN) {
+		switch {
+		case !d.Current:
+		case old.Status != model.Active, d.ID != old.Primary && d.Rollout != model.RolloutCompleted && !live[d.ID]:
+			retired := *d
+			retired.Current, retired.UpdatedAt = false, call.Now
+			tx.Put(&retired)
+		case d.ID == old.Primary:
+			sources = append(sources, d.ID)
+			tx.Put(superseded(call, d, by, old.DesiredCount))
+		default:
+			sources = append(sources, d.ID)
+		}
+	}
+	return sources
+}
+
+// liveDeployments lists the deployments of a service that have tasks, those included of whose end the scheduler has not
+// taken note. The transaction depends on no task being started meanwhile: whoever starts one writes the service's state.
+func liveDeployments(tx *store.Tx, service string) map[string]bool {
+	tx.Guard(model.ServiceStateKey(service))
+	live := map[string]bool{}
+	for t := range tx.View().TasksOfService(service) {
+		if !t.Stopped() || t.Desired == model.TaskRunning {
+			live[t.Deployment] = true
+		}
+	}
+	return live
+}
+
+// superseded is a primary deployment that makes way for another: from now on it is owed what the service had wanted.
+func superseded(call Call, prev *model.Deployment, by string, desired int) *model.Deployment {
+	old := *prev
+	if old.Rollout == model.RolloutInProgress {
+		old = *stopped(call, prev, "superseded by deployment "+by)
+	}
+	old.Want, old.Basis, old.UpdatedAt = desired, desired, call.Now
+	return &old
+}
+
+// stopped is a deployment that is given up before it was completed.
+func stopped(call Call, d *model.Deployment, why string) *model.Deployment {
+	end := *d
+	end.Status, end.StatusReason = model.DeploymentStopped, why
+	end.FinishedAt, end.UpdatedAt = call.Now, call.Now
+	return &end
+}

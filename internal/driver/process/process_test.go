@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "keeper" {
 		os.Exit(keeper.Main(os.Args[2:], os.Stderr))
 	}
+	if len(os.Args) > 2 && os.Args[1] == "agent" {
+		agent(os.Args[2])
+	}
 	os.Exit(m.Run())
 }
 
@@ -90,8 +93,13 @@ func (w *world) end(t *testing.T) {
 	defer done()
 	all, _ := d.List(ctx)
 	for _, s := range all {
-		running[s.ID] = s.State != driver.Exited
-		_ = d.Kill(ctx, s.ID)
+		if s.State != driver.Exited {
+			running[s.ID] = true
+			_ = d.Kill(ctx, s.ID)
+		}
+	}
+	if len(running) == 0 {
+		done()
 	}
 	_ = d.Watch(ctx, func(s driver.Status) {
 		if s.State == driver.Exited {
@@ -153,8 +161,11 @@ func (w *world) leaks(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(w.cfg.Dir, "keeper.sock")); err == nil {
 		t.Error("the keeper has left its socket")
 	}
-	// The cgroup's name is told by the keeper alone.
 	log, _ := os.ReadFile(filepath.Join(w.cfg.Dir, "keeper.log"))
+	if text := string(log); strings.Contains(text, "DATA RACE") || strings.Contains(text, "level=ERROR") {
+		t.Errorf("the keeper's log:\n%s", text)
+	}
+	// The cgroup's name is told by the keeper alone.
 	for word := range strings.FieldsSeq(string(log)) {
 		if dir, ok := strings.CutPrefix(word, "cgroups=/"); ok {
 			if _, err := os.Stat("/" + dir); err == nil {

@@ -1,0 +1,334 @@
+//go:build linux
+
+package process_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/driver/process"
+)
+
+// agent is another program that starts a container and then waits to be killed.
+func agent(dir string) {
+	self, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	w := &world{self: self, cfg: process.Config{Dir: dir, Keeper: []string{self, "keeper"}}}
+	d, err := process.New(context.Background(), w.cfg)
+	if err != nil {
+		panic(err)
+	}
+	s, err := d.Start(context.Background(), w.spec("a", "trap", "terminated", "7"))
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(s.RuntimeID)
+	_, _ = io.ReadAll(os.Stdin)
+}
+
+func (w *world) spec(id string, words ...string) driver.Spec {
+	return driver.Spec{ID: id, Definition: w.harness().Container(words...), Env: []string{"ID=" + id}}
+}
+
+// start starts a container and returns its pid.
+func (w *world) start(t *testing.T, d *process.Driver, id string, words ...string) int {
+	t.Helper()
+	s, err := d.Start(t.Context(), w.spec(id, words...))
+	if err != nil {
+		t.Fatalf("Start(%s) = %v", id, err)
+	}
+	pid, err := strconv.Atoi(s.RuntimeID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// awaitEnd waits by the watch for a container's end.
+func awaitEnd(t *testing.T, d *process.Driver, id string) driver.Status {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var end driver.Status
+	err := d.Watch(ctx, func(s driver.Status) {
+		if s.ID == id && s.State == driver.Exited {
+			end = s
+			cancel()
+		}
+	})
+	if end.ID == "" {
+		t.Fatalf("the end of %s was not seen: %v", id, err)
+	}
+	return end
+}
+
+func logOf(t *testing.T, d *process.Driver, id string) string {
+	t.Helper()
+	r, err := d.Logs(t.Context(), id)
+	if err != nil {
+		t.Fatalf("Logs(%s) = %v", id, err)
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func awaitLog(t *testing.T, d *process.Driver, id, want string) {
+	t.Helper()
+	until(t, want+" in the log of "+id, func() string {
+		if text := logOf(t, d, id); !strings.Contains(text, want) {
+			return "not in " + text
+		}
+		return ""
+	})
+}
+
+func send(t *testing.T, pid int, s syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(pid, s); err != nil {
+		t.Fatalf("kill(%d, %v) = %v", pid, s, err)
+	}
+}
+
+func exitCode(s driver.Status) string {
+	if s.ExitCode == nil {
+		return "none"
+	}
+	return strconv.Itoa(*s.ExitCode)
+}
+
+// TestAgentKilled kills the program that started a container, has the container end while nobody is connected, and
+// then asks for its exit code.
+func TestAgentKilled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cmd := exec.Command(w.self, "agent", w.cfg.Dir)
+	in, _ := cmd.StdinPipe()
+	defer in.Close()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(line))
+	send(t, cmd.Process.Pid, syscall.SIGKILL)
+	_ = cmd.Wait()
+	until(t, "the program to be ready", func() string {
+		if text, _ := os.ReadFile(filepath.Join(w.cfg.Dir, "logs", "a.1")); len(text) == 0 {
+			return "no log"
+		}
+		return ""
+	})
+	send(t, pid, syscall.SIGTERM)
+	until(t, "the program to end", func() string { return alive(pid) })
+	d := w.connect(t)
+	defer d.Close()
+	end := awaitEnd(t, d, "a")
+	if exitCode(end) != "7" || end.RuntimeID != strconv.Itoa(pid) {
+		t.Errorf("after the agent's death the container is %+v, want exit code 7 of pid %d", end, pid)
+	}
+}
+
+// TestKeeperKilled kills the keeper itself.
+func TestKeeperKilled(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{nil, {"--no-cgroups"}} {
+		t.Run(strings.Join(flags, ""), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, flags...)
+			d := w.connect(t)
+			defer d.Close()
+			pid := w.start(t, d, "lives", "trap", "terminated", "7")
+			awaitLog(t, d, "lives", "ready")
+			w.start(t, d, "ended", "print", "hello")
+			awaitEnd(t, d, "ended")
+			dies := w.start(t, d, "dies", "sleep")
+			before := d.KeeperPID()
+			send(t, before, syscall.SIGKILL)
+			send(t, dies, syscall.SIGKILL)
+			until(t, "the keeper to end", func() string { return alive(before) })
+			until(t, "the container to end", func() string { return alive(dies) })
+			adopted(t, d, before, pid)
+			if err := d.Signal(t.Context(), "lives", ""); err != nil {
+				t.Fatalf("Signal = %v", err)
+			}
+			end := awaitEnd(t, d, "lives")
+			if exitCode(end) != "none" || !strings.HasPrefix(end.Reason, "ContainerVanishedError: ") {
+				t.Errorf("the end of an adopted container is %+v, want no code and the reason", end)
+			}
+			if text := logOf(t, d, "lives"); text != "ready\nterminated\n" {
+				t.Errorf("its log is %q, want what it wrote before and after", text)
+			}
+			for _, id := range []string{"lives", "ended", "dies"} {
+				if err := d.Remove(t.Context(), id); err != nil {
+					t.Errorf("Remove(%s) = %v", id, err)
+				}
+			}
+			w.leaks(t)
+		})
+	}
+}
+
+// adopted checks what a new keeper knows.
+func adopted(t *testing.T, d *process.Driver, before, pid int) {
+	t.Helper()
+	all, err := d.List(t.Context())
+	if err != nil {
+		t.Fatalf("List after the keeper's death = %v", err)
+	}
+	var got []string
+	for _, s := range all {
+		reason, _, _ := strings.Cut(s.Reason, ":")
+		got = append(got, fmt.Sprint(s.ID, " ", s.State, " ", exitCode(s), " ", reason))
+	}
+	want := []string{
+		"dies exited none ContainerVanishedError", "ended exited 0 ", "lives running none ",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the new keeper knows %q, want %q", got, want)
+	}
+	if all[len(all)-1].RuntimeID != strconv.Itoa(pid) || d.KeeperPID() == before {
+		t.Errorf("the container is %+v under keeper %d, want pid %d under another than %d",
+			all[len(all)-1], d.KeeperPID(), pid, before)
+	}
+	if text := logOf(t, d, "ended"); text != "hello\n" {
+		t.Errorf("the log of an ended container is %q, want hello", text)
+	}
+	s, err := d.Start(t.Context(), driver.Spec{ID: "ended"})
+	if err != nil || s.State != driver.Exited {
+		t.Errorf("Start of an id that has ended = %+v, %v, want its end", s, err)
+	}
+}
+
+func TestSignalsDoNotEndTheKeeper(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.connect(t)
+	defer d.Close()
+	w.start(t, d, "a", "sleep")
+	pid := d.KeeperPID()
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
+		send(t, pid, s)
+	}
+	if err := d.StopKeeper(t.Context()); err == nil || !strings.Contains(err.Error(), "1 containers run") {
+		t.Errorf("StopKeeper while a container runs = %v, want an error", err)
+	}
+	if _, err := d.List(t.Context()); err != nil || d.KeeperPID() != pid || alive(pid) == "" {
+		t.Errorf("after the signals List = %v of keeper %d, want %d alive", err, d.KeeperPID(), pid)
+	}
+	if err := d.Kill(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	awaitEnd(t, d, "a")
+	send(t, pid, syscall.SIGTERM)
+	until(t, "an idle keeper to end by SIGTERM", func() string { return alive(pid) })
+}
+
+// TestOneKeeper has several programs' drivers begin at once, where a killed keeper left its socket.
+func TestOneKeeper(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := os.MkdirAll(w.cfg.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: shortSocket(t, w.cfg.Dir), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	_ = stale.Close()
+	var all sync.WaitGroup
+	drivers := make([]*process.Driver, 8)
+	errs := make([]error, len(drivers))
+	for i := range drivers {
+		all.Go(func() { drivers[i], errs[i] = process.New(t.Context(), w.cfg) })
+	}
+	all.Wait()
+	for i, d := range drivers {
+		if errs[i] != nil {
+			t.Fatalf("New = %v", errs[i])
+		}
+		defer d.Close()
+		if d.KeeperPID() != drivers[0].KeeperPID() {
+			t.Errorf("keepers %d and %d, want one", d.KeeperPID(), drivers[0].KeeperPID())
+		}
+	}
+}
+
+// shortSocket names the socket by a path that fits into an address.
+func shortSocket(t *testing.T, dir string) string {
+	t.Helper()
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return fmt.Sprintf("/proc/self/fd/%d/keeper.sock", f.Fd())
+}
+
+// TestMalformed sends what is no frame, half of one, and unknown operations.
+func TestMalformed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.connect(t)
+	defer d.Close()
+	pid := d.KeeperPID()
+	for _, bytes := range []string{
+		"GET / HTTP/1.1\r\n\r\n", "\x00\x00\x00\x02{]", "\xff\xff\xff\xff", "\x00\x00\x00\x10{", "\x00\x00\x00\x00",
+		"\x00\x00\x00\x04null", "\x00\x00\x00\x0e{\"op\":\"start\"}", "\x00\x00\x00\x0d{\"op\":\"exec\"}",
+		"\x00\x00\x00\x0d{\"op\":\"none\"}",
+	} {
+		conn, err := net.Dial("unix", shortSocket(t, w.cfg.Dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, bytes)
+		_ = conn.(*net.UnixConn).CloseWrite()
+		_, _ = io.ReadAll(conn)
+		_ = conn.Close()
+	}
+	w.start(t, d, "a", "exit", "3")
+	if end := awaitEnd(t, d, "a"); exitCode(end) != "3" || d.KeeperPID() != pid {
+		t.Errorf("after malformed frames: %+v under keeper %d, want exit code 3 under %d", end, d.KeeperPID(), pid)
+	}
+}
+
+// TestLogsAreBounded has a program write more than is kept.
+func TestLogsAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "--log-size", "10000", "--log-files", "3")
+	d := w.connect(t)
+	defer d.Close()
+	w.start(t, d, "a", "flood", "1050")
+	awaitEnd(t, d, "a")
+	if text := logOf(t, d, "a"); len(text) != 25_000 || strings.Trim(text, "x\n") != "" {
+		t.Errorf("%d bytes are kept of 105000, want the last 25000: two full files and the newest", len(text))
+	}
+	files, err := os.ReadDir(filepath.Join(w.cfg.Dir, "logs"))
+	if err != nil || len(files) != 3 {
+		t.Errorf("log files: %v, %v, want 3", files, err)
+	}
+}

@@ -21,7 +21,8 @@ type Store struct {
 	log     *slog.Logger
 	sync    bool
 
-	view atomic.Pointer[View]
+	view   atomic.Pointer[View]
+	broken atomic.Pointer[error] // why the view does not follow the backend now
 
 	// feed is held by whoever follows the stream and changes the cache.
 	feed  sync.Mutex
@@ -100,6 +101,14 @@ func (s *Store) View() *View { return s.view.Load() }
 
 // Scope is what the store holds.
 func (s *Store) Scope() Scope { return s.scope }
+
+// Err says why the view does not follow the backend at present, nil if it does. The store goes on trying by itself.
+func (s *Store) Err() error {
+	if err := s.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
 // Close ends the store and waits for its goroutine. Views stay readable.
 func (s *Store) Close() {
@@ -203,6 +212,7 @@ func (s *Store) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		s.broken.Store(&err)
 		s.log.Warn("the stream of changes broke; listing everything again", "error", err)
 		s.detach()
 		if !s.resume(ctx) {
@@ -234,8 +244,10 @@ func (s *Store) resume(ctx context.Context) bool {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := s.restart(ctx)
 		if err == nil {
+			s.broken.Store(nil)
 			return true
 		}
+		s.broken.Store(&err)
 		s.log.Warn("cannot list the store", "error", err, "again_in", pause)
 		select {
 		case <-ctx.Done():

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -29,6 +30,9 @@ const (
 	leaderPrefix = "/maitred/leader/"
 	slotPrefix   = "/maitred/commit/"
 )
+
+// farewell is how long a client that closes tries to tidy up.
+const farewell = 500 * time.Millisecond
 
 // Backend implements store.Backend.
 type Backend struct {
@@ -64,6 +68,7 @@ func (b *Backend) Close() error {
 	if b.ctx.Err() != nil {
 		return nil
 	}
+	b.forget()
 	b.cancel()
 	b.owned.Wait()
 	err := b.client.Close()
@@ -74,6 +79,18 @@ func (b *Backend) Close() error {
 		err = errors.Join(err, b.member.close())
 	}
 	return err
+}
+
+// forget deletes the slots of a client that nobody will look for under this identity again.
+func (b *Backend) forget() {
+	if b.self.identity != b.self.incarnation {
+		return
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, farewell)
+	defer cancel()
+	if _, err := b.client.Delete(ctx, b.slots.prefix, clientv3.WithPrefix()); err != nil {
+		b.log.Debug("the markers of this client stay behind", "error", err)
+	}
 }
 
 // joined gives a context that also ends when the backend closes.

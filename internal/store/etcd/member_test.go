@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"pgregory.net/rapid"
 
 	"github.com/maitred/maitred/internal/model"
@@ -103,6 +104,9 @@ func TestLongPath(t *testing.T) {
 		t.Errorf("Commit: %v", err)
 	}
 	closeBackend(t, client)
+	if left, err := b.client.Get(within(t), client.slots.prefix, clientv3.WithPrefix()); err != nil || len(left.Kvs) != 0 {
+		t.Errorf("a client without an identity left %v behind (%v)", left, err)
+	}
 	closeBackend(t, b)
 	if _, err := os.Stat(filepath.Dir(socket)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket's directory is left behind: %v", err)

@@ -154,16 +154,13 @@ func (b *Backend) Commit(ctx context.Context, txn *store.Txn) (int64, error) {
 		return 0, fault.Err
 	}
 	rev, err := b.commit(txn)
+	if err == nil && b.options.Committed != nil {
+		b.options.Committed(rev)
+	}
 	if fault.Err != nil {
 		return 0, fault.Err
 	}
-	if err != nil {
-		return 0, err
-	}
-	if b.options.Committed != nil {
-		b.options.Committed(rev)
-	}
-	return rev, nil
+	return rev, err
 }
 
 func (b *Backend) check(txn *store.Txn) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -186,6 +187,12 @@ func (f *flaky) breakStreams(fails int) {
 	f.cut, f.fails = make(chan struct{}), fails
 }
 
+func (f *flaky) mend() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fails = 0
+}
+
 func (f *flaky) Load(ctx context.Context, scope store.Scope) ([]store.Versioned, int64, error) {
 	f.mu.Lock()
 	fail := f.fails > 0
@@ -254,9 +261,20 @@ func testRelist(t *testing.T, h Harness) {
 	if hostOf(s.View(), "a") != "4" || hostOf(s.View(), "b") != "none" {
 		t.Errorf("after compactions the view has %s and %s, want 4 and none", hostOf(s.View(), "a"), hostOf(s.View(), "b"))
 	}
+	f.breakStreams(1 << 30)
+	for ctx := within(t); s.Err() == nil; runtime.Gosched() {
+		if ctx.Err() != nil {
+			t.Fatal("a store that cannot follow its backend does not say so")
+		}
+	}
+	f.mend()
+	last = put(t, h.Backend, machine("a", "5"))
+	if err := s.WaitFor(within(t), last); err != nil || hostOf(s.View(), "a") != "5" {
+		t.Fatalf("after the backend came back: %v, the view has %s, want 5", err, hostOf(s.View(), "a"))
+	}
 	world := map[model.Key]model.Record{}
 	replay(t, w, world)
-	want := map[model.Key]model.Record{model.MachineKey("a"): machine("a", "4"), model.MachineKey("c"): machine("c", "4")}
+	want := map[model.Key]model.Record{model.MachineKey("a"): machine("a", "5"), model.MachineKey("c"): machine("c", "4")}
 	if diff := cmp.Diff(want, world); diff != "" {
 		t.Errorf("what the watcher was told differs (-want +got):\n%s", diff)
 	}

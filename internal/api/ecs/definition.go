@@ -106,8 +106,8 @@ func newDefinition(in *ecs.RegisterTaskDefinitionInput) *definition {
 }
 
 var (
-	cpuPattern    = regexp.MustCompile(`(?i)^([0-9]+(?:\.[0-9]+)?) *vcpus?$`)
-	memoryPattern = regexp.MustCompile(`(?i)^([0-9]+(?:\.[0-9]+)?) *gb$`)
+	cpuPattern    = regexp.MustCompile(`(?i)^([0-9]+|[0-9]*\.[0-9]+) *vcpus?$`)
+	memoryPattern = regexp.MustCompile(`(?i)^([0-9]+|[0-9]*\.[0-9]+) *gb$`)
 )
 
 const thousand = 1024 // units of a vCPU, MiB of a GB

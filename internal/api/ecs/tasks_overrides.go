@@ -1,0 +1,139 @@
+package ecs
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/maitred/maitred/internal/model"
+)
+
+// overridesMax is how many characters overrides may have as JSON ("RunTask").
+const overridesMax = 8192
+
+// overridesIn checks and converts overrides, nil if there are none. The roles are names that come back as they were
+// given, like those of a task definition.
+func (a *API) overridesIn(in *types.TaskOverride) (*model.Overrides, error) {
+	if in == nil {
+		return nil, nil
+	}
+	out := &model.Overrides{}
+	var err error
+	if out.Document, err = a.docs.encode(in); err != nil {
+		return nil, err
+	}
+	if n := utf8.RuneCount(out.Document); n > overridesMax {
+		return nil, model.InvalidParameter(fmt.Sprintf("overrides has %d characters as JSON; at most %d are allowed.", n, overridesMax))
+	}
+	switch {
+	case in.EphemeralStorage != nil:
+		return nil, model.Unsupported("overrides.ephemeralStorage is not supported by this version of maitred: tasks share the disk of their machine.")
+	case len(in.InferenceAcceleratorOverrides) > 0:
+		return nil, model.Unsupported("overrides.inferenceAcceleratorOverrides is not supported: Amazon Elastic Inference is no longer available.")
+	}
+	if out.CPU, out.Memory, err = overrideSizes(in); err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for i := range in.ContainerOverrides {
+		c, err := containerOverrideIn(fmt.Sprintf("overrides.containerOverrides[%d]", i), &in.ContainerOverrides[i])
+		if err != nil {
+			return nil, err
+		}
+		if seen[c.Name] {
+			return nil, model.InvalidParameter(fmt.Sprintf("overrides.containerOverrides[%d]: the container %s is there twice.", i, c.Name))
+		}
+		seen[c.Name] = true
+		out.Containers = append(out.Containers, c)
+	}
+	return out, nil
+}
+
+// overrideSizes reads cpu and memory of the whole task, 0 if they are not given.
+func overrideSizes(in *types.TaskOverride) (cpu, memory int, err error) {
+	var ok bool
+	if text := aws.ToString(in.Cpu); text != "" {
+		if cpu, ok = size(text, cpuPattern); !ok || cpu < taskCPUMin || cpu > taskCPUMax {
+			return 0, 0, model.InvalidParameter(fmt.Sprintf(
+				"overrides.cpu should be between %d and %d CPU units, or as many vCPU, got %.100q.", taskCPUMin, taskCPUMax, text))
+		}
+	}
+	if text := aws.ToString(in.Memory); text != "" {
+		if memory, ok = size(text, memoryPattern); !ok {
+			return 0, 0, model.InvalidParameter(fmt.Sprintf(
+				"overrides.memory should be a number of MiB, or of GB as in 2GB, got %.100q.", text))
+		}
+	}
+	return cpu, memory, nil
+}
+
+// containerOverrideIn checks and converts what is changed of one container ("ContainerOverride"). An empty command
+// changes nothing.
+func containerOverrideIn(member string, in *types.ContainerOverride) (model.ContainerOverride, error) {
+	out := model.ContainerOverride{Name: aws.ToString(in.Name)}
+	switch {
+	case out.Name == "":
+		return out, model.InvalidParameter(member + ".name should not be empty.")
+	case len(in.EnvironmentFiles) > 0:
+		return out, model.Unsupported(member + ".environmentFiles is not supported by this version of maitred: give the variables in environment.")
+	case len(in.ResourceRequirements) > 0:
+		return out, model.Unsupported(member + ".resourceRequirements is not supported by this version of maitred: give them in the task definition.")
+	}
+	if len(in.Command) > 0 {
+		out.Command = in.Command
+	}
+	for i, e := range in.Environment {
+		name := aws.ToString(e.Name)
+		if name == "" {
+			return out, model.InvalidParameter(fmt.Sprintf("%s.environment[%d].name should not be empty.", member, i))
+		}
+		if out.Environment == nil {
+			out.Environment = map[string]string{}
+		}
+		out.Environment[name] = aws.ToString(e.Value)
+	}
+	for _, n := range []struct {
+		name  string
+		value *int32
+		least int
+		to    **int
+	}{
+		{"cpu", in.Cpu, 0, &out.CPU},
+		{"memory", in.Memory, containerMemoryMin, &out.Memory},
+		{"memoryReservation", in.MemoryReservation, containerMemoryMin, &out.MemoryReservation},
+	} {
+		if n.value == nil {
+			continue
+		}
+		value := int(*n.value)
+		if value < n.least {
+			return out, model.InvalidParameter(fmt.Sprintf("%s.%s should be at least %d, got %d.", member, n.name, n.least, value))
+		}
+		*n.to = &value
+	}
+	return out, nil
+}
+
+// overridesOut gives the overrides of a task as they were given, with a line for each container, as ECS has it.
+func (a *API) overridesOut(t *model.Task, def *model.TaskDefinition) (*types.TaskOverride, error) {
+	out := &types.TaskOverride{}
+	if t.Overrides != nil {
+		if err := a.docs.decode(t.Overrides.Document, out); err != nil {
+			return nil, err
+		}
+	}
+	given := map[string]bool{}
+	for _, c := range out.ContainerOverrides {
+		given[aws.ToString(c.Name)] = true
+	}
+	out.ContainerOverrides = emptyNotNil(out.ContainerOverrides)
+	for i := range def.Containers {
+		if name := def.Containers[i].Name; !given[name] {
+			out.ContainerOverrides = append(out.ContainerOverrides, types.ContainerOverride{Name: aws.String(name)})
+		}
+	}
+	out.InferenceAcceleratorOverrides = emptyNotNil(out.InferenceAcceleratorOverrides)
+	return out, nil
+}

@@ -9,6 +9,7 @@ PKG      ?= ./...
 FUZZTIME ?= 20s
 BENCH    ?= .
 SEED     ?=
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 SEEDS    ?= 200
 
 # A tool is built once for each version that tools/go.mod names.
@@ -29,8 +30,9 @@ up: build ## build what is missing and run maitred on this machine, with an exam
 	bin/maitred up --example web
 
 .PHONY: build
-build: ## build bin/maitred, one static binary
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/maitred ./cmd/maitred
+build: ## build bin/maitred, one static binary, and the examples' programs
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/maitred ./cmd/maitred
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/examples/ ./examples/...
 
 .PHONY: clean
 clean: ## remove what was built; Go's caches stay

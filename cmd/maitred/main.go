@@ -1,0 +1,102 @@
+// Command maitred runs Amazon ECS services on your own machines.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/maitred/maitred/internal/cli"
+	"github.com/maitred/maitred/internal/daemon"
+)
+
+// version is set by the linker (Makefile).
+var version = "dev"
+
+func main() {
+	// The keeper is the parent of all tasks of a machine: it must stay small and start fast, and so goes before all else.
+	if len(os.Args) > 1 && os.Args[1] == "keeper" {
+		os.Exit(daemon.Keeper(os.Args[2:], os.Stderr))
+	}
+	os.Exit(run(os.Args[1:]))
+}
+
+// run is a command line from its words to its exit code.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := cli.New(os.Stdout, os.Stderr)
+	root := newRoot(p)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		p.Error(err)
+	}
+	return cli.Code(err)
+}
+
+func newRoot(p *cli.Printer) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "maitred",
+		Short:         "Amazon ECS services on your own machines",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return cli.Usagef("there is no command %q; `maitred help` lists them", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return cli.Usagef("%w; see `%s --help`", err, cmd.CommandPath())
+	})
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) }
+	root.AddCommand(newUp(p), newServer(p), newAgent(p), newEnv(p), newWhy(p), newTimings(p), newOperations(p), newVersion(p))
+	return root
+}
+
+// fromEnvironment sets the flags that are not given from variables: --data-dir from MAITRED_DATA_DIR.
+func fromEnvironment(flags *pflag.FlagSet) error {
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "MAITRED_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, set := os.LookupEnv(name)
+		if !set || f.Changed || f.Name == "help" {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			errs = append(errs, fmt.Errorf("%s=%q: %w", name, value, err))
+		}
+	})
+	if err := errors.Join(errs...); err != nil {
+		return cli.Usagef("%w", err)
+	}
+	return nil
+}
+
+// noArgs refuses words behind a verb that takes none.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return cli.Usagef("%s takes no %q; see `%s --help`", cmd.CommandPath(), args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
+// logger writes to standard error; debug says more.
+func logger(debug bool) *slog.Logger {
+	level := slog.LevelWarn
+	if debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/maitred/maitred/internal/cli"
+	"github.com/maitred/maitred/internal/daemon"
+)
+
+// options are the flags of the verbs that run a role, on their way to a daemon.Config.
+type options struct {
+	daemon.Config
+	debug bool
+}
+
+func defaults() *options { return &options{Config: daemon.Defaults()} }
+
+func (o *options) shared(flags *pflag.FlagSet) {
+	flags.StringVar(&o.DataDir, "data-dir", o.DataDir, "directory of the state, the logs and the sockets")
+	flags.StringVar(&o.Timings, "timings", o.Timings, "delays that AWS chose for itself: fast, or ecs for AWS's own (see `maitred timings`)")
+	flags.BoolVar(&o.debug, "debug", false, "log more")
+	flags.StringSliceVar(&o.EtcdEndpoints, "etcd-endpoints", nil, "URLs of an external etcd, instead of the embedded one")
+	flags.StringVar(&o.EtcdCA, "etcd-ca", "", "PEM file of the authority that signed the external etcd's certificate")
+	flags.StringVar(&o.EtcdCert, "etcd-cert", "", "PEM file of our certificate for the external etcd")
+	flags.StringVar(&o.EtcdKey, "etcd-key", "", "PEM file of its key")
+	flags.StringVar(&o.Region, "region", o.Region, "region of requests that name none, and of this machine's zone")
+}
+
+func (o *options) server(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Listen, "listen", o.Listen, "HOST:PORT of the API and the console")
+	flags.BoolVar(&o.AnyAddress, "allow-any-address", false, "listen on an address that other machines reach, although the API asks for no password")
+	flags.StringVar(&o.Account, "account-id", o.Account, "AWS account id that ARNs carry")
+}
+
+func (o *options) agent(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Driver, "driver", o.Driver, "what runs containers: auto, process or docker")
+	flags.StringVar(&o.Zone, "zone", "", "availability zone of this machine (default: the region's zone a)")
+	flags.StringSliceVar(&o.Clusters, "clusters", nil, "clusters that this machine joins (default: all)")
+}
+
+func (o *options) run(cmd *cobra.Command) error {
+	o.Version = version
+	o.Log = logger(o.debug)
+	if err := o.Validate(); err != nil {
+		return cli.Usagef("%w", err)
+	}
+	return daemon.Run(cmd.Context(), o.Config)
+}
+
+func newUp(p *cli.Printer) *cobra.Command {
+	o := defaults()
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run everything on this machine: API, scheduler and tasks, with no configuration",
+		Long: "Run everything in one process: the API, the scheduler, and the tasks of this machine.\n\n" +
+			"The state stays in the data directory, and the next `maitred up` goes on from it. Ctrl-C ends it, and the\n" +
+			"tasks with it unless --detach-tasks is given.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Server, o.Agent = true, true
+			o.Announce = func(r daemon.Ready) { announce(p, r) }
+			return o.run(cmd)
+		},
+	}
+	o.shared(cmd.Flags())
+	o.server(cmd.Flags())
+	o.agent(cmd.Flags())
+	cmd.Flags().BoolVar(&o.Detach, "detach-tasks", false, "let the tasks run on after the end")
+	cmd.Flags().StringVar(&o.Example, "example", "", "create an example service: web")
+	return cmd
+}
+
+func newServer(p *cli.Printer) *cobra.Command {
+	o := defaults()
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Run the API, the store and the scheduler; agents run the tasks",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Server, o.Detach = true, true
+			o.Announce = func(r daemon.Ready) { p.Linef("API      %s\nState    %s", p.Bold(r.API), r.DataDir) }
+			return o.run(cmd)
+		},
+	}
+	o.shared(cmd.Flags())
+	o.server(cmd.Flags())
+	return cmd
+}
+
+func newAgent(p *cli.Printer) *cobra.Command {
+	o := defaults()
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "Run this machine's tasks; they outlive the agent",
+		Long: "Run the tasks that a server assigns to this machine. On the server's machine the agent finds it through the\n" +
+			"data directory; elsewhere give it --etcd-endpoints. Tasks outlive the agent: the next one adopts them.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Agent, o.Detach = true, true
+			o.Announce = func(r daemon.Ready) {
+				p.Linef("Driver   %s (%s)\nState    %s", p.Bold(r.Driver), r.DriverReason, r.DataDir)
+			}
+			return o.run(cmd)
+		},
+	}
+	o.shared(cmd.Flags())
+	o.agent(cmd.Flags())
+	return cmd
+}
+
+// announce tells whoever ran `maitred up` where things are, and what to do next.
+func announce(p *cli.Printer, r daemon.Ready) {
+	p.Linef("%s is up.", p.Bold("maitred"))
+	p.Linef("")
+	p.Linef("API      %s", p.Bold(r.API))
+	p.Linef("Console  %s", p.Bold(r.API+"/"))
+	p.Linef("Driver   %s (%s)", p.Bold(r.Driver), r.DriverReason)
+	p.Linef("State    %s", r.DataDir)
+	if len(r.Example) > 0 {
+		p.Linef("Example  service %s runs %d tasks:", p.Bold(r.ExampleName), len(r.Example))
+		for _, url := range r.Example {
+			p.Linef("           %s", url)
+		}
+	}
+	p.Linef("")
+	p.Linef("Point the aws CLI at it, in another terminal:")
+	p.Linef("")
+	p.Linef("  export AWS_ENDPOINT_URL=%s AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_PAGER=", r.API)
+	p.Linef("  export AWS_ACCESS_KEY_ID=maitred AWS_SECRET_ACCESS_KEY=maitred")
+	p.Linef("")
+	p.Linef("%s", p.Dim("Ctrl-C ends it. `maitred why "+exampleOr(r.ExampleName)+"` explains every start and stop."))
+}
+
+func exampleOr(name string) string {
+	if name == "" {
+		return "SERVICE"
+	}
+	return name
+}

@@ -1,0 +1,129 @@
+// Package daemon puts maitred together: it opens the store, chooses the driver, and owns every goroutine of the roles
+// that run in this process. Starts go in order, stops in the reverse one.
+package daemon
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/maitred/maitred/internal/model"
+)
+
+// Config says which roles run and how. Fill it with Defaults first.
+type Config struct {
+	Version string // of the build
+
+	Server bool // API, store, scheduler
+	Agent  bool // containers of this machine
+	// Detach lets the tasks of this machine run on when the process ends. It is so anyway when only one of the roles runs
+	// here: to restart a server or an agent must not stop anything.
+	Detach bool
+
+	DataDir string
+	Listen  string // host:port of the API
+	// AnyAddress allows to listen where others than this machine's users reach the API, which runs programs for whoever
+	// calls it.
+	AnyAddress bool
+	Account    string
+	Region     string // of requests that name none
+	Timings    string // fast or ecs
+
+	EtcdEndpoints             []string // of an external etcd; none for the embedded one
+	EtcdCA, EtcdCert, EtcdKey string   // PEM files
+
+	Driver   string   // auto, process, docker
+	Zone     string   // availability zone of this machine
+	Clusters []string // that this machine joins; none for all
+	Example  string   // name of an example service to create, "" for none
+
+	Log *slog.Logger
+	// Announce is told once everything is ready.
+	Announce func(Ready)
+}
+
+// Ready is what is said when everything is ready.
+type Ready struct {
+	API          string // URL; the console is there too
+	DataDir      string
+	Driver       string
+	DriverReason string
+	Example      []string // URLs of the example's tasks
+	ExampleName  string
+}
+
+// Defaults is a configuration of an ordinary start.
+func Defaults() Config {
+	return Config{
+		Listen: "127.0.0.1:6248", DataDir: dataDir(), Account: "123456789012", Region: "us-east-1", Timings: "fast",
+		Driver: "auto", Log: slog.New(slog.DiscardHandler), Announce: func(Ready) {},
+	}
+}
+
+// dataDir is /var/lib/maitred for root, else a directory under $XDG_STATE_HOME.
+func dataDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/maitred"
+	}
+	if state := os.Getenv("XDG_STATE_HOME"); state != "" {
+		return filepath.Join(state, "maitred")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = os.TempDir()
+	}
+	return filepath.Join(home, ".local", "state", "maitred")
+}
+
+var (
+	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
+	regionForm  = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
+)
+
+// Validate says what is wrong with a configuration, and what would be right.
+func (c Config) Validate() error {
+	if !accountForm.MatchString(c.Account) {
+		return fmt.Errorf("--account-id %q: an AWS account id has 12 digits", c.Account)
+	}
+	if !regionForm.MatchString(c.Region) {
+		return fmt.Errorf("--region %q: a region looks like us-east-1", c.Region)
+	}
+	if _, ok := model.TimingsByName(c.Timings); !ok {
+		return fmt.Errorf("--timings %q: it is fast or ecs", c.Timings)
+	}
+	if !knownDriver(c.Driver) {
+		return fmt.Errorf("--driver %q: it is auto, process or docker", c.Driver)
+	}
+	if c.Example != "" && c.Example != exampleWeb {
+		return fmt.Errorf("--example %q: the examples are: %s", c.Example, exampleWeb)
+	}
+	if !c.Server {
+		return nil
+	}
+	return c.validateListen()
+}
+
+func (c Config) validateListen() error {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil || port == "" {
+		return fmt.Errorf("--listen %q: it is HOST:PORT, as 127.0.0.1:6248", c.Listen)
+	}
+	if !c.AnyAddress && !loopback(host) {
+		return fmt.Errorf("--listen %q: whoever reaches the API can run programs here, and it asks for no password; "+
+			"listen on 127.0.0.1, or say --allow-any-address if the network in between is to be trusted", c.Listen)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func (c Config) etcdDir() string { return filepath.Join(c.DataDir, "store") }

@@ -1,0 +1,213 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/maitred/maitred/internal/agent/host"
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/driver/keeper"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+	"github.com/maitred/maitred/internal/store/etcd"
+)
+
+// Keeper is the verb keeper: the parent of this machine's tasks. It returns the exit code.
+func Keeper(args []string, stderr io.Writer) int { return keeper.Main(args, stderr) }
+
+// TimingTable lists the delays that AWS chose for itself.
+func TimingTable() []model.TimingRow { return model.TimingTable() }
+
+// server is the roles that run in this process.
+type server struct {
+	cfg     Config
+	machine string // id, where there is an agent
+	store   *store.Store
+	timings model.Timings
+	url     string
+	serving atomic.Bool // writes are served
+}
+
+func (s *server) scope() arn.Scope { return arn.Scope{Region: s.cfg.Region, Account: s.cfg.Account} }
+
+// Run runs the roles until ctx ends, and then ends them in order. Nothing of a role is left behind but what is meant to
+// outlive it: the state, and the tasks if they are detached.
+func Run(ctx context.Context, cfg Config) (err error) {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	s := &server{cfg: cfg}
+	s.timings, _ = model.TimingsByName(cfg.Timings)
+	listener, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	backend, err := s.open(ctx)
+	if err != nil {
+		return errors.Join(err, closeListener(listener))
+	}
+	defer func() { err = errors.Join(err, backend.Close()) }()
+	defer s.store.Close()
+	roles := newRoles()
+	err = s.start(ctx, roles, listener)
+	if err == nil {
+		err = roles.wait(ctx)
+	}
+	return errors.Join(err, roles.stop())
+}
+
+// listen takes the API's address before anything else is begun.
+func (s *server) listen(ctx context.Context) (net.Listener, error) {
+	if !s.cfg.Server {
+		return nil, nil
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", s.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s (another maitred? choose another address with --listen): %w", s.cfg.Listen, err)
+	}
+	s.url = "http://" + listener.Addr().String()
+	return listener, nil
+}
+
+func closeListener(l net.Listener) error {
+	if l == nil {
+		return nil
+	}
+	return l.Close()
+}
+
+// open opens the store: all of it for a server, the part of this machine for an agent alone.
+func (s *server) open(ctx context.Context) (backend *etcd.Backend, err error) {
+	var scope store.Scope
+	if s.cfg.Agent {
+		if s.machine, err = host.ID(s.cfg.DataDir); err != nil {
+			return nil, err
+		}
+	}
+	if !s.cfg.Server {
+		scope.Machine = s.machine
+	}
+	if backend, err = s.openBackend(ctx); err != nil {
+		return nil, err
+	}
+	if s.store, err = store.Open(ctx, backend, scope, store.WithLogger(s.cfg.Log)); err != nil {
+		return nil, errors.Join(err, backend.Close())
+	}
+	return backend, nil
+}
+
+// openBackend embeds etcd in a server, unless it is told of another one. An agent alone finds the server's embedded one
+// through the data directory.
+func (s *server) openBackend(ctx context.Context) (*etcd.Backend, error) {
+	c := s.cfg
+	endpoints := c.EtcdEndpoints
+	switch {
+	case len(endpoints) == 0 && c.Server:
+		return etcd.Embed(ctx, etcd.Member{Dir: c.etcdDir(), Log: c.Log})
+	case len(endpoints) == 0:
+		endpoint, err := etcd.Endpoint(c.etcdDir())
+		if err != nil {
+			return nil, fmt.Errorf("find the server of this machine (start `maitred server` with the same --data-dir, or give --etcd-endpoints): %w", err)
+		}
+		endpoints = []string{endpoint}
+	}
+	identity := "server-" + c.Listen
+	if !c.Server {
+		identity = s.machine
+	}
+	return etcd.Dial(ctx, etcd.Remote{
+		Endpoints: endpoints, CA: c.EtcdCA, Cert: c.EtcdCert, Key: c.EtcdKey, Identity: identity, Log: c.Log,
+	})
+}
+
+// start begins the roles in order, and tells when all is ready.
+func (s *server) start(ctx context.Context, roles *roles, listener net.Listener) error {
+	ready := Ready{API: s.url, DataDir: s.cfg.DataDir}
+	if s.cfg.Agent {
+		d, reason, err := s.startAgent(ctx, roles)
+		if err != nil {
+			return errors.Join(err, closeListener(listener))
+		}
+		ready.Driver, ready.DriverReason = d, reason
+	}
+	if s.cfg.Server {
+		if err := s.startServer(ctx, roles, listener); err != nil {
+			return err
+		}
+	}
+	if s.cfg.Example != "" {
+		urls, err := s.example(ctx, ready.Driver)
+		if err != nil {
+			return err
+		}
+		ready.Example, ready.ExampleName = urls, s.cfg.Example
+	}
+	s.cfg.Announce(ready)
+	return nil
+}
+
+// roles are the goroutines of a process. They are ended one after the other, the last one first.
+type roles struct {
+	failed chan error
+	ends   []func() error
+}
+
+func newRoles() *roles { return &roles{failed: make(chan error, 16)} }
+
+// run begins a role. It has ended, and ended well, when its turn in stop is over.
+func (r *roles) run(ctx context.Context, name string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() {
+		err := run(ctx)
+		if ctx.Err() == nil {
+			r.failed <- fmt.Errorf("the %s ended: %w", name, cmpErr(err))
+		}
+		done <- err
+	}()
+	r.ends = append(r.ends, func() error { cancel(); return <-done })
+}
+
+func cmpErr(err error) error {
+	if err == nil {
+		return errors.New("for no reason")
+	}
+	return err
+}
+
+// end adds something that is to be done when the roles that began later have ended.
+func (r *roles) end(do func() error) { r.ends = append(r.ends, do) }
+
+// wait returns when ctx ends, or with the error of a role that ended before.
+func (r *roles) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-r.failed:
+		return err
+	}
+}
+
+func (r *roles) stop() error {
+	var errs []error
+	for i := len(r.ends) - 1; i >= 0; i-- {
+		errs = append(errs, r.ends[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// The bounds of the end.
+const (
+	stopGrace   = 10 * time.Second // of a task, until it is killed
+	stopTimeout = stopGrace + 5*time.Second
+)

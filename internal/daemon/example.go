@@ -1,0 +1,170 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/driver/docker"
+	"github.com/maitred/maitred/internal/model"
+)
+
+const (
+	exampleWeb   = "web"
+	exampleTasks = 3
+	exampleImage = "maitred-example-web:latest"
+	examplePort  = 8080
+	exampleWait  = 30 * time.Second
+)
+
+// example creates the example service, through the API as anybody would, unless it is there already, and waits until
+// its tasks can be reached.
+func (s *server) example(ctx context.Context, driver string) (urls []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, exampleWait)
+	defer cancel()
+	service := arn.Service(s.scope().Cluster("default"), exampleWeb)
+	if svc, ok := s.store.View().Service(service); !ok || svc.Status != model.Active {
+		if err := s.createExample(ctx, driver); err != nil {
+			return nil, fmt.Errorf("create the example service: %w", err)
+		}
+	}
+	addresses, err := s.reachable(ctx, service)
+	for _, a := range addresses {
+		urls = append(urls, "http://"+a+"/")
+	}
+	return urls, err
+}
+
+func (s *server) createExample(ctx context.Context, driver string) error {
+	image, command, err := exampleProgram(ctx, driver)
+	if err != nil {
+		return err
+	}
+	definition := map[string]any{
+		"family": exampleWeb,
+		"containerDefinitions": []any{map[string]any{
+			"name": exampleWeb, "image": image, "command": command, "cpu": 32, "memory": 64, "essential": true,
+			"portMappings": []any{map[string]any{"containerPort": examplePort}},
+		}},
+	}
+	if err := s.post(ctx, "RegisterTaskDefinition", definition); err != nil {
+		return err
+	}
+	return s.post(ctx, "CreateService", map[string]any{
+		"serviceName": exampleWeb, "taskDefinition": exampleWeb, "desiredCount": exampleTasks,
+	})
+}
+
+// exampleProgram is the image and the command of the example for a driver.
+func exampleProgram(ctx context.Context, driver string) (image string, command []string, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", nil, fmt.Errorf("find this program: %w", err)
+	}
+	program := filepath.Join(filepath.Dir(self), "examples", exampleWeb)
+	if _, err := os.Stat(program); err != nil {
+		return "", nil, fmt.Errorf("the example's program is not built (`make build` does): %w", err)
+	}
+	if driver != "docker" {
+		return program, []string{}, nil
+	}
+	if err := docker.ImportStatic(ctx, exampleImage, program); err != nil {
+		return "", nil, fmt.Errorf("make the example's image: %w", err)
+	}
+	return exampleImage, []string{}, nil
+}
+
+// post calls an operation of our own ECS API.
+func (s *server) post(ctx context.Context, operation string, in any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	req.Header.Set("X-Amz-Target", "AmazonEC2ContainerServiceV20141113."+operation)
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answered %s", operation, text)
+	}
+	return err
+}
+
+// reachable waits until the service has all its tasks and each accepts connections, and lists their addresses.
+func (s *server) reachable(ctx context.Context, service string) ([]string, error) {
+	watcher := s.store.Watch(model.KindTask, model.KindObserved, model.KindService)
+	defer watcher.Close()
+	for {
+		_, _, view := watcher.Snapshot()
+		svc, ok := view.Service(service)
+		var at []string
+		for t := range view.TasksOfService(service) {
+			if t.Running() {
+				at = append(at, addresses(t)...)
+			}
+		}
+		if ok && len(at) >= svc.DesiredCount {
+			slices.Sort(at)
+			return at, accepting(ctx, at)
+		}
+		select {
+		case <-watcher.C():
+		case <-ctx.Done():
+			return at, fmt.Errorf("the service %s does not have its tasks yet; `maitred why %s` tells why", model.ShortID(service), model.ShortID(service))
+		}
+	}
+}
+
+// accepting waits until every address accepts connections: a program needs a moment from its start.
+func accepting(ctx context.Context, addresses []string) error {
+	const pause = 5 * time.Millisecond
+	var dialer net.Dialer
+	for _, a := range addresses {
+		for {
+			conn, err := dialer.DialContext(ctx, "tcp", a)
+			if err == nil {
+				_ = conn.Close()
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return errors.Join(fmt.Errorf("%s does not answer", a), err)
+			case <-time.After(pause):
+			}
+		}
+	}
+	return nil
+}
+
+// addresses lists where a task's ports are reached.
+func addresses(t model.TaskState) []string {
+	var list []string
+	for _, c := range t.Seen.Containers {
+		for _, b := range c.Bindings {
+			host := b.Address
+			if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+				host = "127.0.0.1"
+			}
+			list = append(list, net.JoinHostPort(host, fmt.Sprint(b.HostPort)))
+		}
+	}
+	return list
+}

@@ -1,0 +1,141 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/maitred/maitred/internal/agent"
+	"github.com/maitred/maitred/internal/agent/host"
+	"github.com/maitred/maitred/internal/api/ecs"
+	"github.com/maitred/maitred/internal/api/sts"
+	"github.com/maitred/maitred/internal/api/wire"
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/driver/process"
+	"github.com/maitred/maitred/internal/engine"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// resync is how often the scheduler looks at everything, changed or not.
+const resync = 30 * time.Second
+
+// random is the source of ids.
+func random() (b [16]byte) {
+	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	return b
+}
+
+// startServer begins the scheduler and the API.
+func (s *server) startServer(ctx context.Context, roles *roles, listener net.Listener) error {
+	call := control.Call{Scope: s.scope(), Operation: "maitred", Now: time.Now().UTC(), IDs: random, Timings: s.timings}
+	if _, err := s.store.Update(ctx, func(tx *store.Tx) error {
+		control.EnsureRegion(tx, call)
+		return nil
+	}); err != nil {
+		return errors.Join(fmt.Errorf("make the default cluster: %w", err), listener.Close())
+	}
+	api, err := s.api()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	roles.run(ctx, "scheduler", func(ctx context.Context) error {
+		return engine.Run(ctx, engine.Config{
+			Store: s.store, Account: s.cfg.Account, IDs: random, Timings: s.timings, Refuse: refuse, Resync: resync, Log: s.cfg.Log,
+		})
+	})
+	s.serving.Store(true)
+	roles.run(ctx, "API", func(ctx context.Context) error { return serve(ctx, listener, s.handler(api), s.cfg.Log) })
+	return nil
+}
+
+// api is the handler of all AWS APIs.
+func (s *server) api() (http.Handler, error) {
+	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log}, services(ecs.Deps{
+		Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, Refuse: refuse, Log: s.cfg.Log,
+	})...)
+}
+
+// services are the AWS APIs that are served.
+func services(deps ecs.Deps) []*wire.Service {
+	return []*wire.Service{ecs.New(deps).Service(), sts.New(deps.Account)}
+}
+
+// API is an AWS API and what is done with its operations.
+type API struct {
+	Name       string
+	Operations []Operation
+}
+
+// Operation is one row of an API's table. Error is the code of a refused one.
+type Operation struct {
+	Name, Status, Error string
+}
+
+// Operations lists all operations of all APIs from the tables that serve them.
+func Operations() []API {
+	var apis []API
+	deps := ecs.Deps{Store: &store.Store{}, Account: Defaults().Account, Now: time.Now, IDs: arn.IDs(random), Refuse: refuse}
+	for _, service := range services(deps) {
+		api := API{Name: service.Name}
+		for _, op := range service.Table() {
+			api.Operations = append(api.Operations, Operation{op.Name, string(op.Status), op.Error})
+		}
+		apis = append(apis, api)
+	}
+	return apis
+}
+
+// startAgent opens the driver and begins the agent. Unless they are detached, the tasks end when it does, and what the
+// driver keeps running for them too.
+func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason string, err error) {
+	d, reason, err := s.cfg.openDriver(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	roles.end(func() error { return s.closeDriver(ctx, d) })
+	machine, err := host.Describe(host.Options{
+		ID: s.machine, Region: s.cfg.Region, Zone: s.cfg.Zone, Address: "127.0.0.1", Clusters: s.cfg.Clusters,
+		Driver: d.Name(), DriverReason: reason, Version: s.cfg.Version,
+	})
+	if err != nil {
+		return "", "", err
+	}
+	a, err := agent.New(agent.Config{
+		Store: s.store, Driver: d, Machine: *machine, Dir: s.cfg.DataDir, Log: s.cfg.Log, HostNetwork: d.Name() == "process",
+	})
+	if err != nil {
+		return "", "", err
+	}
+	roles.run(ctx, "agent", a.Run)
+	if !s.cfg.Detach {
+		roles.end(func() error { return s.stopTasks(ctx, a) })
+	}
+	return d.Name(), reason, nil
+}
+
+// stopTasks ends the tasks of this machine; the next `maitred up` starts them anew.
+func (s *server) stopTasks(ctx context.Context, a *agent.Agent) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := a.StopAll(ctx, "maitred up was stopped", stopGrace); err != nil {
+		return fmt.Errorf("stop the tasks: %w", err)
+	}
+	return nil
+}
+
+// closeDriver lets go of the driver, and of the keeper when nothing is left for it to keep.
+func (s *server) closeDriver(ctx context.Context, d driver.Driver) error {
+	var err error
+	if p, ok := d.(*process.Driver); ok && !s.cfg.Detach {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+		defer cancel()
+		err = p.StopKeeper(end)
+	}
+	return errors.Join(err, d.Close())
+}

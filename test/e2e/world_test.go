@@ -1,0 +1,294 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// built holds the binaries that all tests share.
+var built struct{ dir string }
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "maitred-e2e")
+	if err == nil {
+		built.dir = dir
+		err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// build makes the binary as the Makefile does.
+func build(dir string) error {
+	for out, pkg := range map[string]string{"maitred": "./cmd/maitred", "examples/web": "./examples/web"} {
+		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, out), pkg)
+		cmd.Dir, cmd.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", pkg, err, text)
+		}
+	}
+	return nil
+}
+
+func binary() string { return filepath.Join(built.dir, "maitred") }
+func web() string    { return filepath.Join(built.dir, "examples", "web") }
+
+// process is a running maitred.
+type process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	api  string
+	done chan struct{}
+	mu   sync.Mutex
+	text bytes.Buffer // all that it wrote
+}
+
+// start runs a verb and waits until it says that it is ready.
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(binary(), args...), done: make(chan struct{})}
+	p.cmd.Env = environment()
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stderr = writerFunc(p.add)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan struct{})
+	go p.read(out, ready)
+	t.Cleanup(func() { p.kill() })
+	select {
+	case <-ready:
+	case <-p.done:
+		t.Fatalf("maitred %s ended:\n%s", strings.Join(args, " "), p.output())
+	case <-time.After(30 * time.Second):
+		t.Fatalf("maitred %s is not ready after 30 s:\n%s", strings.Join(args, " "), p.output())
+	}
+	return p
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(b []byte) (int, error) { f(b); return len(b), nil }
+
+func (p *process) add(b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text.Write(b)
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+// read follows the output; the line with the state directory is the last one that every role writes.
+func (p *process) read(out io.Reader, ready chan struct{}) {
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		p.add([]byte(lines.Text() + "\n"))
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		switch name {
+		case "API":
+			p.api = strings.TrimSpace(value)
+		case "State":
+			close(ready)
+		}
+	}
+	_ = p.cmd.Wait()
+	close(p.done)
+}
+
+// kill is kill -9.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// interrupt is Ctrl-C.
+func (p *process) interrupt() {
+	p.t.Helper()
+	_ = p.cmd.Process.Signal(os.Interrupt)
+	select {
+	case <-p.done:
+	case <-time.After(45 * time.Second):
+		p.t.Fatalf("it does not end:\n%s", p.output())
+	}
+}
+
+func environment() []string {
+	var env []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "AWS_") && !strings.HasPrefix(e, "MAITRED_") {
+			env = append(env, e)
+		}
+	}
+	return env
+}
+
+// up runs everything in one process.
+func up(t *testing.T, dir string, more ...string) *process {
+	t.Helper()
+	return start(t, append([]string{"up", "--data-dir", dir, "--listen", "127.0.0.1:0", "--driver", "process"}, more...)...)
+}
+
+// stateDir is a data directory whose keeper, and with it every task, is ended after the test.
+func stateDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "maitred-state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, pid := range pidsWith(dir) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		_ = os.RemoveAll(dir)
+	})
+	return dir
+}
+
+// pidsWith lists the processes whose command line or environment names a directory.
+func pidsWith(dir string) []int {
+	var pids []int
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		line, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		env, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
+		if bytes.Contains(line, []byte(dir)) || bytes.Contains(env, []byte(dir)) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// client is the Go SDK on an API.
+func client(api string) *ecs.Client {
+	return ecs.New(ecs.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(api),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "maitred", SecretAccessKey: "maitred"}, nil
+		}),
+	})
+}
+
+// eventually looks until it sees what it waits for.
+func eventually(t *testing.T, what string, look func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !look() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 30 s: %s", what)
+		}
+		<-tick.C
+	}
+}
+
+// define registers a task definition of one container.
+func define(t *testing.T, c *ecs.Client, family string, container types.ContainerDefinition) string {
+	t.Helper()
+	container.Name, container.Cpu, container.Memory = aws.String("app"), 16, aws.Int32(16)
+	out, err := c.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: aws.String(family), ContainerDefinitions: []types.ContainerDefinition{container},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *out.TaskDefinition.TaskDefinitionArn
+}
+
+// running is the pids of a service's running tasks by task ARN.
+func running(t *testing.T, c *ecs.Client, service string) map[string]int {
+	t.Helper()
+	list, err := c.ListTasks(t.Context(), &ecs.ListTasksInput{ServiceName: aws.String(service)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids := map[string]int{}
+	for _, task := range describe(t, c, list.TaskArns) {
+		if aws.ToString(task.LastStatus) == "RUNNING" && aws.ToString(task.DesiredStatus) == "RUNNING" {
+			pid, err := strconv.Atoi(aws.ToString(task.Containers[0].RuntimeId))
+			if err != nil {
+				t.Fatalf("runtime id of a process is its pid: %v", err)
+			}
+			pids[*task.TaskArn] = pid
+		}
+	}
+	return pids
+}
+
+func describe(t *testing.T, c *ecs.Client, arns []string) []types.Task {
+	t.Helper()
+	if len(arns) == 0 {
+		return nil
+	}
+	out, err := c.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Tasks: arns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Tasks
+}
+
+// stopped lists the tasks of a service that are over.
+func stopped(t *testing.T, c *ecs.Client, service string) []types.Task {
+	t.Helper()
+	list, err := c.ListTasks(t.Context(), &ecs.ListTasksInput{ServiceName: aws.String(service), DesiredStatus: types.DesiredStatusStopped})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return describe(t, c, list.TaskArns)
+}
+
+func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
+
+func get(url string) (string, error) {
+	answer, err := http.Get(url) //nolint:noctx // a test's own server
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	return string(text), err
+}
+
+func decode[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return v
+}

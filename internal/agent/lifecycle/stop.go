@@ -28,7 +28,7 @@ func (l *Life) considerStop(now time.Time) {
 		l.decideStop(model.StopContainerExited, essentialExited, now)
 	case l.refused != "":
 		l.decideStop(model.StopFailedToStart, clip(l.refused, reasonMax), now)
-	case l.halt != nil && l.begun():
+	case l.halt != nil && l.Begun():
 		l.decideStop(model.StopTermination, clip(l.halt.reason, reasonMax), now)
 	}
 }
@@ -54,8 +54,8 @@ func (l *Life) decideStop(code model.StopCode, reason string, now time.Time) {
 	}
 }
 
-// begun says that some container was asked to start.
-func (l *Life) begun() bool {
+// Begun says that some container was asked to start.
+func (l *Life) Begun() bool {
 	for _, c := range l.containers {
 		if !c.began.IsZero() {
 			return true

@@ -85,7 +85,7 @@ func (p *Pool) Take(
 		for _, m := range mappings(def.NetworkMode, c) {
 			number, err := p.take(task, m)
 			if err != nil {
-				p.drop(task)
+				p.Drop(task)
 				return nil, fmt.Errorf("container %q: %w", c.Name, err)
 			}
 			if bindings == nil {
@@ -166,8 +166,8 @@ func (p *Pool) Release(bindings map[string][]model.PortBinding, task string, now
 	}
 }
 
-// drop takes back what a task never used.
-func (p *Pool) drop(task string) {
+// Drop takes back what a task never used.
+func (p *Pool) Drop(task string) {
 	for at, holder := range p.holders {
 		if holder == task {
 			delete(p.holders, at)

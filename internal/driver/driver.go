@@ -28,7 +28,7 @@ type Driver interface {
 	Signal(ctx context.Context, id, signal string) error
 	// Kill ends the container and everything that it started.
 	Kill(ctx context.Context, id string) error
-	// Remove forgets an ended container, its exit code and its private files; its log stays until logs are removed.
+	// Remove forgets an ended container: its exit code, its private files and its log. Of a running one it is an error.
 	Remove(ctx context.Context, id string) error
 	// List tells the state of every container that was started and not removed.
 	List(ctx context.Context) ([]Status, error)

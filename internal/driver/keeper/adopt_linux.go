@@ -156,7 +156,7 @@ func (k *keeper) untilDead(c *container, pidfd *os.File) {
 // Without a cgroup it is known as the leader of a session that init has inherited, with the very same command and
 // environment.
 func (k *keeper) killStarted(c *container) {
-	if c.cgroup, _ = k.cgroups.create(c.spec.ID); c.cgroup != "" {
+	if c.cgroup != "" {
 		return // what is in it is killed as what is left of the container
 	}
 	procs, err := readProcs()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +44,35 @@ func newCgroups(dir string) cgroups {
 		_ = os.Remove(base)
 		return cgroups{}
 	}
-	return cgroups{base: base}
+	g := cgroups{base: base}
+	if !g.probe() {
+		_ = os.Remove(base)
+		return cgroups{}
+	}
+	return g
+}
+
+// probe tries whether a process can be started in a new cgroup. Linux kills it at once when the keeper's own cgroup was
+// ever killed as a whole (seen with 6.18: it compares the counts of kills of the two cgroups, not of the same one). What
+// is executed does not exist: a child that lives long enough says so.
+func (g cgroups) probe() bool {
+	path := filepath.Join(g.base, "probe")
+	if err := os.Mkdir(path, 0o755); err != nil {
+		return false
+	}
+	defer os.Remove(path)
+	fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	pid, err := syscall.ForkExec(filepath.Join(path, "absent"), nil, &syscall.ProcAttr{
+		Sys: &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: fd},
+	})
+	if err == nil {
+		_, _ = unix.Wait4(pid, nil, 0, nil)
+	}
+	return err == unix.ENOENT
 }
 
 // ownCgroup finds the directory of this process's own cgroup from /proc/self/mountinfo and /proc/self/cgroup, "" if
@@ -69,16 +98,24 @@ func ownCgroup(mountinfo, cgroup string) string {
 	return ""
 }
 
-// create makes a container's cgroup; "" where there are none.
-func (g cgroups) create(id string) (string, error) {
+// path names the cgroup of the n'th start of this keeper; "" where there are none. No name is used twice, because
+// whatever is started in a cgroup that was once killed is killed too (see probe).
+func (g cgroups) path(id string, n int) string {
 	if g.base == "" {
-		return "", nil
+		return ""
 	}
-	path := filepath.Join(g.base, "c-"+url.PathEscape(id))
-	if err := os.Mkdir(path, 0o755); err != nil && !os.IsExist(err) {
-		return "", fmt.Errorf("make a cgroup: %w", err)
+	return filepath.Join(g.base, fmt.Sprintf("%s.%d.%d", url.PathEscape(id), os.Getpid(), n))
+}
+
+// makeCgroup makes a cgroup; for "" it does nothing.
+func makeCgroup(path string) error {
+	if path == "" {
+		return nil
 	}
-	return path, nil
+	if err := os.Mkdir(path, 0o755); err != nil {
+		return fmt.Errorf("make a cgroup: %w", err)
+	}
+	return nil
 }
 
 // killCgroup kills all processes of a cgroup.

@@ -35,6 +35,7 @@ type keeper struct {
 	mains      map[int]*container // by the pid of the running main process, as long as it is this process's child
 	sessions   map[int]*container // by session, those of execs included, until the container is removed
 	execs      map[int]*execution // by pid
+	serial     int                // counts starts
 	starting   int                // forks whose pid is not known yet
 	early      map[int]death      // children that ended meanwhile
 	leftovers  map[string]bool    // cgroups of ended containers that were not empty yet

@@ -53,8 +53,13 @@ func FuzzStat(f *testing.F) {
 func TestWithDescendants(t *testing.T) {
 	t.Parallel()
 	procs := []proc{
-		{pid: 5, ppid: 4}, {pid: 4, ppid: 3}, {pid: 3, ppid: 1}, {pid: 9, ppid: 1},
-		{pid: 6, ppid: 3, state: 'Z'}, {pid: 7, ppid: 6}, {pid: 8, ppid: 8},
+		{pid: 5, ppid: 4},
+		{pid: 4, ppid: 3},
+		{pid: 3, ppid: 1},
+		{pid: 9, ppid: 1},
+		{pid: 6, ppid: 3, state: 'Z'},
+		{pid: 7, ppid: 6},
+		{pid: 8, ppid: 8},
 	}
 	var got []int
 	for _, p := range withDescendants(procs, func(p proc) bool { return p.pid == 3 }) {

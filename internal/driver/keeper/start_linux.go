@@ -47,11 +47,13 @@ func (k *keeper) claim(spec *Spec) (c *container, first bool, err error) {
 	if k.stopping {
 		return nil, false, cannotCreate("the keeper is being stopped")
 	}
+	k.serial++
 	c = &container{
-		spec: *spec, boot: k.boot, started: make(chan struct{}),
+		cgroup: k.cgroups.path(spec.ID, k.serial),
+		spec:   *spec, boot: k.boot, started: make(chan struct{}),
 		status: driver.Status{ID: spec.ID, State: driver.Starting},
 	}
-	if err := k.note(record{ID: spec.ID, Boot: k.boot, Spec: spec}); err != nil {
+	if err := k.note(record{ID: spec.ID, Boot: k.boot, Spec: spec, Cgroup: c.cgroup}); err != nil {
 		return nil, false, cannotCreate("%s", err)
 	}
 	k.containers[spec.ID] = c
@@ -100,7 +102,7 @@ func (k *keeper) spawn(c *container) (*death, error) {
 	}
 	defer unix.Close(end)
 	c.out = out
-	if c.cgroup, err = k.cgroups.create(c.spec.ID); err != nil {
+	if err := makeCgroup(c.cgroup); err != nil {
 		return nil, cannotCreate("%s", err)
 	}
 	p.cgroup = c.cgroup
@@ -142,7 +144,7 @@ func (k *keeper) running(c *container, pid int) {
 	k.mains[pid], k.sessions[pid] = c, c
 	status := c.status
 	err := k.note(record{
-		ID: c.spec.ID, PID: pid, Ticks: c.ticks, Pipe: c.out.inode, Cgroup: c.cgroup, Status: &status,
+		ID: c.spec.ID, PID: pid, Ticks: c.ticks, Pipe: c.out.inode, Status: &status,
 	})
 	if err != nil {
 		k.log.Error("a container would be lost if the keeper were killed", "container", c.spec.ID, "error", err)

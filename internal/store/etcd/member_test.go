@@ -1,12 +1,14 @@
 package etcd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"pgregory.net/rapid"
@@ -47,6 +49,31 @@ func TestRestart(t *testing.T) {
 	}
 	if n := len(b.slots.unused); n != 1 {
 		t.Errorf("there are %d slots, want the one of the run before used again", n)
+	}
+}
+
+// TestNoTakeover has a member try to lead while a client of another process does.
+func TestNoTakeover(t *testing.T) {
+	t.Parallel()
+	b := start(t, t.TempDir())
+	client, err := Dial(within(t), Remote{Endpoints: []string{b.Endpoint()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeBackend(t, client) })
+	leader, err := client.Elect(within(t), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(within(t), 200*time.Millisecond)
+	defer cancel()
+	if l, err := b.Elect(ctx, "x"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Elect while somebody else leads = %v, %v; want %v", l, err, context.DeadlineExceeded)
+	}
+	txn := machineTxn("a", "1", 0)
+	txn.Fence = &leader.Fence
+	if _, err := client.Commit(within(t), txn); err != nil {
+		t.Errorf("a write of the leader: %v", err)
 	}
 }
 

@@ -177,7 +177,8 @@ type flaky struct {
 	store.Backend
 	mu    sync.Mutex
 	cut   chan struct{}
-	fails int // of Load that follow
+	fails int    // of Load that follow
+	after func() // called between a Load and what follows it, once
 }
 
 func (f *flaky) breakStreams(fails int) {
@@ -197,9 +198,14 @@ func (f *flaky) Load(ctx context.Context, scope store.Scope) ([]store.Versioned,
 	f.mu.Lock()
 	fail := f.fails > 0
 	f.fails--
+	after := f.after
+	f.after = nil
 	f.mu.Unlock()
 	if fail {
 		return nil, 0, errors.New("no list today")
+	}
+	if after != nil {
+		defer after()
 	}
 	return f.Backend.Load(ctx, scope)
 }
@@ -239,7 +245,16 @@ func (s *flakyStream) Next(ctx context.Context) ([]store.Batch, error) {
 
 func testRelist(t *testing.T, h Harness) {
 	f := &flaky{Backend: h.Backend, cut: make(chan struct{})}
+	f.after = func() { put(t, h.Backend, machine("a", "between the list and the stream")) }
 	s := openStore(t, f, store.Scope{})
+	_, rev := load(t, h.Backend, store.Scope{})
+	if err := s.WaitFor(within(t), rev); err != nil || hostOf(s.View(), "a") == "none" {
+		t.Fatalf("a change right after the list is missed (%v)", err)
+	}
+	_, err := s.Update(within(t), func(tx *store.Tx) error { tx.Delete(model.MachineKey("a")); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := s.Watch()
 	defer w.Close()
 	w.Take()

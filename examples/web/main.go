@@ -18,14 +18,14 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	if err := serve(ctx); err != nil {
+	if err := serve(); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func serve(ctx context.Context) error {
+func serve() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
 	port := os.Getenv("PORT")
 	if port == "" {
 		port = "8080"

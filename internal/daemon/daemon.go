@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -145,6 +146,12 @@ func (s *server) start(ctx context.Context, roles *roles, listener net.Listener)
 			return err
 		}
 	}
+	if s.cfg.Agent && s.cfg.Server && len(s.cfg.Clusters) == 0 {
+		if err := s.joined(ctx); err != nil {
+			return err
+		}
+	}
+	s.serving.Store(true)
 	if s.cfg.Example != "" {
 		urls, err := s.example(ctx, ready.Driver)
 		if err != nil {
@@ -200,8 +207,8 @@ func (r *roles) wait(ctx context.Context) error {
 
 func (r *roles) stop() error {
 	var errs []error
-	for i := len(r.ends) - 1; i >= 0; i-- {
-		errs = append(errs, r.ends[i]())
+	for _, end := range slices.Backward(r.ends) {
+		errs = append(errs, end())
 	}
 	return errors.Join(errs...)
 }

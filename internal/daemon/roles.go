@@ -19,6 +19,7 @@ import (
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/driver/process"
 	"github.com/maitred/maitred/internal/engine"
+	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
 
@@ -49,9 +50,33 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 			Store: s.store, Account: s.cfg.Account, IDs: random, Timings: s.timings, Refuse: refuse, Resync: resync, Log: s.cfg.Log,
 		})
 	})
-	s.serving.Store(true)
 	roles.run(ctx, "API", func(ctx context.Context) error { return serve(ctx, listener, s.handler(api), s.cfg.Log) })
 	return nil
+}
+
+// joinTimeout bounds the wait for this machine to be a container instance.
+const joinTimeout = 10 * time.Second
+
+// joined waits until this machine can run tasks: whoever is told that maitred is up may run one at once.
+func (s *server) joined(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	watcher := s.store.Watch(model.KindMachine, model.KindInstance)
+	defer watcher.Close()
+	for {
+		_, _, view := watcher.Snapshot()
+		m, ok := view.Machine(s.machine)
+		for range view.InstancesOfMachine(s.machine) {
+			if ok && m.Connected {
+				return nil
+			}
+		}
+		select {
+		case <-watcher.C():
+		case <-ctx.Done():
+			return fmt.Errorf("this machine does not join a cluster: %w", ctx.Err())
+		}
+	}
 }
 
 // api is the handler of all AWS APIs.

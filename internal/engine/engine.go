@@ -28,7 +28,7 @@ func Run(ctx context.Context, c Config) error {
 		began := time.Now()
 		err := term(ctx, c)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end, and that is how the term did
 		}
 		if errors.Is(err, store.ErrClosed) {
 			return fmt.Errorf("the scheduler lost its store: %w", err)

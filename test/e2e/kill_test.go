@@ -20,7 +20,7 @@ func TestKillTheServer(t *testing.T) {
 	c := client(server.api)
 	define(t, c, "worker", sleeper())
 	createWorker(t, c, 3)
-	before := running(t, c, "worker")
+	before := running(t, c)
 
 	server.kill()
 	for _, pid := range before {
@@ -30,15 +30,15 @@ func TestKillTheServer(t *testing.T) {
 	}
 	server = start(t, "server", "--data-dir", dir, "--listen", "127.0.0.1:0")
 	c = client(server.api)
-	stable(t, c, "worker")
-	if diff := cmp.Diff(before, running(t, c, "worker")); diff != "" {
+	stable(t, c)
+	if diff := cmp.Diff(before, running(t, c)); diff != "" {
 		t.Errorf("other tasks after the server came back (-before +after):\n%s", diff)
 	}
 
 	agent.kill()
 	agent = start(t, "agent", "--data-dir", dir, "--driver", "process")
-	stable(t, c, "worker")
-	if diff := cmp.Diff(before, running(t, c, "worker")); diff != "" {
+	stable(t, c)
+	if diff := cmp.Diff(before, running(t, c)); diff != "" {
 		t.Errorf("other tasks after the agent came back (-before +after):\n%s", diff)
 	}
 	for task, pid := range before {
@@ -48,8 +48,8 @@ func TestKillTheServer(t *testing.T) {
 		delete(before, task)
 		break
 	}
-	eventually(t, "the adopted task that was killed is replaced", func() bool { return len(running(t, c, "worker")) == 3 })
-	if n := len(stopped(t, c, "worker")); n != 1 {
+	eventually(t, "the adopted task that was killed is replaced", func() bool { return len(running(t, c)) == 3 })
+	if n := len(stopped(t, c)); n != 1 {
 		t.Errorf("%d tasks are over, want the killed one alone", n)
 	}
 	agent.interrupt()
@@ -67,7 +67,7 @@ func createWorker(t *testing.T, c *ecs.Client, n int32) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	stable(t, c, "worker")
+	stable(t, c)
 }
 
 // TestKillWhileTheTaskDies kills a task while no agent runs: the next agent learns its exit code from the keeper.
@@ -80,14 +80,14 @@ func TestKillWhileTheTaskDies(t *testing.T) {
 	define(t, c, "worker", sleeper())
 	createWorker(t, c, 1)
 	agent.kill()
-	for _, pid := range running(t, c, "worker") {
+	for _, pid := range running(t, c) {
 		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
 	}
 	start(t, "agent", "--data-dir", dir, "--driver", "process")
-	eventually(t, "it is replaced", func() bool { return len(stopped(t, c, "worker")) == 1 && len(running(t, c, "worker")) == 1 })
-	if code := stopped(t, c, "worker")[0].Containers[0].ExitCode; code == nil || *code != 143 {
+	eventually(t, "it is replaced", func() bool { return len(stopped(t, c)) == 1 && len(running(t, c)) == 1 })
+	if code := stopped(t, c)[0].Containers[0].ExitCode; code == nil || *code != 143 {
 		t.Errorf("exit code %v, want 143", code)
 	}
 }
@@ -102,8 +102,8 @@ func TestRestartInARollover(t *testing.T) {
 	c := client(server.api)
 	define(t, c, "worker", sleeper())
 	createWorker(t, c, 6)
-	eventually(t, "the first deployment completes", func() bool { return rollout(t, c, "worker") == types.DeploymentRolloutStateCompleted })
-	old := running(t, c, "worker")
+	eventually(t, "the first deployment completes", func() bool { return rollout(t, c) == types.DeploymentRolloutStateCompleted })
+	old := running(t, c)
 
 	second := define(t, c, "worker", sleeper())
 	if _, err := c.UpdateService(t.Context(), &ecs.UpdateServiceInput{
@@ -117,14 +117,14 @@ func TestRestartInARollover(t *testing.T) {
 		server = start(t, "server", "--data-dir", dir, "--listen", "127.0.0.1:0")
 		c = client(server.api)
 	}
-	eventually(t, "the deployment completes", func() bool { return rollout(t, c, "worker") == types.DeploymentRolloutStateCompleted })
-	stable(t, c, "worker")
-	now := running(t, c, "worker")
+	eventually(t, "the deployment completes", func() bool { return rollout(t, c) == types.DeploymentRolloutStateCompleted })
+	stable(t, c)
+	now := running(t, c)
 	if len(now) != 6 {
 		t.Errorf("%d tasks run, want 6", len(now))
 	}
-	eventually(t, "the old tasks are over", func() bool { return len(stopped(t, c, "worker")) == 6 })
-	for _, task := range stopped(t, c, "worker") {
+	eventually(t, "the old tasks are over", func() bool { return len(stopped(t, c)) == 6 })
+	for _, task := range stopped(t, c) {
 		if _, was := old[*task.TaskArn]; !was {
 			t.Errorf("task %s was started and stopped again: %s", *task.TaskArn, aws.ToString(task.StoppedReason))
 		}
@@ -144,13 +144,13 @@ func TestUpGoesOn(t *testing.T) {
 	c := client(p.api)
 	define(t, c, "worker", sleeper())
 	createWorker(t, c, 2)
-	before := running(t, c, "worker")
+	before := running(t, c)
 	p.interrupt()
 
 	p = up(t, dir)
 	c = client(p.api)
-	stable(t, c, "worker")
-	if diff := cmp.Diff(before, running(t, c, "worker")); diff != "" {
+	stable(t, c)
+	if diff := cmp.Diff(before, running(t, c)); diff != "" {
 		t.Errorf("detached tasks were not adopted (-before +after):\n%s", diff)
 	}
 	p.interrupt()
@@ -162,7 +162,7 @@ func TestUpGoesOn(t *testing.T) {
 
 	p = up(t, dir)
 	c = client(p.api)
-	eventually(t, "the service has its tasks again", func() bool { return len(running(t, c, "worker")) == 2 })
+	eventually(t, "the service has its tasks again", func() bool { return len(running(t, c)) == 2 })
 	p.interrupt()
 	eventually(t, "nothing is left running", func() bool { return len(pidsWith(dir)) == 0 })
 }

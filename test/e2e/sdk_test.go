@@ -17,13 +17,13 @@ func sleeper() types.ContainerDefinition {
 }
 
 // stable waits as the SDK's own waiter does, only more often.
-func stable(t *testing.T, c *ecs.Client, service string) {
+func stable(t *testing.T, c *ecs.Client) {
 	t.Helper()
 	w := ecs.NewServicesStableWaiter(c, func(o *ecs.ServicesStableWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 20*time.Millisecond, 100*time.Millisecond
 	})
-	if err := w.Wait(t.Context(), &ecs.DescribeServicesInput{Services: []string{service}}, time.Minute); err != nil {
-		t.Fatalf("%s is not stable: %v", service, err)
+	if err := w.Wait(t.Context(), &ecs.DescribeServicesInput{Services: []string{worker}}, time.Minute); err != nil {
+		t.Fatalf("%s is not stable: %v", worker, err)
 	}
 }
 
@@ -39,8 +39,8 @@ func TestServiceWithTheSDK(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	stable(t, c, "worker")
-	before := running(t, c, "worker")
+	stable(t, c)
+	before := running(t, c)
 	if len(before) != 3 {
 		t.Fatalf("%d tasks run, want 3", len(before))
 	}
@@ -54,7 +54,7 @@ func TestServiceWithTheSDK(t *testing.T) {
 		break
 	}
 	eventually(t, "the killed task is replaced", func() bool {
-		now := running(t, c, "worker")
+		now := running(t, c)
 		_, there := now[victim]
 		return len(now) == 3 && !there
 	})
@@ -69,8 +69,8 @@ func TestServiceWithTheSDK(t *testing.T) {
 	if _, err := c.UpdateService(ctx, &ecs.UpdateServiceInput{Service: aws.String("worker"), TaskDefinition: aws.String(second)}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the deployment completes", func() bool { return rollout(t, c, "worker") == types.DeploymentRolloutStateCompleted })
-	stable(t, c, "worker")
+	eventually(t, "the deployment completes", func() bool { return rollout(t, c) == types.DeploymentRolloutStateCompleted })
+	stable(t, c)
 	for _, task := range describeRunning(t, c) {
 		if *task.TaskDefinitionArn != second || first == second {
 			t.Errorf("task %s runs %s, want %s", *task.TaskArn, *task.TaskDefinitionArn, second)
@@ -84,15 +84,15 @@ func scale(t *testing.T, c *ecs.Client, n int32) {
 	if _, err := c.UpdateService(t.Context(), &ecs.UpdateServiceInput{Service: aws.String("worker"), DesiredCount: aws.Int32(n)}); err != nil {
 		t.Fatal(err)
 	}
-	stable(t, c, "worker")
-	if got := len(running(t, c, "worker")); got != int(n) {
+	stable(t, c)
+	if got := len(running(t, c)); got != int(n) {
 		t.Errorf("%d tasks run after scaling, want %d", got, n)
 	}
 }
 
-func rollout(t *testing.T, c *ecs.Client, service string) types.DeploymentRolloutState {
+func rollout(t *testing.T, c *ecs.Client) types.DeploymentRolloutState {
 	t.Helper()
-	out, err := c.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Services: []string{service}})
+	out, err := c.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Services: []string{worker}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func describeRunning(t *testing.T, c *ecs.Client) []types.Task {
 // end deletes the service and sees its processes gone.
 func end(t *testing.T, c *ecs.Client) {
 	t.Helper()
-	pids := running(t, c, "worker")
+	pids := running(t, c)
 	if _, err := c.DeleteService(t.Context(), &ecs.DeleteServiceInput{Service: aws.String("worker")}); err == nil ||
 		!strings.Contains(err.Error(), "The service cannot be stopped while it is scaled above 0.") {
 		t.Errorf("deleting a service that is scaled above 0: %v", err)

@@ -40,7 +40,7 @@ func TestVerbs(t *testing.T) {
 		{name: "nothing", stdout: "maitred [command]"},
 		{name: "env", args: []string{"env"}, stdout: "export AWS_ENDPOINT_URL=http://127.0.0.1:6248\n"},
 		{name: "env by a variable", env: []string{"MAITRED_ENDPOINT=http://127.0.0.1:7000"}, args: []string{"env"}, stdout: "export AWS_ENDPOINT_URL=http://127.0.0.1:7000\n"},
-		{name: "timings", args: []string{"timings"}, stdout: "healthy-after       40s       2s"},
+		{name: "timings", args: []string{"timings"}, stdout: "healthy-after       40s    2s"},
 		{name: "timings in JSON", args: []string{"timings", "--json"}, stdout: `"Name": "healthy-after"`},
 		{name: "operations", args: []string{"operations"}, stdout: "CreateService"},
 		{name: "an unknown verb", args: []string{"dance"}, code: 2, stderr: `"dance"`},
@@ -75,7 +75,7 @@ func TestExample(t *testing.T) {
 	p := up(t, dir, "--example", "web")
 	eventually(t, "it has said everything", func() bool { return strings.Contains(p.output(), "Ctrl-C") })
 	var urls []string
-	for _, line := range strings.Split(p.output(), "\n") {
+	for line := range strings.SplitSeq(p.output(), "\n") {
 		if line = strings.TrimSpace(line); strings.HasPrefix(line, "http://") {
 			urls = append(urls, line)
 		}

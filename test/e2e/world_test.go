@@ -54,7 +54,6 @@ func build(dir string) error {
 }
 
 func binary() string { return filepath.Join(built.dir, "maitred") }
-func web() string    { return filepath.Join(built.dir, "examples", "web") }
 
 // process is a running maitred.
 type process struct {
@@ -184,8 +183,8 @@ func pidsWith(dir string) []int {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		line, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		env, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
+		line, _ := os.ReadFile("/proc/" + e.Name() + "/cmdline")
+		env, _ := os.ReadFile("/proc/" + e.Name() + "/environ")
 		if bytes.Contains(line, []byte(dir)) || bytes.Contains(env, []byte(dir)) {
 			pids = append(pids, pid)
 		}
@@ -230,10 +229,13 @@ func define(t *testing.T, c *ecs.Client, family string, container types.Containe
 	return *out.TaskDefinition.TaskDefinitionArn
 }
 
-// running is the pids of a service's running tasks by task ARN.
-func running(t *testing.T, c *ecs.Client, service string) map[string]int {
+// worker is the service of these stories.
+const worker = "worker"
+
+// running is the pids of its running tasks by task ARN.
+func running(t *testing.T, c *ecs.Client) map[string]int {
 	t.Helper()
-	list, err := c.ListTasks(t.Context(), &ecs.ListTasksInput{ServiceName: aws.String(service)})
+	list, err := c.ListTasks(t.Context(), &ecs.ListTasksInput{ServiceName: aws.String(worker)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,10 +264,10 @@ func describe(t *testing.T, c *ecs.Client, arns []string) []types.Task {
 	return out.Tasks
 }
 
-// stopped lists the tasks of a service that are over.
-func stopped(t *testing.T, c *ecs.Client, service string) []types.Task {
+// stopped lists the tasks of the service that are over.
+func stopped(t *testing.T, c *ecs.Client) []types.Task {
 	t.Helper()
-	list, err := c.ListTasks(t.Context(), &ecs.ListTasksInput{ServiceName: aws.String(service), DesiredStatus: types.DesiredStatusStopped})
+	list, err := c.ListTasks(t.Context(), &ecs.ListTasksInput{ServiceName: aws.String(worker), DesiredStatus: types.DesiredStatusStopped})
 	if err != nil {
 		t.Fatal(err)
 	}

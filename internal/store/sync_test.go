@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/mem"
+	"github.com/maitred/maitred/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -79,6 +81,19 @@ func TestSync(t *testing.T) {
 	}
 	if err := s.WaitFor(ctx, rev+1); !errors.Is(err, store.ErrNotSeen) {
 		t.Errorf("WaitFor the future: %v, want %v", err, store.ErrNotSeen)
+	}
+}
+
+// TestEveryKind catches a table that was added to the model and not to the store.
+func TestEveryKind(t *testing.T) {
+	t.Parallel()
+	s := openSync(t, mem.New(mem.Options{}), store.Scope{})
+	for i, k := range model.Kinds() {
+		r := storetest.Fill(rand.New(rand.NewPCG(uint64(i), 1)), k)
+		rev := put(t, s, r)
+		if got, version, ok := s.View().Get(r.Key()); !ok || got != r || version != rev || s.View().Count(k) != 1 {
+			t.Errorf("a %s was put and the view has %v of version %d, %v", k, got, version, ok)
+		}
 	}
 }
 

@@ -79,11 +79,16 @@ func machineTxn(id, host string, version int64) *store.Txn {
 	}
 }
 
+// injected is a member whose client loses answers on demand.
+func injected(t *testing.T) (b *Backend, real clientv3.KV, inject func(func(commit) (*clientv3.TxnResponse, error))) {
+	b = start(t, t.TempDir())
+	real = b.client.KV
+	return b, real, func(hook func(commit) (*clientv3.TxnResponse, error)) { b.client.KV = &faulty{real, hook} }
+}
+
 func TestUnknownOutcome(t *testing.T) {
 	t.Parallel()
-	b := start(t, t.TempDir())
-	real := b.client.KV
-	inject := func(hook func(commit) (*clientv3.TxnResponse, error)) { b.client.KV = &faulty{real, hook} }
+	b, real, inject := injected(t)
 
 	t.Run("committed", func(t *testing.T) {
 		inject(times(1, answerLost))
@@ -121,6 +126,11 @@ func TestUnknownOutcome(t *testing.T) {
 			t.Errorf("the next Commit: %v", err)
 		}
 	})
+}
+
+func TestUnknownOutcomeOfInquiry(t *testing.T) {
+	t.Parallel()
+	b, real, inject := injected(t)
 	t.Run("late", func(t *testing.T) {
 		var late commit
 		inject(times(1, func(c commit) (*clientv3.TxnResponse, error) { late = c; return lost(c) }))

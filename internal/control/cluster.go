@@ -180,6 +180,7 @@ func CountCluster(v *store.View, cluster string) ClusterCounts {
 			n.Active[s.LaunchType]++
 		case model.Draining:
 			n.Draining[s.LaunchType]++
+		default: // it is over
 		}
 	}
 	return n

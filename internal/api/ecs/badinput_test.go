@@ -22,28 +22,35 @@ func refused(t *testing.T, w *world, cases []badInput) {
 	t.Helper()
 	must(w.DescribeClusters(t.Context(), &client.DescribeClustersInput{}))(t) // makes the region
 	rev := w.store.View().Revision()
+	t.Cleanup(func() {
+		if got := w.store.View().Revision(); got != rev {
+			t.Errorf("the store went from revision %d to %d by requests that were refused", rev, got)
+		}
+	})
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			status, body := w.send(tc.operation, tc.body)
-			var got struct {
-				Type    string `json:"__type"`
-				Message string `json:"message"`
-			}
-			if err := json.Unmarshal([]byte(body), &got); err != nil {
-				t.Fatalf("status %d, no JSON: %s", status, body)
-			}
-			if status != 400 || got.Type != tc.code {
-				t.Errorf("got %d %s %q, want 400 %s", status, got.Type, got.Message, tc.code)
-			}
-			for _, p := range tc.parts {
-				if !strings.Contains(got.Message, p) {
-					t.Errorf("got message %q, want it to contain %q", got.Message, p)
-				}
-			}
+			t.Parallel()
+			tc.check(t, w)
 		})
 	}
-	if got := w.store.View().Revision(); got != rev {
-		t.Errorf("the store went from revision %d to %d by requests that were refused", rev, got)
+}
+
+func (tc badInput) check(t *testing.T, w *world) {
+	status, body := w.send(tc.operation, tc.body)
+	var got struct {
+		Type    string `json:"__type"`
+		Message string `json:"message"`
+	}
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatalf("status %d, no JSON: %s", status, body)
+	}
+	if status != 400 || got.Type != tc.code {
+		t.Errorf("got %d %s %q, want 400 %s", status, got.Type, got.Message, tc.code)
+	}
+	for _, p := range tc.parts {
+		if !strings.Contains(got.Message, p) {
+			t.Errorf("got message %q, want it to contain %q", got.Message, p)
+		}
 	}
 }
 
@@ -233,7 +240,8 @@ func TestBadRequests(t *testing.T) {
 		{
 			"default strategy", "PutClusterCapacityProviders",
 			`{"cluster":"default","capacityProviders":["FARGATE"],"defaultCapacityProviderStrategy":[{"capacityProvider":"FARGATE"}]}`,
-			"UnsupportedFeatureException", []string{"defaultCapacityProviderStrategy", "launchType"},
+			"UnsupportedFeatureException",
+			[]string{"defaultCapacityProviderStrategy", "launchType"},
 		},
 		{"no strategy", "PutClusterCapacityProviders", `{"cluster":"default","capacityProviders":[]}`, invalid, []string{"defaultCapacityProviderStrategy"}},
 		{"include", "DescribeClusters", `{"include":["EVERYTHING"]}`, invalid, []string{"include should be one of [ATTACHMENTS,CONFIGURATIONS,SETTINGS,STATISTICS,TAGS]"}},
@@ -262,7 +270,8 @@ func TestBadRequests(t *testing.T) {
 		{"family status", "ListTaskDefinitionFamilies", `{"status":"GONE"}`, invalid, []string{"status should be one of [ACTIVE,INACTIVE,ALL]"}},
 		{
 			"tags of a definition", "RegisterTaskDefinition",
-			`{"family":"f","tags":[{"key":"AWS:x"}],"containerDefinitions":[{"name":"a","image":"i","memory":6}]}`, invalid, []string{"tags[0]", "aws:"},
+			`{"family":"f","tags":[{"key":"AWS:x"}],"containerDefinitions":[{"name":"a","image":"i","memory":6}]}`, invalid,
+			[]string{"tags[0]", "aws:"},
 		},
 
 		tag("no tags", `"tags":[]`, "tags"),

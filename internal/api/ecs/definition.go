@@ -67,6 +67,9 @@ func (a *API) newTaskDefinition(in *ecs.RegisterTaskDefinitionInput) (model.Task
 	if err != nil {
 		return model.TaskDefinition{}, err
 	}
+	if len(in.InferenceAccelerators) > 0 { //nolint:staticcheck // old definitions still have it, and their owners want to know
+		return model.TaskDefinition{}, model.ClientFault("inferenceAccelerators is not supported: Amazon Elastic Inference is no longer available.")
+	}
 	d := newDefinition(in)
 	if problem := d.check(); problem != "" {
 		return model.TaskDefinition{}, model.ClientFault(problem)
@@ -91,7 +94,6 @@ func newDefinition(in *ecs.RegisterTaskDefinitionInput) *definition {
 		EphemeralStorage:        in.EphemeralStorage,
 		ExecutionRoleArn:        in.ExecutionRoleArn,
 		Family:                  in.Family,
-		InferenceAccelerators:   in.InferenceAccelerators,
 		IpcMode:                 in.IpcMode,
 		Memory:                  in.Memory,
 		NetworkMode:             in.NetworkMode,

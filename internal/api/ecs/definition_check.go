@@ -32,7 +32,6 @@ func (d *definition) check() string {
 		checkContainerList,
 		checkTaskSizes,
 		checkTaskEnums,
-		checkGone,
 		checkStorage,
 		checkConstraints,
 		checkVolumes,
@@ -122,13 +121,6 @@ func first(problems ...string) string {
 		if p != "" {
 			return p
 		}
-	}
-	return ""
-}
-
-func checkGone(d *definition) string {
-	if len(d.InferenceAccelerators) > 0 {
-		return "inferenceAccelerators is not supported: Amazon Elastic Inference is no longer available."
 	}
 	return ""
 }

@@ -17,7 +17,8 @@ type fargateSize struct{ cpu, min, max, step int }
 
 func fargateSizes() []fargateSize {
 	return []fargateSize{
-		{256, 512, 2048, 512}, // but for 1536, see fits
+		{256, 512, 1024, 512},
+		{256, 2048, 2048, 1},
 		{512, 1024, 4096, 1024},
 		{1024, 2048, 8192, 1024},
 		{2048, 4096, 16384, 1024},
@@ -28,7 +29,7 @@ func fargateSizes() []fargateSize {
 }
 
 func fits(cpu, memory int) bool {
-	return !(cpu == 256 && memory == 1536) && slices.ContainsFunc(fargateSizes(), func(s fargateSize) bool {
+	return slices.ContainsFunc(fargateSizes(), func(s fargateSize) bool {
 		return s.cpu == cpu && memory >= s.min && memory <= s.max && (memory-s.min)%s.step == 0
 	})
 }

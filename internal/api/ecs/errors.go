@@ -34,8 +34,7 @@ func faults() []storeFault {
 // wireError translates an error to what the caller sees. What is neither the caller's nor known stays as it is; the
 // wire logs and hides it.
 func (a *API) wireError(ctx context.Context, r *wire.Request, err error) error {
-	var refusal *model.Error
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*model.Error](err); ok {
 		e := &wire.Error{Code: refusal.Code, Message: refusal.Message}
 		if len(refusal.Resources) > 0 {
 			e.Fields = map[string]any{"resourceIds": refusal.Resources}

@@ -67,7 +67,7 @@ func runsUntilStopped(b *bench) {
 	if err := b.d.Signal(b.ctx, "a", ""); err != nil {
 		b.t.Fatalf("Signal = %v", err)
 	}
-	b.wantExit(b.await("a", driver.Exited), 7)
+	b.wantExit(b.awaitEnd("a"), 7)
 }
 
 func stopSignal(b *bench) {
@@ -78,14 +78,14 @@ func stopSignal(b *bench) {
 	if err := b.connect().Signal(b.ctx, "a", ""); err != nil {
 		b.t.Fatalf("Signal = %v", err)
 	}
-	b.wantExit(b.await("a", driver.Exited), 8)
+	b.wantExit(b.awaitEnd("a"), 8)
 
 	b.start(b.spec("b", "trap", "user defined signal 1", "9"))
 	b.awaitLog("b", "ready")
 	if err := b.d.Signal(b.ctx, "b", "SIGUSR1"); err != nil {
 		b.t.Fatalf("Signal = %v", err)
 	}
-	b.wantExit(b.await("b", driver.Exited), 9)
+	b.wantExit(b.awaitEnd("b"), 9)
 	b.start(b.spec("c", "sleep"))
 	if err := b.d.Signal(b.ctx, "c", "SIGNONSENSE"); err == nil {
 		b.t.Error("Signal(SIGNONSENSE) = nil, want an error")
@@ -106,7 +106,7 @@ func killStubborn(b *bench) {
 		b.t.Errorf("after an ignored signal it is %s, want running", s.State)
 	}
 	b.kill("a")
-	b.wantExit(b.await("a", driver.Exited), 137)
+	b.wantExit(b.awaitEnd("a"), 137)
 	b.kill("a")
 }
 
@@ -114,7 +114,7 @@ func startsOnce(b *bench) {
 	first := b.start(b.spec("a", "sleep"))
 	b.equal("second Start", b.start(b.spec("a", "exit", "3")), first)
 	b.kill("a")
-	end := b.await("a", driver.Exited)
+	end := b.awaitEnd("a")
 	b.equal("Start after the end", b.start(b.spec("a", "sleep")), end)
 	b.wantExit(end, 137)
 }
@@ -239,7 +239,7 @@ func watchBreak(b *bench) {
 		b.t.Error("a broken Watch = nil, want an error")
 	}
 	b.kill("a")
-	if s := b.await("a", driver.Exited); s.ID != "a" {
+	if s := b.awaitEnd("a"); s.ID != "a" {
 		b.t.Errorf("after the break, the watch says %+v", s)
 	}
 }
@@ -309,7 +309,7 @@ func environment(b *bench) {
 	spec := b.spec("a", "env")
 	spec.Env = []string{"B=two words", "A=1", "EMPTY="}
 	b.start(spec)
-	b.await("a", driver.Exited)
+	b.awaitEnd("a")
 	b.equal("the environment", b.log("a"), "A=1\nB=two words\nEMPTY=\n")
 	b.run("b", "env")
 	b.equal("no environment", b.log("b"), "\n")
@@ -332,7 +332,7 @@ func surroundings(b *bench) {
 	spec := b.spec("a", "where")
 	spec.Definition.WorkingDirectory = dir
 	b.start(spec)
-	b.await("a", driver.Exited)
+	b.awaitEnd("a")
 	b.equal("the working directory", b.log("a"), dir+"\n")
 	spec = b.spec("b", "where")
 	spec.Definition.WorkingDirectory = filepath.Join(dir, "absent")
@@ -381,7 +381,7 @@ func fifty(b *bench) {
 		b.t.Fatalf("Kill = %v", err)
 	}
 	for i := range errs {
-		b.wantExit(b.await(fmt.Sprintf("c%d", i), driver.Exited), 137)
+		b.wantExit(b.awaitEnd(fmt.Sprintf("c%d", i)), 137)
 	}
 }
 
@@ -391,14 +391,14 @@ func leavesSession(b *bench) {
 	b.start(leaver(b, "ends", "0"))
 	b.start(leaver(b, "killed", "-"))
 	b.awaitLog("killed", "left")
-	b.await("ends", driver.Exited)
+	b.awaitEnd("ends")
 	b.awaitGone(leftPid(b, "ends"))
 	pid := leftPid(b, "killed")
 	if _, err := os.Stat("/proc/" + pid); err != nil {
 		b.t.Errorf("a process left behind by a running container is gone: %v", err)
 	}
 	b.kill("killed")
-	b.await("killed", driver.Exited)
+	b.awaitEnd("killed")
 	b.awaitGone(pid)
 	if s, _ := b.state("innocent"); s.State != driver.Running || s.RuntimeID != innocent.RuntimeID {
 		b.t.Errorf("the other container is %s, want running", s.State)

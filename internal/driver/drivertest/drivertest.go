@@ -46,11 +46,11 @@ type Harness struct {
 const patience = 30 * time.Second
 
 // Run runs the suite. The harness is made for each case.
-func Run(t *testing.T, make func(t *testing.T) Harness) {
+func Run(t *testing.T, harness func(t *testing.T) Harness) {
 	for _, c := range cases() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			b := begin(t, make(t))
+			b := begin(t, harness(t))
 			if c.needs != nil && !c.needs(b.h) {
 				t.Skip("the driver does not claim to be able to")
 			}
@@ -94,7 +94,7 @@ func (b *bench) end() {
 	b.t.Helper()
 	for _, s := range b.list() {
 		b.kill(s.ID)
-		b.await(s.ID, driver.Exited)
+		b.awaitEnd(s.ID)
 		b.remove(s.ID)
 	}
 	if left := b.list(); len(left) > 0 {
@@ -126,7 +126,7 @@ func (b *bench) start(spec driver.Spec) driver.Status {
 func (b *bench) run(id string, words ...string) driver.Status {
 	b.t.Helper()
 	b.start(b.spec(id, words...))
-	return b.await(id, driver.Exited)
+	return b.awaitEnd(id)
 }
 
 func (b *bench) list() []driver.Status {
@@ -163,20 +163,20 @@ func (b *bench) state(id string) (driver.Status, bool) {
 	return all[i], true
 }
 
-// await waits by the watch until a container has a state.
-func (b *bench) await(id string, want driver.State) driver.Status {
+// awaitEnd waits by the watch for a container's end.
+func (b *bench) awaitEnd(id string) driver.Status {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.ctx)
 	defer cancel()
 	var found driver.Status
 	err := b.d.Watch(ctx, func(s driver.Status) {
-		if s.ID == id && s.State == want && ctx.Err() == nil {
+		if s.ID == id && s.State == driver.Exited && ctx.Err() == nil {
 			found = s
 			cancel()
 		}
 	})
 	if found.ID == "" {
-		b.t.Fatalf("container %s was not seen %s: %v", id, want, err)
+		b.t.Fatalf("the end of container %s was not seen: %v", id, err)
 	}
 	return found
 }
@@ -188,7 +188,7 @@ func (b *bench) log(id string) string {
 	if err != nil {
 		b.t.Fatalf("Logs(%s) = %v", id, err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	text, err := io.ReadAll(r)
 	if err != nil {
 		b.t.Fatalf("reading the log of %s: %v", id, err)

@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,7 +48,7 @@ func Program(words []string) int {
 		wait()
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
-		fmt.Println("ready")
+		fmt.Fprintln(os.Stdout, "ready")
 		wait()
 	case "trap":
 		return trap(rest[0], number(rest[1]))
@@ -74,22 +75,22 @@ func report(word string, rest []string) int {
 	case "env":
 		env := os.Environ()
 		slices.Sort(env)
-		fmt.Println(strings.Join(env, "\n"))
+		fmt.Fprintln(os.Stdout, strings.Join(env, "\n"))
 	case "where":
 		dir, _ := os.Getwd()
-		fmt.Println(dir)
+		fmt.Fprintln(os.Stdout, dir)
 	case "files":
-		fmt.Println(strings.Join(files(), " "))
+		fmt.Fprintln(os.Stdout, strings.Join(files(), " "))
 	case "limit":
 		var l syscall.Rlimit
 		_ = syscall.Getrlimit(number(rest[0]), &l)
-		fmt.Println(l.Cur, l.Max)
+		fmt.Fprintln(os.Stdout, l.Cur, l.Max)
 	case "whoami":
 		f, err := os.OpenFile("/dev/stdout", os.O_WRONLY, 0)
 		if err == nil {
 			_ = f.Close()
 		}
-		fmt.Println(os.Getuid(), os.Getgid(), err == nil)
+		fmt.Fprintln(os.Stdout, os.Getuid(), os.Getgid(), err == nil)
 	default:
 		return 64
 	}
@@ -116,10 +117,10 @@ func wait() {
 func trap(name string, code int) int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGQUIT)
-	fmt.Println("ready")
+	fmt.Fprintln(os.Stdout, "ready")
 	for s := range signals {
 		if s.String() == name {
-			fmt.Println(name)
+			fmt.Fprintln(os.Stdout, name)
 			return code
 		}
 	}
@@ -132,7 +133,7 @@ func files() []string {
 	if err != nil {
 		return nil
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	names, _ := dir.Readdirnames(-1)
 	var found []string
 	for _, name := range names {
@@ -153,16 +154,16 @@ func session(code string, words []string) int {
 		return 65
 	}
 	if words[0] == "leave" {
-		child := exec.Command(self, append([]string{ProgramArg}, words[1:]...)...)
+		child := exec.CommandContext(context.Background(), self, append([]string{ProgramArg}, words[1:]...)...)
 		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		child.Stdout = os.Stdout
 		if err := child.Start(); err != nil {
 			return 65
 		}
-		fmt.Println("left", child.Process.Pid)
+		fmt.Fprintln(os.Stdout, "left", child.Process.Pid)
 		return 0
 	}
-	middle := exec.Command(self, append([]string{ProgramArg, "session", "0", "leave"}, words...)...)
+	middle := exec.CommandContext(context.Background(), self, append([]string{ProgramArg, "session", "0", "leave"}, words...)...)
 	middle.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	middle.Stdout = os.Stdout
 	if err := middle.Run(); err != nil {

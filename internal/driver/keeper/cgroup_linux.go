@@ -3,6 +3,7 @@ package keeper
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -36,7 +37,7 @@ func newCgroups(dir string) cgroups {
 	}
 	sum := sha256.Sum256([]byte(dir))
 	base := filepath.Join(parent, "maitred-"+hex.EncodeToString(sum[:6]))
-	if err := os.Mkdir(base, 0o755); err != nil && !os.IsExist(err) {
+	if err := os.Mkdir(base, 0o750); err != nil && !os.IsExist(err) {
 		return cgroups{}
 	}
 	// The file that kills came with Linux 5.14; what starts a process inside a cgroup (5.7) is older.
@@ -57,22 +58,22 @@ func newCgroups(dir string) cgroups {
 // is executed does not exist: a child that lives long enough says so.
 func (g cgroups) probe() bool {
 	path := filepath.Join(g.base, "probe")
-	if err := os.Mkdir(path, 0o755); err != nil {
+	if err := os.Mkdir(path, 0o750); err != nil {
 		return false
 	}
-	defer os.Remove(path)
+	defer func() { _ = os.Remove(path) }()
 	fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	pid, err := syscall.ForkExec(filepath.Join(path, "absent"), nil, &syscall.ProcAttr{
 		Sys: &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: fd},
 	})
 	if err == nil {
 		_, _ = unix.Wait4(pid, nil, 0, nil)
 	}
-	return err == unix.ENOENT
+	return errors.Is(err, unix.ENOENT)
 }
 
 // ownCgroup finds the directory of this process's own cgroup from /proc/self/mountinfo and /proc/self/cgroup, "" if
@@ -112,7 +113,7 @@ func makeCgroup(path string) error {
 	if path == "" {
 		return nil
 	}
-	if err := os.Mkdir(path, 0o755); err != nil {
+	if err := os.Mkdir(path, 0o750); err != nil {
 		return fmt.Errorf("make a cgroup: %w", err)
 	}
 	return nil
@@ -135,5 +136,5 @@ func cgroupPids(path string) []int {
 // removeCgroup removes a cgroup and says whether it is gone; it stays while a process is in it.
 func removeCgroup(path string) bool {
 	err := unix.Rmdir(path)
-	return err == nil || err == unix.ENOENT
+	return err == nil || errors.Is(err, unix.ENOENT)
 }

@@ -36,7 +36,7 @@ func (k *keeper) exec(ctx context.Context, id string, command []string) (int, []
 	if err != nil {
 		return 0, nil, err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	e := &execution{container: c, end: make(chan death, 1)}
 	err = k.begin(e, p, w)
 	_ = w.Close()

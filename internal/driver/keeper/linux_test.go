@@ -74,12 +74,12 @@ func TestWithDescendants(t *testing.T) {
 // TestOrphaned decides about processes that do not exist, so that only sessions and start times speak.
 func TestOrphaned(t *testing.T) {
 	t.Parallel()
-	make := func(state driver.State, ticks uint64) *container {
+	newContainer := func(state driver.State, ticks uint64) *container {
 		c := &container{ticks: ticks, ended: state == driver.Exited}
 		c.status.State, c.spec.Env = state, []string{"A=1"}
 		return c
 	}
-	live, over := make(driver.Running, 100), make(driver.Exited, 50)
+	live, over := newContainer(driver.Running, 100), newContainer(driver.Exited, 50)
 	k := &keeper{
 		containers: map[string]*container{"live": live, "over": over},
 		sessions:   map[int]*container{10: live, 20: over},
@@ -100,7 +100,7 @@ func TestOrphaned(t *testing.T) {
 			t.Errorf("%s: orphaned = %v, want %v", name, got, c.want)
 		}
 	}
-	k.containers["new"] = make(driver.Starting, 0)
+	k.containers["new"] = newContainer(driver.Starting, 0)
 	if k.orphaned(proc{pid: absent, session: 30, ticks: 60}) || !k.deferred {
 		t.Error("while a container starts: orphaned = true, or the decision is not put off")
 	}

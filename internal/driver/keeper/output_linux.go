@@ -36,7 +36,7 @@ func newOutput(log rotated, owner int) (*output, int, error) {
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, -1, fmt.Errorf("make a pipe: %w", err)
 	}
-	defer unix.Close(fds[1])
+	defer func() { _ = unix.Close(fds[1]) }()
 	reader := os.NewFile(uintptr(fds[0]), "output")
 	// Not by package os, which would make it a descriptor that does not block: programs do not expect that.
 	writer, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fds[1]), unix.O_RDWR|unix.O_CLOEXEC, 0)

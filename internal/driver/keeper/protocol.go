@@ -88,8 +88,7 @@ func toFailure(err error) *failure {
 	if err == nil {
 		return nil
 	}
-	var named *driver.Failure
-	if errors.As(err, &named) {
+	if named, ok := errors.AsType[*driver.Failure](err); ok {
 		return &failure{Name: named.Name, Text: named.Err.Error()}
 	}
 	return &failure{Text: err.Error()}

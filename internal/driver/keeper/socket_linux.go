@@ -18,7 +18,7 @@ func inDir(dir string, do func(short string) error) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", dir, err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	return do("/proc/self/fd/" + strconv.Itoa(fd))
 }
 

@@ -111,7 +111,7 @@ func lookPath(name, dir, path string) (string, error) {
 		}
 		return full, nil
 	}
-	if found == unix.ENOENT {
+	if errors.Is(found, unix.ENOENT) {
 		return "", errors.New("executable file not found in PATH " + path)
 	}
 	return "", found
@@ -226,7 +226,7 @@ func (p *program) fork(null, out int) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("open a cgroup: %w", err)
 		}
-		defer unix.Close(fd)
+		defer func() { _ = unix.Close(fd) }()
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, fd
 	}
 	if len(p.Limits) > 0 {
@@ -262,8 +262,8 @@ func (p *program) forkLimited(attr *syscall.ProcAttr) (int, error) {
 		return 0, errors.Join(err, unix.Close(in[0]), unix.Close(in[1]))
 	}
 	order, answer := os.NewFile(uintptr(in[1]), "order"), os.NewFile(uintptr(out[0]), "answer")
-	defer order.Close()
-	defer answer.Close()
+	defer func() { _ = order.Close() }()
+	defer func() { _ = answer.Close() }()
 	shim := *attr
 	shim.Env = nil
 	shim.Files = append(append([]uintptr{}, attr.Files...), uintptr(in[0]), uintptr(out[1]))

@@ -100,7 +100,7 @@ func (k *keeper) spawn(c *container) (*death, error) {
 	if err != nil {
 		return nil, cannotCreate("%s", err)
 	}
-	defer unix.Close(end)
+	defer func() { _ = unix.Close(end) }()
 	c.out = out
 	if err := makeCgroup(c.cgroup); err != nil {
 		return nil, cannotCreate("%s", err)

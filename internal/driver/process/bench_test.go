@@ -33,7 +33,7 @@ func BenchmarkStart50(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer d.Close()
+			defer func() { _ = d.Close() }()
 			for i := 0; b.Loop(); i++ {
 				startAll(b, d, i)
 				b.StopTimer()
@@ -112,7 +112,7 @@ func BenchmarkKillToEvent(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	ends := make(chan string, 1)
 	go func() {
 		_ = d.Watch(b.Context(), func(s driver.Status) {

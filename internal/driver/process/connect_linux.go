@@ -34,7 +34,7 @@ func (d *Driver) startKeeper(ctx context.Context) (*keeper.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
@@ -55,14 +55,15 @@ func (d *Driver) spawn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	answer, announce, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	defer answer.Close()
+	defer func() { _ = answer.Close() }()
 	args := append(append([]string{}, d.cfg.Keeper[1:]...), "--dir", d.cfg.Dir, "--announce")
-	cmd := exec.Command(d.cfg.Keeper[0], append(args, d.cfg.KeeperFlags...)...)
+	// Only its start ends with ctx.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), d.cfg.Keeper[0], append(args, d.cfg.KeeperFlags...)...)
 	cmd.Dir, cmd.Env = d.cfg.Dir, []string{"GOTRACEBACK=all"}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{announce}

@@ -87,7 +87,7 @@ func (w *world) end(t *testing.T) {
 		t.Errorf("New = %v", err)
 		return
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	running := map[string]bool{}
 	ctx, done := context.WithCancel(ctx)
 	defer done()
@@ -136,7 +136,7 @@ func (w *world) harness() drivertest.Harness {
 func (w *world) killKeeper(t *testing.T) {
 	t.Helper()
 	d := w.connect(t)
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	if err := syscall.Kill(d.KeeperPID(), syscall.SIGKILL); err != nil {
 		t.Fatalf("kill the keeper: %v", err)
 	}

@@ -22,7 +22,7 @@ func TestStartErrors(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.connect(t)
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	plain := filepath.Join(t.TempDir(), "plain")
 	if err := os.WriteFile(plain, []byte("no program"), 0o644); err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestUlimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.connect(t)
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	spec := w.spec("a", "limit", "7") // of open files
 	spec.Definition.Ulimits = []model.Ulimit{{Name: "nofile", Soft: 123, Hard: 234}, {Name: "core", Soft: 0, Hard: 0}}
 	if _, err := d.Start(t.Context(), spec); err != nil {
@@ -91,9 +91,9 @@ func TestUser(t *testing.T) {
 	}
 	w := newWorld(t)
 	d := w.connect(t)
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	// Others may not look into the directory of the test binary.
-	program := filepath.Join("/tmp", "maitred-"+filepath.Base(t.TempDir())+strconv.Itoa(os.Getpid()))
+	program := filepath.Join(os.TempDir(), "maitred-"+filepath.Base(t.TempDir())+strconv.Itoa(os.Getpid()))
 	if out, err := exec.Command("cp", w.self, program).CombinedOutput(); err != nil {
 		t.Fatalf("cp: %v: %s", err, out)
 	}
@@ -134,7 +134,7 @@ func TestPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := w.connect(t)
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	for id, spec := range map[string]driver.Spec{
 		"path":     {Env: []string{"PATH=/absent:" + dir}, Definition: model.ContainerDefinition{Image: "process", Command: []string{"greet", "you"}}},
 		"relative": {Definition: model.ContainerDefinition{Image: "./greet", Command: []string{"you"}}},
@@ -156,7 +156,7 @@ func TestExecIsKilled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.connect(t)
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	w.start(t, d, "a", "sleep")
 	other, err := process.New(t.Context(), w.cfg)
 	if err != nil {

@@ -36,7 +36,7 @@ func agent(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(s.RuntimeID)
+	fmt.Fprintln(os.Stdout, s.RuntimeID)
 	_, _ = io.ReadAll(os.Stdin)
 }
 
@@ -82,7 +82,7 @@ func logOf(t *testing.T, d *process.Driver, id string) string {
 	if err != nil {
 		t.Fatalf("Logs(%s) = %v", id, err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	text, err := io.ReadAll(r)
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestAgentKilled(t *testing.T) {
 	send(t, pid, syscall.SIGTERM)
 	until(t, "the program to end", func() string { return alive(pid) })
 	d := w.connect(t)
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	end := awaitEnd(t, d, "a")
 	if exitCode(end) != "7" || end.RuntimeID != strconv.Itoa(pid) {
 		t.Errorf("after the agent's death the container is %+v, want exit code 7 of pid %d", end, pid)
@@ -160,7 +160,7 @@ func TestKeeperKilled(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, flags...)
 			d := w.connect(t)
-			defer d.Close()
+			defer func() { _ = d.Close() }()
 			pid := w.start(t, d, "lives", "trap", "terminated", "7")
 			awaitLog(t, d, "lives", "ready")
 			w.start(t, d, "ended", "print", "hello")
@@ -227,7 +227,7 @@ func TestSignalsDoNotEndTheKeeper(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.connect(t)
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	w.start(t, d, "a", "sleep")
 	pid := d.KeeperPID()
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
@@ -271,7 +271,7 @@ func TestOneKeeper(t *testing.T) {
 		if errs[i] != nil {
 			t.Fatalf("New = %v", errs[i])
 		}
-		defer d.Close()
+		t.Cleanup(func() { _ = d.Close() })
 		if d.KeeperPID() != drivers[0].KeeperPID() {
 			t.Errorf("keepers %d and %d, want one", d.KeeperPID(), drivers[0].KeeperPID())
 		}
@@ -294,7 +294,7 @@ func TestMalformed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.connect(t)
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	pid := d.KeeperPID()
 	for _, bytes := range []string{
 		"GET / HTTP/1.1\r\n\r\n", "\x00\x00\x00\x02{]", "\xff\xff\xff\xff", "\x00\x00\x00\x10{", "\x00\x00\x00\x00",
@@ -321,7 +321,7 @@ func TestLogsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "--log-size", "10000", "--log-files", "3")
 	d := w.connect(t)
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	w.start(t, d, "a", "flood", "1050")
 	awaitEnd(t, d, "a")
 	if text := logOf(t, d, "a"); len(text) != 25_000 || strings.Trim(text, "x\n") != "" {
@@ -331,4 +331,50 @@ func TestLogsAreBounded(t *testing.T) {
 	if err != nil || len(files) != 3 {
 		t.Errorf("log files: %v, %v, want 3", files, err)
 	}
+}
+
+// TestJournalOfAnotherTime begins where an earlier keeper left containers that cannot be adopted.
+func TestJournalOfAnotherTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := os.MkdirAll(w.cfg.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, self := strings.TrimSpace(string(boot)), os.Getpid()
+	journal := fmt.Sprintf(`{"id":"cut short","boot":%q,"spec":{"id":"cut short","argv":["/absent"],"dir":"/"}}
+{"id":"other boot","boot":"x","pid":%d,"ticks":1,"status":{"ID":"other boot","State":"running","StartedAt":"2026-01-01T00:00:00Z"}}
+{"id":"other process","boot":%q,"pid":%d,"ticks":1,"status":{"ID":"other process","State":"running","StartedAt":"2026-01-01T00:00:00Z"}}
+{"id":"recorded","boot":"x","pid":%d,"ticks":1,"status":{"ID":"recorded","State":"exited","ExitCode":5}}
+`, now, self, now, self, self)
+	if err := os.WriteFile(filepath.Join(w.cfg.Dir, "journal"), []byte(journal), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := w.connect(t)
+	defer func() { _ = d.Close() }()
+	all, err := d.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"cut short":     "none ContainerVanishedError: the keeper was killed while it started the container",
+		"other boot":    "none ContainerVanishedError: the machine was restarted",
+		"other process": "none ContainerVanishedError: the keeper was restarted while the container ran, so its exit code is not known",
+		"recorded":      "5 ",
+	}
+	for _, s := range all {
+		if got := exitCode(s) + " " + s.Reason; s.State != driver.Exited || got != want[s.ID] {
+			t.Errorf("%s is %s with %q, want exited with %q", s.ID, s.State, got, want[s.ID])
+		}
+		if err := d.Remove(t.Context(), s.ID); err != nil {
+			t.Errorf("Remove(%s) = %v", s.ID, err)
+		}
+	}
+	if len(all) != len(want) {
+		t.Errorf("%d containers are known, want %d", len(all), len(want))
+	}
+	w.leaks(t)
 }

@@ -135,9 +135,10 @@ func (p *Pool) place(g *Group, t model.TaskState, s Situation) {
 		}
 		p.wake(grace)
 	}
-	at, known := t.HealthyAt(s.Checked(t.TaskDefinition), s.HealthyAfter)
+	checked := s.Checked(t.TaskDefinition)
+	at, known := t.HealthyAt(checked, s.HealthyAfter)
 	switch {
-	case known && !s.Now.Before(at):
+	case known && (checked || !s.Now.Before(at)): // a check that passed is not undone by a clock that is set back
 		g.Healthy = append(g.Healthy, t)
 		return
 	case known:

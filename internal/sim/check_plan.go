@@ -1,0 +1,132 @@
+package sim
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/maitred/maitred/internal/core"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// plan checks what the scheduler decided against what it knew.
+func (c *checker) plan(v core.View, in core.Input, plan core.Plan) {
+	for i := range plan.Changes {
+		change := &plan.Changes[i]
+		if n := change.Size() + len(change.Guards); n > store.MaxOps {
+			c.w.fail("a change fits a transaction", "%d operations and guards for %s", n, change.Subject)
+		}
+		if svc, ok := v.Service(change.Subject); ok {
+			c.change(v, in.Now, svc, change)
+		}
+	}
+	if in.Room != nil && c.w.taken%16 == 0 {
+		c.room(v, in)
+	}
+}
+
+// room checks that the room that the loop keeps is the one in the view.
+func (c *checker) room(v core.View, in core.Input) {
+	id := func() [16]byte { return [16]byte{1, 2, 3, 4, 5, 6, 7, 8} }
+	in.IDs = id
+	kept := core.Step(v, in)
+	in.Room = nil
+	made := core.Step(v, in)
+	if a, b := encoded(kept), encoded(made); a != b {
+		c.w.fail("the room is the view's", "in the loop's room: %s\nin a new one: %s", a, b)
+	}
+}
+
+func encoded(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+// change checks the percentages of a service, counted anew.
+func (c *checker) change(v core.View, now time.Time, svc *model.Service, change *core.Change) {
+	healthy, alive := 0, 0
+	for t := range v.TasksOfService(svc.ARN) {
+		if t.Alive() {
+			alive++
+		}
+		if c.healthy(v, t, now) {
+			healthy++
+		}
+	}
+	before, started := healthy, 0
+	for _, r := range change.Puts {
+		t, ok := r.(*model.Task)
+		if !ok {
+			continue
+		}
+		known, exists := v.Task(t.ARN)
+		switch {
+		case !exists:
+			started++
+			c.placed(v, t)
+		case known.Alive() && t.Desired == model.TaskStopped:
+			alive--
+			if c.healthy(v, known, now) {
+				healthy--
+				if known.Protected(now) && svc.Status == model.Active {
+					c.w.fail("protection", "task %s is protected until %v and stopped", short(t.ARN), known.ProtectedUntil)
+				}
+			}
+		}
+	}
+	desired := c.desired(v, svc)
+	if svc.Status == model.Active && healthy < before && healthy*100 < desired*svc.MinHealthy {
+		c.w.fail("minimumHealthyPercent", "%d of %d healthy tasks of %s stay; %d%% of %d must", healthy, before, svc.Name, svc.MinHealthy, desired)
+	}
+	if started > 0 && (alive+started)*100 > desired*svc.MaxPercent {
+		c.w.fail("maximumPercent", "%d tasks of %s are alive, %d more start; %d%% of %d are allowed", alive, svc.Name, started, svc.MaxPercent, desired)
+	}
+	if started > 0 && svc.Status != model.Active {
+		c.w.fail("no task for the deleted", "%d tasks of %s start", started, svc.Name)
+	}
+}
+
+// desired is how many tasks a service shall have.
+func (c *checker) desired(v core.View, svc *model.Service) int {
+	if svc.Scheduling != model.Daemon {
+		return svc.DesiredCount
+	}
+	n := 0
+	for m := range v.Machines() {
+		for i := range v.InstancesOfMachine(m.ID) {
+			if i.Status == model.Active {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// healthy says whether a task counts as healthy.
+func (c *checker) healthy(v core.View, t model.TaskState, now time.Time) bool {
+	if !t.Running() {
+		return false
+	}
+	def, ok := v.TaskDefinition(t.TaskDefinition)
+	checked := ok && slices.ContainsFunc(def.Containers, func(c model.ContainerDefinition) bool { return c.HealthCheck != nil })
+	if checked {
+		return t.Seen.Health == model.Healthy
+	}
+	return !now.Before(t.Seen.StartedAt.Add(c.w.timings.HealthyAfter))
+}
+
+// placed checks that a new task goes where it may.
+func (c *checker) placed(v core.View, t *model.Task) {
+	i, ok := v.Instance(t.Instance)
+	there := false
+	for m := range v.Machines() {
+		there = there || m.ID == t.Machine && m.Connected
+	}
+	if !ok || !there || i.Status != model.Active || i.Machine != t.Machine {
+		c.w.fail("placement", "task %s goes to %+v", short(t.ARN), i)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ecs/document"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/maitred/maitred/internal/api/wire/codec"
@@ -14,6 +15,7 @@ type documents struct{ codec *codec.Codec }
 
 func newDocuments() documents {
 	return documents{codec.New(
+		codec.Document(document.NewLazyDocument),
 		codec.Union[types.ServiceConnectContainerConfiguration](&types.ServiceConnectContainerConfigurationMemberLogLevel{}),
 		codec.Union[types.SharingStrategy](&types.SharingStrategyMemberNvidiaMps{}),
 	)}

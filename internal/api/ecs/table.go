@@ -67,52 +67,48 @@ func (a *API) settingOps() []wire.Operation {
 }
 
 func (a *API) serviceOps() []wire.Operation {
-	const instead = "services cannot be kept yet"
 	return []wire.Operation{
-		refuse("CreateService", instead),
-		refuse("DeleteService", instead),
-		refuse("DescribeServices", instead),
-		refuse("ListServices", instead),
+		op(a, "CreateService", a.createService),
+		op(a, "DeleteService", a.deleteService),
+		op(a, "DescribeServices", a.describeServices),
+		op(a, "ListServices", a.listServices),
 		refuse("ListServicesByNamespace", "services are in no namespace; use ListServices"),
-		refuse("UpdateService", instead),
+		op(a, "UpdateService", a.updateService),
 	}
 }
 
 func (a *API) deploymentOps() []wire.Operation {
-	const instead = "services cannot be kept yet"
 	return []wire.Operation{
 		refuse("ContinueServiceDeployment", "deployments never pause, because lifecycle hooks are not supported"),
-		refuse("DescribeServiceDeployments", instead),
-		refuse("DescribeServiceRevisions", instead),
-		refuse("ListServiceDeployments", instead),
-		refuse("StopServiceDeployment", instead),
+		op(a, "DescribeServiceDeployments", a.describeServiceDeployments),
+		op(a, "DescribeServiceRevisions", a.describeServiceRevisions),
+		op(a, "ListServiceDeployments", a.listServiceDeployments),
+		refuse("StopServiceDeployment", "go back by UpdateService with the task definition of before"),
 	}
 }
 
 func (a *API) taskOps() []wire.Operation {
-	const instead = "tasks cannot be run yet"
 	return []wire.Operation{
-		refuse("DescribeTasks", instead),
+		op(a, "DescribeTasks", a.describeTasks),
 		refuse("ExecuteCommand", "use the shell of the machine that the task runs on"),
-		refuse("GetTaskProtection", instead),
-		refuse("ListTasks", instead),
-		refuse("RunTask", instead),
-		refuse("StartTask", instead),
-		refuse("StopTask", instead),
-		refuse("UpdateTaskProtection", instead),
+		op(a, "GetTaskProtection", a.getTaskProtection),
+		op(a, "ListTasks", a.listTasks),
+		op(a, "RunTask", a.runTask),
+		op(a, "StartTask", a.startTask),
+		op(a, "StopTask", a.stopTask),
+		op(a, "UpdateTaskProtection", a.updateTaskProtection),
 	}
 }
 
 func (a *API) instanceOps() []wire.Operation {
-	const instead = "container instances cannot be described yet"
 	return []wire.Operation{
-		refuse("DeleteAttributes", instead),
-		refuse("DeregisterContainerInstance", instead),
-		refuse("DescribeContainerInstances", instead),
-		refuse("ListAttributes", instead),
-		refuse("ListContainerInstances", instead),
-		refuse("PutAttributes", instead),
-		refuse("UpdateContainerInstancesState", instead),
+		op(a, "DeleteAttributes", a.deleteAttributes),
+		op(a, "DeregisterContainerInstance", a.deregisterContainerInstance),
+		op(a, "DescribeContainerInstances", a.describeContainerInstances),
+		op(a, "ListAttributes", a.listAttributes),
+		op(a, "ListContainerInstances", a.listContainerInstances),
+		op(a, "PutAttributes", a.putAttributes),
+		op(a, "UpdateContainerInstancesState", a.updateContainerInstancesState),
 	}
 }
 

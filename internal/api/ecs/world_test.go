@@ -62,7 +62,9 @@ func newWorldOver(t *testing.T, backend *mem.Backend) *world {
 	api := ecs.New(ecs.Deps{
 		Store: st, Account: account, Now: w.now, Timings: timings,
 		IDs: func() (id [16]byte) {
-			binary.BigEndian.PutUint64(id[8:], ids.Add(1))
+			n := ids.Add(1) // in both halves: some ids are made of the first one alone
+			binary.BigEndian.PutUint64(id[:8], n)
+			binary.BigEndian.PutUint64(id[8:], n)
 			return id
 		},
 		Refuse: func(*model.Machine, *model.TaskDefinition) string { return "" },

@@ -397,6 +397,53 @@ func TestMissingDefinition(t *testing.T) {
 	})
 }
 
+// A store may hold more than the agent's machine; what is wanted of others is not its business.
+func TestOtherMachines(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.scope = store.Scope{}
+		other := func(n int) *model.Task {
+			return &model.Task{ARN: arnOf(n), Machine: "other", TaskDefinition: single().ARN, Desired: model.TaskRunning}
+		}
+		r.put(other(1))
+		a := r.start(nil)
+		defer a.stop()
+		r.until("RUNNING", r.is(r.want(2, single()), model.TaskRunning))
+		r.put(other(3))
+		pass(time.Minute)
+		if got, want := r.alive(), []string{r.id(arnOf(2), "web", 0)}; !slices.Equal(got, want) {
+			t.Errorf("got %v alive, want %v", got, want)
+		}
+	})
+}
+
+// A store that was restored from a backup is told again what it has forgotten.
+func TestRestoredStore(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		a := r.start(nil)
+		defer a.stop()
+		one, two := r.want(1, single()), r.want(2, single())
+		r.until("RUNNING", func() bool { return r.is(one, model.TaskRunning)() && r.is(two, model.TaskRunning)() })
+		r.machine.Exit(r.id(two, "web", 0), 1)
+		r.until("STOPPED", r.is(two, model.TaskStopped))
+		_, err := r.control.Update(t.Context(), func(tx *store.Tx) error {
+			for _, arn := range []string{one, two} {
+				state, _ := tx.View().Task(arn)
+				task := *state.Task
+				tx.Put(&task)
+				tx.Delete(model.ObservedKey(machineID, arn))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("restore: %v", err)
+		}
+		r.until("RUNNING and STOPPED again", func() bool { return r.is(one, model.TaskRunning)() && r.is(two, model.TaskStopped)() })
+		if r.machine.Started() != 2 {
+			t.Errorf("got %d starts, want 2", r.machine.Started())
+		}
+	})
+}
+
 // StopAll stops what runs, without making it wanted any less, and leaves alone what has not begun.
 func TestStopAll(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
@@ -501,6 +548,7 @@ func TestUsage(t *testing.T) {
 
 // A start that hangs can be called off; what it comes to all the same does not stay.
 func TestCancelStart(t *testing.T) {
+	t.Parallel()
 	for _, queued := range []bool{false, true} {
 		t.Run(fmt.Sprintf("queued=%v", queued), func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {

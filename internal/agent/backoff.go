@@ -16,7 +16,7 @@ type backoff struct {
 func (b *backoff) next() time.Duration {
 	bound := min(b.first<<min(b.n, 20), b.last)
 	b.n++
-	return bound/2 + rand.N(bound/2+1)
+	return bound/2 + rand.N(bound/2+1) //nolint:gosec // it spreads load, it keeps no secret
 }
 
 func (b *backoff) reset() { b.n = 0 }

@@ -59,7 +59,8 @@ func readEntry(path string) (ledgerEntry, error) {
 	if err != nil {
 		return e, err
 	}
-	return e, json.Unmarshal(text, &e)
+	err = json.Unmarshal(text, &e)
+	return e, err
 }
 
 func (b *ledger) path(task string) string {

@@ -156,7 +156,7 @@ func (l *loop) compare(changes []store.Changed, all bool) {
 			l.defined(view)
 		case c.After == nil:
 			l.forget(c.Before.(*model.Task).ARN)
-		default:
+		case c.After.(*model.Task).Machine == l.a.config.Machine.ID: // the store may hold more than this machine
 			if t, ok := view.Task(c.After.(*model.Task).ARN); ok {
 				l.want(view, t, nil)
 			}
@@ -231,7 +231,7 @@ func (l *loop) adopt(list []driver.Status) {
 		}
 	}
 	slices.SortStableFunc(l.stopped, func(a, b *entry) int {
-		return cmp.Or(a.stoppedAt.Compare(b.stoppedAt), cmp.Compare(a.arn, b.arn))
+		return cmp.Or(a.end.StoppedAt.Compare(b.end.StoppedAt), cmp.Compare(a.arn, b.arn))
 	})
 	l.trim()
 	l.ready = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -18,12 +19,19 @@ import (
 	"github.com/maitred/maitred/internal/agent/ports"
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/driver/fake"
+	"github.com/maitred/maitred/internal/driver/keeper"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/mem"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain makes the test binary the keeper of the process driver, too.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "keeper" {
+		os.Exit(keeper.Main(os.Args[2:], os.Stderr))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const machineID = "0123456789abcdef0123456789abcdef"
 
@@ -35,6 +43,7 @@ type rig struct {
 	machine *fake.Machine
 	dir     string
 	change  func(*agent.Config)
+	scope   store.Scope // of the agent's store
 
 	mu     sync.Mutex
 	specs  map[string]driver.Spec
@@ -43,7 +52,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
-	r := &rig{t: t, specs: map[string]driver.Spec{}, dir: t.TempDir()}
+	r := &rig{t: t, scope: store.Scope{Machine: machineID}, specs: map[string]driver.Spec{}, dir: t.TempDir()}
 	r.backend = mem.New(mem.Options{Faults: func(*store.Txn) mem.Fault {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -100,7 +109,7 @@ func (r *rig) start(g *gate) *running {
 	if g != nil {
 		d, b = gatedDriver{d, g}, gatedBackend{b, g}
 	}
-	s := r.open(b, store.Scope{Machine: machineID})
+	s := r.open(b, r.scope)
 	c := agent.Config{
 		Store: s, Driver: d, Dir: r.dir, Machine: model.Machine{ID: machineID, Host: "here"}, HostNetwork: true,
 		Log: slog.New(slog.NewTextHandler(r.t.Output(), nil)), SampleEvery: -1,

@@ -20,7 +20,8 @@ type entry struct {
 	alarm    alarm
 	dirty    bool
 
-	stoppedAt time.Time
+	// end is the durable end of a task whose life is over.
+	end *model.Observed
 }
 
 // want notes what is wanted of a task, and what of it was found when the agent began.
@@ -30,11 +31,20 @@ func (l *loop) want(view *store.View, t model.TaskState, found []lifecycle.Found
 	case e != nil && e.life != nil:
 		e.life.Want(t.Task)
 		l.touch(e)
+		l.remind(t, e.life.Published())
 	case e != nil:
+		l.remind(t, e.end)
 	case t.Stopped():
 		l.adoptStopped(t, found)
 	default:
 		l.begin(view, t, found)
+	}
+}
+
+// remind says again what the store knew once: it was restored from a backup, or what was said is still on its way.
+func (l *loop) remind(t model.TaskState, said *model.Observed) {
+	if said != nil && (t.Seen == nil || t.Seen.Status.Order() < said.Status.Order()) {
+		l.writer.put(said)
 	}
 }
 
@@ -156,7 +166,7 @@ func (l *loop) adoptStopped(t model.TaskState, found []lifecycle.Found) {
 		return
 	}
 	e := l.enter(t)
-	e.stoppedAt = t.Seen.StoppedAt
+	e.end = t.Seen
 	for i := range found {
 		id := lifecycle.ID(e.arn, found[i].Name, found[i].Attempt)
 		e.know(id)
@@ -196,7 +206,7 @@ func (l *loop) wrote(done []model.Record) {
 		if e == nil || e.life == nil {
 			continue
 		}
-		e.life, e.def, e.bindings, e.stoppedAt = nil, nil, nil, seen.StoppedAt
+		e.life, e.def, e.bindings, e.end = nil, nil, nil, seen
 		l.alarms.set(&e.alarm, time.Time{})
 		l.unkeep(e.arn)
 		l.stopped = append(l.stopped, e)

@@ -53,7 +53,7 @@ func newID(dir, path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make the machine's id: %w", err)
 	}
-	defer os.Remove(temporary.Name())
+	defer func() { _ = os.Remove(temporary.Name()) }() // at worst a small file stays
 	_, err = temporary.WriteString(id + "\n")
 	if err = errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
 		return "", fmt.Errorf("write the machine's id: %w", err)

@@ -150,6 +150,9 @@ func (l *Life) container(name string) *container {
 // Task is what is wanted.
 func (l *Life) Task() *model.Task { return l.task }
 
+// Published is the last observation that a plan gave out, or that the life was made from; nil if there was none.
+func (l *Life) Published() *model.Observed { return l.published }
+
 // Over says that the task is STOPPED: nothing of it runs, and nothing ever will.
 func (l *Life) Over() bool { return l.status == model.TaskStopped }
 

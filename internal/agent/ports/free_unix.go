@@ -14,7 +14,7 @@ func free(protocol string, port int) bool {
 	if err != nil {
 		return false
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	unix.CloseOnExec(fd)
 	if kind == unix.SOCK_STREAM {
 		// As servers do: what only remains of old connections is not in the way.

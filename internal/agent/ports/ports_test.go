@@ -93,7 +93,7 @@ func TestPortsOfOthers(t *testing.T) {
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}
-	defer u.Close()
+	t.Cleanup(func() { _ = u.Close() })
 	for protocol, taken := range map[string]int{
 		"tcp": l.Addr().(*net.TCPAddr).Port, "udp": u.LocalAddr().(*net.UDPAddr).Port,
 	} {

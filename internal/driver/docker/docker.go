@@ -106,7 +106,7 @@ func Answers(ctx context.Context) (version string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	v, err := c.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return "", fmt.Errorf("ask Docker for its version: %w", err)

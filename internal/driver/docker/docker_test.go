@@ -44,12 +44,7 @@ func TestDocker(t *testing.T) {
 // testImage builds the test program and makes an image of it.
 func testImage(t *testing.T, host string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "program")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./testdata/program")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the test program: %v\n%s", err, output)
-	}
+	program := buildProgram(t)
 	image := "maitred-test:" + strings.ToLower(rand.Text())
 	if err := ImportStatic(t.Context(), image, program); err != nil {
 		t.Fatalf("ImportStatic = %v", err)
@@ -64,6 +59,17 @@ func testImage(t *testing.T, host string) string {
 		}
 	})
 	return image
+}
+
+func buildProgram(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "program")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./testdata/program")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the test program: %v\n%s", err, output)
+	}
+	return program
 }
 
 // world is a scope of its own on the daemon, reached by way of a relay that can be broken.
@@ -88,7 +94,7 @@ func newWorld(t *testing.T, host, image string) *world {
 // connect makes a driver through the relay, closed with the test.
 func (w *world) connect() *Driver {
 	w.Helper()
-	d, err := New(w.ctx, Config{Host: w.relay.host, Scope: w.scope, Log: nil})
+	d, err := New(w.ctx, Config{Host: w.relay.host, Scope: w.scope})
 	if err != nil {
 		w.Fatalf("New = %v", err)
 	}
@@ -103,7 +109,7 @@ func (w *world) clear() {
 		w.Errorf("New = %v", err)
 		return
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	left, err := d.summaries(context.Background(), client.Filters{})
 	if err != nil {
 		w.Error(err)
@@ -134,6 +140,7 @@ func (w *world) harness() drivertest.Harness {
 		Command:    func(words ...string) []string { return append([]string{"/program"}, words...) },
 		Absent:     model.ContainerDefinition{Name: "main", Image: w.image, EntryPoint: []string{"/does/not/exist"}},
 		TwoStreams: true,
+		Patience:   2 * patience, // a daemon on a busy machine takes half a second for each container
 		Break:      func(*testing.T) { w.relay.cut() },
 	}
 }
@@ -157,17 +164,11 @@ type relay struct {
 
 func newRelay(t *testing.T, host string) *relay {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "relay") // a socket's path is short
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0") // a socket's path may be too long
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "d.sock")
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{host: "unix://" + path, open: map[net.Conn]bool{}, listener: listener}
+	r := &relay{host: "tcp://" + listener.Addr().String(), open: map[net.Conn]bool{}, listener: listener}
 	r.work.Go(func() { r.accept(host) })
 	t.Cleanup(func() {
 		_ = listener.Close()

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,7 +13,7 @@ import (
 // that it means the same here is seen by the container's id in the process's cgroup.
 func killExec(pid int, container string) error {
 	handle, err := unix.PidfdOpen(pid, 0) // from here on, the pid is nobody else's while its cgroup can be read
-	if err == unix.ESRCH {
+	if errors.Is(err, unix.ESRCH) {
 		return nil
 	}
 	if err != nil {
@@ -26,7 +27,7 @@ func killExec(pid int, container string) error {
 	if !strings.Contains(string(groups), container) {
 		return fmt.Errorf("process %d here is not the container's: Docker's processes are not this machine's", pid)
 	}
-	if err := unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
+	if err := unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("kill process %d: %w", pid, err)
 	}
 	_ = unix.Kill(-pid, unix.SIGKILL) // what it has started

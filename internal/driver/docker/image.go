@@ -29,7 +29,7 @@ func ImportStatic(ctx context.Context, name, program string) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	if err := importStatic(ctx, c, name, program); err != nil {
@@ -57,7 +57,7 @@ func importStatic(ctx context.Context, c *client.Client, name, program string) e
 	r, w := io.Pipe()
 	var writer sync.WaitGroup
 	defer writer.Wait()
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	writer.Go(func() { _ = w.CloseWithError(writeTar(w, program)) })
 	result, err := c.ImageImport(ctx, client.ImageImportSource{Source: r, SourceName: "-"}, name, client.ImageImportOptions{
 		Changes: []string{"ENTRYPOINT " + string(entry), "LABEL " + labelProgram + "=" + sum},
@@ -92,7 +92,7 @@ func checkStatic(program string) (sum string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	binary, err := elf.NewFile(f)
 	if err != nil {
 		return "", fmt.Errorf("it is not a Linux program: %w", err)
@@ -115,7 +115,7 @@ func writeTar(to io.Writer, program string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
 		return err

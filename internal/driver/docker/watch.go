@@ -149,17 +149,11 @@ func (w *watch) look(ctx context.Context, batch []*news) error {
 // judge draws the conclusion from the news of a container and from how it is now, nil if it is gone or was not asked for.
 func (w *watch) judge(n *news, now *container.InspectResponse) {
 	last, known := w.told[n.id]
+	ended := known && last.State == driver.Exited
 	switch {
 	case now != nil:
-		s := statusOf(now)
-		if now.State.Status == container.StateRemoving && s.Reason == "" && (!known || last.State != driver.Exited) {
-			s.Reason = reasonVanished // what we remove has ended before
-		}
-		if s.State == driver.Exited && s.Reason == "" && n.oom && s.ExitCode != nil && *s.ExitCode == 137 {
-			s.Reason = reasonMemory
-		}
-		w.tell(s)
-	case n.died && known && last.State != driver.Exited:
+		w.tell(n.status(now, ended))
+	case n.died && known && !ended:
 		w.end(n.id, n.at, n.exitCode)
 	case n.created && !n.destroyed && !known && n.at.After(w.begin):
 		w.tell(driver.Status{ID: n.id, State: driver.Starting, RuntimeID: n.runtimeID, Image: n.image})
@@ -168,6 +162,19 @@ func (w *watch) judge(n *news, now *container.InspectResponse) {
 		w.end(n.id, n.at, n.exitCode)
 		w.drop(n.id)
 	}
+}
+
+// status is a container's state with what only the events tell; ended is whether its end was known before.
+func (n *news) status(c *container.InspectResponse, ended bool) driver.Status {
+	s := statusOf(c)
+	switch {
+	case s.State != driver.Exited || s.Reason != "":
+	case n.oom && s.ExitCode != nil && *s.ExitCode == 137: // the daemon heard of it too late for its own record
+		s.Reason = reasonMemory
+	case !ended && c.State.Status == container.StateRemoving: // what we remove was known to have ended
+		s.Reason = reasonVanished
+	}
+	return s
 }
 
 // end ends a container that is not there any more, if nobody has seen its end and it was not removed by us.

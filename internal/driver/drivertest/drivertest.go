@@ -36,13 +36,15 @@ type Harness struct {
 	CleanEnv bool
 	// TwoStreams says that a log keeps the order of each of standard output and error, and not that between them.
 	TwoStreams bool
+	// Patience is how long a case may take; 0 is 30 s.
+	Patience time.Duration
 	// Break breaks the drivers' streams as a crash of what runs the containers does; nil if that cannot be done.
 	Break func(t *testing.T)
 	// Leaks fails the test if something is left over, after all containers were removed; nil if that cannot be told.
 	Leaks func(t *testing.T)
 }
 
-// patience bounds every wait of the suite; nothing depends on how long something takes below it.
+// patience bounds each case, unless the harness has more; nothing depends on how long something takes below it.
 const patience = 30 * time.Second
 
 // Run runs the suite. The harness is made for each case.
@@ -70,7 +72,7 @@ type bench struct {
 
 func begin(t *testing.T, h Harness) *bench {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), max(h.Patience, patience))
 	t.Cleanup(cancel)
 	b := &bench{t: t, ctx: ctx, h: h}
 	b.d = b.connect()

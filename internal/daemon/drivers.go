@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/maitred/maitred/internal/driver"
@@ -41,7 +42,9 @@ func (c Config) openDriver(ctx context.Context) (d driver.Driver, reason string,
 	case "docker":
 		d, err = docker.New(ctx, docker.Config{Scope: c.DataDir, Log: c.Log})
 	default:
-		d, err = process.New(ctx, process.Config{Dir: filepath.Join(c.DataDir, "keeper"), Logger: c.Log})
+		// Relative programs and directories are meant from where maitred was started, as in a shell.
+		here, _ := os.Getwd()
+		d, err = process.New(ctx, process.Config{Dir: filepath.Join(c.DataDir, "keeper"), WorkingDirectory: here, Logger: c.Log})
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("open the %s driver: %w", name, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/maitred/maitred/internal/agent"
 	"github.com/maitred/maitred/internal/agent/host"
+	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/api/ecs"
 	"github.com/maitred/maitred/internal/api/sts"
 	"github.com/maitred/maitred/internal/api/wire"
@@ -131,8 +132,11 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 	if err != nil {
 		return "", "", err
 	}
+	life := lifecycle.DefaultOptions()
+	life.EagerChecks = s.cfg.Timings == "fast"
 	a, err := agent.New(agent.Config{
-		Store: s.store, Driver: d, Machine: *machine, Dir: s.cfg.DataDir, Log: s.cfg.Log, HostNetwork: d.Name() == "process",
+		Store: s.store, Driver: d, Machine: *machine, Dir: s.cfg.DataDir, Log: s.cfg.Log, Lifecycle: life,
+		HostNetwork: d.Name() == "process",
 	})
 	if err != nil {
 		return "", "", err

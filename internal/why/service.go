@@ -20,11 +20,15 @@ func (s serviceSubject) tell(v Viewer) Story {
 	for t := range v.View.TasksOfService(s.ARN) {
 		steps = append(steps, v.taskSteps(t)...)
 	}
+	told := false
 	for d := range v.View.Deployments(s.ARN) {
 		steps = append(steps, deploymentSteps(d)...)
+		told = told || d.Cause.ID == s.Cause.ID
 	}
-	steps = append(steps, Step{At: s.Cause.At, Text: "the service is changed", Because: s.Cause.Chain()})
-	for e := range v.View.Events(s.ARN) {
+	if !told {
+		steps = append(steps, Step{At: s.Cause.At, Text: "the service is changed", Because: s.Cause.Chain()})
+	}
+	for _, e := range slices.Backward(slices.Collect(v.View.Events(s.ARN))) {
 		if said(e.Message) {
 			steps = append(steps, Step{At: e.At, Text: e.Message})
 		}

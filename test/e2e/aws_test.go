@@ -77,8 +77,8 @@ func TestServiceWithTheCLI(t *testing.T) {
 		c.want(n+"\t"+n+"\t0", counts...)
 	}
 	c.ecs("register-task-definition", "--family", "worker", "--container-definitions", strings.Replace(one, "3600", "7200", 1))
-	c.want("worker:2", "update-service", "--cluster", "demo", "--service", "worker", "--task-definition", "worker",
-		"--query", "service.taskDefinition.split(@, '/')[-1]", "--output", "text")
+	c.want("True", "update-service", "--cluster", "demo", "--service", "worker", "--task-definition", "worker",
+		"--query", "ends_with(service.taskDefinition, '/worker:2')", "--output", "text")
 	c.ecs("wait", "services-stable", "--cluster", "demo", "--services", "worker")
 	c.want("1\tCOMPLETED", "describe-services", "--cluster", "demo", "--services", "worker",
 		"--query", "services[0].[length(deployments),deployments[0].rolloutState]", "--output", "text")
@@ -89,7 +89,7 @@ func TestServiceWithTheCLI(t *testing.T) {
 	c.ecs("wait", "tasks-stopped", "--cluster", "demo", "--tasks", job)
 	c.want("3", "describe-tasks", "--cluster", "demo", "--tasks", job, "--query", "tasks[0].containers[0].exitCode", "--output", "text")
 
-	whyTells(t, p.api, "worker", "EssentialContainerExited", "somebody called UpdateService")
+	whyTells(t, p.api, "worker", "Essential container in task exited", "somebody called UpdateService")
 	c.ecs("delete-service", "--cluster", "demo", "--service", "worker", "--force")
 	c.ecs("wait", "services-inactive", "--cluster", "demo", "--services", "worker")
 	c.want("INACTIVE", "delete-cluster", "--cluster", "demo", "--query", "cluster.status", "--output", "text")

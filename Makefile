@@ -10,7 +10,7 @@ FUZZTIME ?= 20s
 BENCH    ?= .
 SEED     ?=
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-SEEDS    ?= 200
+SEEDS    ?= 20000
 
 # A tool is built once for each version that tools/go.mod names.
 version_of = $(shell awk '$$1 == "$(1)" { print $$2 }' tools/go.mod)
@@ -56,7 +56,7 @@ race: $(TESTSUM) ## run every test with the race detector; needs a C compiler
 
 .PHONY: sim
 sim: ## run the simulator from SEEDS fixed seeds, or from one: SEED=42
-	SIM_SEEDS=$(SEEDS) SIM_SEED=$(SEED) go test -count=1 -timeout 30m ./internal/sim/...
+	SIM_SCHEDULES=$(SEEDS) SIM_SEED=$(SEED) go test -count=1 -timeout 30m ./internal/sim/...
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME

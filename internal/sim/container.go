@@ -36,6 +36,16 @@ type container struct {
 	canceled bool
 }
 
+// knows says whether the driver has a container of a task.
+func (m *machine) knows(task string) bool {
+	for _, c := range m.containers {
+		if c.task == task {
+			return true
+		}
+	}
+	return false
+}
+
 // found lists the containers of a task that the driver knows.
 func (m *machine) found(task string) []lifecycle.Found {
 	var found []lifecycle.Found

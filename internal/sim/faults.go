@@ -32,8 +32,8 @@ type faults struct {
 
 func drawFaults(r *rand.Rand) faults {
 	f := faults{
-		Servers: 1 + r.IntN(2), Machines: 1 + r.IntN(5), Actions: 6 + r.IntN(20),
-		Trouble: time.Duration(60+r.IntN(240)) * time.Second, Tight: r.IntN(4) == 0, Late: r.IntN(3) == 0,
+		Servers: 1 + r.IntN(2), Machines: 1 + r.IntN(5), Actions: 6 + r.IntN(14),
+		Trouble: time.Duration(30+r.IntN(120)) * time.Second, Tight: r.IntN(4) == 0, Late: r.IntN(3) == 0,
 	}
 	for _, rate := range []*float64{&f.Refused, &f.Unknown, &f.Down, &f.Missed, &f.Broken, &f.Exits} {
 		if r.IntN(2) == 0 {

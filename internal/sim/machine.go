@@ -145,10 +145,13 @@ func (m *machine) look() {
 	v := m.store.View()
 	for t := range v.TasksOnMachine(m.id) {
 		l := m.tasks[t.ARN]
+		if l != nil && l.Task() == t.Task || l == nil && t.Stopped() && !m.knows(t.ARN) {
+			continue
+		}
 		if l == nil {
 			found := m.found(t.ARN)
 			def, ok := v.TaskDefinition(t.TaskDefinition)
-			if !ok || t.Stopped() && len(found) == 0 {
+			if !ok {
 				continue
 			}
 			l = &life{Life: lifecycle.New(t.Task, def, nil, t.Seen, found, m.w.now, options())}

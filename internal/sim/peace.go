@@ -18,18 +18,18 @@ import (
 // The bounds of what comes after the faults.
 const (
 	patience = 25 * time.Minute // until all is as it shall be
-	lasting  = 5 * time.Minute  // so long nothing may happen then
+	lasting  = 2 * time.Minute  // so long nothing may happen then
 )
 
 // peace ends all faults, has people mend what they broke, and checks that the world comes to rest as it shall be.
 func (w *world) peace() {
 	w.tell("the faults are over")
 	w.calm = true
-	w.after(2*time.Minute, w.people.mend) // when machines and servers are back, and terms that ran out are over
-	w.until(w.now.Add(2 * time.Minute))
+	w.until(w.now.Add(65 * time.Second)) // machines, servers and clocks are right again
+	w.people.mend()
 	end := w.now.Add(patience)
 	for {
-		w.until(w.now.Add(20 * time.Second))
+		w.until(w.now.Add(10 * time.Second))
 		trouble := w.unrest()
 		if trouble == "" {
 			break
@@ -63,31 +63,31 @@ func (p *people) mend() {
 	for _, s := range p.active() {
 		svc, _ := p.server().store.View().Service(serviceARN(s.name))
 		d, _ := p.server().store.View().Deployment(svc.ARN, svc.Primary)
-		in := control.ServiceUpdate{}
+		in, needed := control.ServiceUpdate{}, false
 		if p.programs[d.TaskDefinition].broken() {
 			td := p.define(s, false)
-			in.TaskDefinition = &td
+			in.TaskDefinition, needed = &td, true
 		}
-		lower, upper := 50, 200
-		if s.port > 0 || s.daemon {
-			lower, upper = 0, 100
+		desired := p.w.check.desired(p.server().store.View(), svc)
+		if lower := (desired*svc.MinHealthy + 99) / 100; desired > 0 && lower >= desired*svc.MaxPercent/100 {
+			lower, upper := 50, 200
+			in.MinHealthy, in.MaxPercent, needed = &lower, &upper, true
 		}
-		in.MinHealthy, in.MaxPercent = &lower, &upper
 		if s.port > 0 && svc.DesiredCount > machines {
-			in.DesiredCount = &machines
+			in.DesiredCount, needed = &machines, true
 		}
-		p.change(s, func(*wish) control.ServiceUpdate { return in })
+		if needed {
+			p.change(s, func(*wish) control.ServiceUpdate { return in })
+		}
 	}
 }
 
 // view is the world as it is stored.
 func (w *world) view() *store.View {
-	st, err := store.OpenSync(w.ctx, w.backend.Backend, store.Scope{})
-	if err != nil {
+	if _, err := w.observer.Pump(w.ctx); err != nil {
 		panic(err)
 	}
-	st.Close()
-	return st.View()
+	return w.observer.View()
 }
 
 // unrest says what is not as it shall be, "" if nothing.

@@ -114,6 +114,8 @@ type world struct {
 	fleet   []*machine
 	people  *people
 	check   *checker
+
+	observer *store.Store // to see whether all is as it shall be
 }
 
 func newWorld(ctx context.Context, o Options) *world {
@@ -126,6 +128,11 @@ func newWorld(ctx context.Context, o Options) *world {
 	w.timings.SteadyRepeat = 24 * time.Hour
 	w.faults = drawFaults(w.rng)
 	w.backend = &backend{Backend: mem.New(mem.Options{}), w: w}
+	observer, err := store.OpenSync(ctx, w.backend.Backend, store.Scope{})
+	if err != nil {
+		panic(err)
+	}
+	w.observer = observer
 	w.check = newChecker(w)
 	w.people = newPeople(w)
 	return w

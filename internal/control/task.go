@@ -76,8 +76,7 @@ func Run(tx *store.Tx, call Call, in RunTask) ([]model.TaskState, []place.Failur
 	return tasks, failures, nil
 }
 
-// begin writes the tasks that have found their places. Each depends on its container instance being as it was, and on
-// nobody else having placed tasks on the machine meanwhile.
+// begin writes the tasks that have found their places, which depend on the machines being occupied as they were.
 func begin(
 	tx *store.Tx, call Call, cluster *model.Cluster, def *model.TaskDefinition, in RunTask, seats []place.Seat,
 ) []model.TaskState {
@@ -86,7 +85,6 @@ func begin(
 	for _, s := range seats {
 		t := standalone(call, cluster, def, in, s)
 		tx.Put(t)
-		tx.Guard(s.Instance.Key())
 		placed[s.Machine.ID]++
 		tasks = append(tasks, model.TaskState{Task: t})
 	}
@@ -213,8 +211,8 @@ func runTags(cluster *model.Cluster, def *model.TaskDefinition, in RunTask) []mo
 	return tags
 }
 
-// occupy tells everybody else who places tasks on a machine that its room has changed, and depends on nobody else
-// having placed one there meanwhile.
+// occupy tells everybody else who places tasks on a machine that its room has changed, or that nothing may be placed
+// there any more, and depends on nobody else having placed a task there meanwhile.
 func occupy(tx *store.Tx, machine string, placed int) {
 	o := &model.Occupancy{Machine: machine, Placements: placed}
 	if r, _, ok := tx.View().Get(model.OccupancyKey(machine)); ok {
@@ -289,6 +287,7 @@ func StopTask(tx *store.Tx, call Call, task, reason string) (model.TaskState, er
 	if Wanted(t) == model.TaskStopped {
 		return t, nil
 	}
+	tx.Guard(model.ObservedKey(t.Machine, t.ARN)) // whether it has ended by itself decides
 	if reason == "" {
 		reason = "Task stopped by user"
 	}

@@ -98,6 +98,9 @@ func newTimings(p *cli.Printer) *cobra.Command {
 // short writes 6h0m0s as 6h.
 func short(d time.Duration) string {
 	s := d.String()
+	if d < time.Minute {
+		return s
+	}
 	s = strings.TrimSuffix(s, "0s")
 	if strings.HasSuffix(s, "h0m") {
 		return strings.TrimSuffix(s, "0m")

@@ -39,7 +39,7 @@ func Sweep(v SweepView, now time.Time, t model.Timings) []Change {
 		}
 	}
 	for c := range v.Clusters() {
-		if c.Status == model.Inactive && d.over(c.ClosedAt, t.ClosedRetention) {
+		if c.Status == model.Inactive && c.Name != defaultCluster && d.over(c.ClosedAt, t.ClosedRetention) {
 			d.drop(c.ARN, c.Key())
 		}
 	}
@@ -82,6 +82,9 @@ func (d *drops) leftovers(v SweepView) {
 		}
 	}
 }
+
+// defaultCluster stays when it is deleted: a region without a record of it gets a new one with the next request.
+const defaultCluster = "default"
 
 // sweepKeys is how many records go in one change.
 const sweepKeys = 100

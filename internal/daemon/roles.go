@@ -133,7 +133,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 		return "", "", err
 	}
 	life := lifecycle.DefaultOptions()
-	life.EagerChecks = s.cfg.Timings == "fast"
+	life.FirstCheck = s.timings.FirstCheck
 	a, err := agent.New(agent.Config{
 		Store: s.store, Driver: d, Machine: *machine, Dir: s.cfg.DataDir, Log: s.cfg.Log, Lifecycle: life,
 		HostNetwork: d.Name() == "process",

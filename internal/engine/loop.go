@@ -143,8 +143,27 @@ func (l *Loop) furnish(view *store.View) {
 
 // sweep removes what has been kept long enough.
 func (l *Loop) sweep(ctx context.Context, view *store.View, now time.Time) error {
-	_, err := l.apply(ctx, view, core.Sweep(view, now, l.Timings))
-	return err
+	if _, err := l.apply(ctx, view, core.Sweep(view, now, l.Timings)); err != nil {
+		return err
+	}
+	for more := true; more; {
+		_, err := l.Store.Update(ctx, func(tx *store.Tx) error {
+			l.guard(tx)
+			more = control.ForgetTaskDefinitions(tx)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("remove deleted task definitions: %w", err)
+		}
+	}
+	return nil
+}
+
+// guard makes a transaction depend on this term of leadership.
+func (l *Loop) guard(tx *store.Tx) {
+	if l.fence != nil {
+		tx.Fence(*l.fence)
+	}
 }
 
 // join makes machines container instances of the clusters that they belong to, and says whether there was any to be
@@ -154,9 +173,7 @@ func (l *Loop) join(ctx context.Context, view *store.View, now time.Time) (joine
 		call := control.Call{Scope: arn.Scope{Account: l.Account}, Operation: "machine", Now: now, IDs: l.IDs, Timings: l.Timings}
 		for more := true; more; {
 			rev, err := l.Store.Update(ctx, func(tx *store.Tx) error {
-				if l.fence != nil {
-					tx.Fence(*l.fence)
-				}
+				l.guard(tx)
 				more = control.JoinMachine(tx, call, m)
 				return nil
 			})

@@ -5,6 +5,7 @@ import "time"
 // Timings are the delays that AWS chose for itself and that no member of its API sets.
 type Timings struct {
 	HealthyAfter     time.Duration
+	FirstCheck       time.Duration
 	SteadyRepeat     time.Duration
 	DuplicateEvents  time.Duration
 	ThrottleBase     time.Duration
@@ -36,6 +37,10 @@ func TimingTable() []TimingRow {
 			"healthy-after", "a task without any check counts as healthy so long after it became RUNNING",
 			"DeploymentConfiguration", 40 * time.Second, 2 * time.Second,
 			func(t *Timings) *time.Duration { return &t.HealthyAfter },
+		},
+		{
+			"first-check", "the first health check of a container comes so long after its start (0s: after one interval)",
+			"HealthCheck", 0, 500 * time.Millisecond, func(t *Timings) *time.Duration { return &t.FirstCheck },
 		},
 		{
 			"steady-repeat", "\"has reached a steady state\" is said again after", "Service event messages",

@@ -8,9 +8,6 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// eagerFirst is when the first eager check is run after a start; the next ones follow at twice the age each.
-const eagerFirst = 500 * time.Millisecond
-
 // ECS's defaults ("HealthCheck"), for a definition that does not say.
 const (
 	defaultInterval = 30 * time.Second
@@ -67,8 +64,8 @@ func (l *Life) check(now time.Time) {
 }
 
 func (l *Life) firstCheck(h *model.HealthCheck) time.Duration {
-	if l.options.EagerChecks {
-		return min(eagerFirst, interval(h))
+	if first := l.options.FirstCheck; first > 0 {
+		return min(first, interval(h))
 	}
 	return interval(h)
 }
@@ -105,8 +102,8 @@ func (l *Life) Checked(name string, attempt int, r Result, now time.Time) {
 		return
 	}
 	age := x.checked.Sub(c.started)
-	if l.options.EagerChecks && !x.succeeded && age < interval(h) {
-		x.next = now.Add(max(eagerFirst, min(age, interval(h)-age)))
+	if first := l.options.FirstCheck; first > 0 && !x.succeeded && age < interval(h) { // at twice the age each
+		x.next = now.Add(max(first, min(age, interval(h)-age)))
 		return
 	}
 	if !x.succeeded && age < h.StartPeriod {

@@ -15,9 +15,9 @@ type Options struct {
 	StartLimit time.Duration
 	// Settle is how long a passing state (ACTIVATING, a STOPPING that was asked for) must last to be published at all.
 	Settle time.Duration
-	// EagerChecks makes health checks begin soon after a start instead of an interval later. Until that interval is
-	// over, only their successes count.
-	EagerChecks bool
+	// FirstCheck makes health checks begin so soon after a start instead of an interval later. Until that interval is
+	// over only successes count. Zero is one interval, as Docker does it.
+	FirstCheck time.Duration
 }
 
 // DefaultOptions are ECS's delays ("Amazon ECS container agent configuration").

@@ -80,7 +80,7 @@ func (s *script) define() string {
 	for _, arg := range s.d.CmdArgs {
 		switch arg.Key {
 		case "eager":
-			s.options.EagerChecks = true
+			s.options.FirstCheck = 500 * time.Millisecond
 		default:
 			s.d.Fatalf(s.t, "unknown option %q", arg.Key)
 		}

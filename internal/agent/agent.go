@@ -47,8 +47,9 @@ func (a *Agent) run(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
-	w := newWriter(a.config.Store, a.config.Log, func(done []model.Record) {
-		a.post(ctx, func(l *loop) { l.wrote(done) })
+	var w *writer
+	w = newWriter(a.config.Store, a.config.Log, func(done []model.Record) {
+		a.post(ctx, func(l *loop) { w.told(); l.wrote(done) })
 	})
 	l := newLoop(ctx, a, w, kept, &group)
 	group.Go(func() { w.run(ctx) })

@@ -46,6 +46,8 @@ type Config struct {
 	SampleEvery time.Duration
 	// Now is the clock; default time.Now.
 	Now func() time.Time
+	// NewTimer makes a timer of that clock; default: one of the machine's.
+	NewTimer func() Timer
 }
 
 // The bounds of single calls.
@@ -84,6 +86,9 @@ func (c *Config) fill() error {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.NewTimer == nil {
+		c.NewTimer = func() Timer { return newRealTimer(c.Now) }
 	}
 	return nil
 }

@@ -41,6 +41,8 @@ type loop struct {
 	beat     alarm
 	joinedAt time.Time
 	halting  *halting
+	changes  *store.Watcher
+	settlers []chan<- struct{} // closed when there is nothing left to do
 }
 
 // undefined is a task whose definition is not there, so that nothing can be said of it yet.
@@ -75,16 +77,16 @@ func (l *loop) now() time.Time { return l.a.config.Now() }
 
 // run is the loop, until its ctx ends.
 func (l *loop) run() {
-	changes := l.a.config.Store.Watch(model.KindTask, model.KindTaskDefinition)
-	defer changes.Close()
+	l.changes = l.a.config.Store.Watch(model.KindTask, model.KindTaskDefinition)
+	defer l.changes.Close()
 	l.heartbeat()
-	timer := time.NewTimer(time.Hour)
+	timer := l.a.config.NewTimer()
 	defer timer.Stop()
 	for {
 		l.arm(timer)
 		var wanted <-chan struct{} // what is wanted matters once it is known what there is
 		if l.ready {
-			wanted = changes.C()
+			wanted = l.changes.C()
 		}
 		select {
 		case <-l.ctx.Done():
@@ -93,20 +95,20 @@ func (l *loop) run() {
 			event(l)
 			l.drain()
 		case <-wanted:
-			l.compare(changes.Take())
-		case <-timer.C:
+			l.compare(l.changes.Take())
+		case <-timer.C():
 		}
 		l.settle()
 	}
 }
 
 // arm sets the one timer to what is due next.
-func (l *loop) arm(timer *time.Timer) {
-	if len(l.alarms) == 0 {
-		timer.Stop()
-		return
+func (l *loop) arm(timer Timer) {
+	var next time.Time
+	if len(l.alarms) > 0 {
+		next = l.alarms[0].at
 	}
-	timer.Reset(max(0, l.alarms[0].at.Sub(l.now())))
+	timer.Set(next)
 }
 
 // drain takes the events that are there already, but not for ever.
@@ -133,6 +135,7 @@ func (l *loop) settle() {
 		}
 	}
 	l.checkQuiet()
+	l.checkSettled()
 }
 
 // touch has a life decide soon.

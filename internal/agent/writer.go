@@ -27,6 +27,7 @@ type writer struct {
 	pending map[model.Key]model.Record
 	news    chan struct{}
 	limit   int // of a batch; smaller for a while when one was too large
+	untold  int // batches that were written, before the loop knows
 }
 
 func newWriter(s *store.Store, log *slog.Logger, wrote func([]model.Record)) *writer {
@@ -135,6 +136,7 @@ func (w *writer) take() (batch []model.Record, limit int) {
 func (w *writer) done(batch []model.Record) (more bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.untold++
 	for _, r := range batch {
 		if w.pending[r.Key()] == r {
 			delete(w.pending, r.Key())

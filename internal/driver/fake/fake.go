@@ -66,6 +66,8 @@ type Machine struct {
 	started    int
 	breaks     chan struct{} // closed to break all watches, then replaced
 	watches    map[*watch]bool
+	told       int             // changes that watchers were told of
+	quiet      []chan struct{} // closed when all watchers were told of everything
 }
 
 type container struct {
@@ -78,6 +80,7 @@ type container struct {
 // watch collects changes until somebody reads them.
 type watch struct {
 	changes []driver.Status
+	busy    bool // somebody is being told of changes
 	wake    chan struct{}
 }
 
@@ -161,6 +164,47 @@ func (m *Machine) notify(s driver.Status) {
 		default:
 		}
 	}
+}
+
+// take gives what a watcher is to be told of next.
+func (m *Machine) take(w *watch) []driver.Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	changes := w.changes
+	w.changes, w.busy = nil, len(changes) > 0
+	m.told += len(changes)
+	m.checkQuiet()
+	return changes
+}
+
+// checkQuiet is called with mu held.
+func (m *Machine) checkQuiet() {
+	for w := range m.watches {
+		if w.busy || len(w.changes) > 0 {
+			return
+		}
+	}
+	for _, c := range m.quiet {
+		close(c)
+	}
+	m.quiet = nil
+}
+
+// Settle waits until all watchers were told of all changes, and says of how many there were so far.
+func (m *Machine) Settle(ctx context.Context) (told int, err error) {
+	quiet := make(chan struct{})
+	m.mu.Lock()
+	m.quiet = append(m.quiet, quiet)
+	m.checkQuiet()
+	m.mu.Unlock()
+	select {
+	case <-quiet:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.told, nil
 }
 
 // Driver is one connection to a machine; it implements driver.Driver.
@@ -304,15 +348,14 @@ func (d *Driver) Watch(ctx context.Context, changed func(driver.Status)) error {
 	defer func() {
 		m.mu.Lock()
 		delete(m.watches, w)
+		m.checkQuiet()
 		m.mu.Unlock()
 	}()
 	for {
-		m.mu.Lock()
-		changes := w.changes
-		w.changes = nil
-		m.mu.Unlock()
-		for _, s := range changes {
-			changed(s)
+		for changes := m.take(w); len(changes) > 0; changes = m.take(w) {
+			for _, s := range changes {
+				changed(s)
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -108,11 +108,11 @@ func rememberCreation(tx *store.Tx, call Call, in NewService, svc *model.Service
 // again answers the creation of a service whose name is taken: the existing one if it is the same, an error, or neither
 // if the old one is over and a new one may take its place.
 func again(v *store.View, old *model.Service, in NewService) (*model.Service, error) {
-	switch old.Status {
-	case model.Draining:
-		return nil, model.InvalidParameter("Unable to Start a service that is still Draining.")
-	case model.Inactive:
+	if old.Status == model.Inactive {
 		return nil, nil
+	}
+	if old.Status == model.Draining {
+		return nil, model.InvalidParameter("Unable to Start a service that is still Draining.")
 	}
 	d, ok := v.Deployment(old.ARN, old.Primary)
 	if !ok {

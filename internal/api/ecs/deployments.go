@@ -35,7 +35,7 @@ func (a *API) listServiceDeployments(
 		return nil, err
 	}
 	view := a.store.View()
-	if _, err := control.FindCluster(view, clusterOf(service)); err != nil {
+	if _, err := control.FindCluster(view, arn.ClusterOf(service)); err != nil {
 		return nil, err
 	}
 	svc, ok := view.Service(service)

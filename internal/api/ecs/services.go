@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
@@ -48,7 +49,7 @@ func (a *API) updateService(ctx context.Context, call control.Call, in *ecs.Upda
 	}
 	var changed *model.Service
 	err = a.update(ctx, func(tx *store.Tx) error {
-		if _, err := control.FindCluster(tx.View(), clusterOf(service)); err != nil {
+		if _, err := control.FindCluster(tx.View(), arn.ClusterOf(service)); err != nil {
 			return err
 		}
 		definition, err := findDefinition(tx.View(), call, in.TaskDefinition)
@@ -75,7 +76,7 @@ func (a *API) deleteService(ctx context.Context, call control.Call, in *ecs.Dele
 	}
 	var deleted *model.Service
 	err = a.update(ctx, func(tx *store.Tx) error {
-		if _, err := control.FindCluster(tx.View(), clusterOf(service)); err != nil {
+		if _, err := control.FindCluster(tx.View(), arn.ClusterOf(service)); err != nil {
 			return err
 		}
 		deleted, err = control.DeleteService(tx, call, service, aws.ToBool(in.Force))

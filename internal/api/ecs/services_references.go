@@ -51,9 +51,6 @@ func serviceOfCluster(call control.Call, cluster, ref string) (string, error) {
 	return arn.Service(cluster, name), nil
 }
 
-// clusterOf gives the ARN of the cluster of a service.
-func clusterOf(service string) string { return arn.ClusterOf(service) }
-
 // findDefinition gives the ARN of the task definition that a request names by FAMILY, FAMILY:REVISION or ARN, nil if it
 // names none.
 func findDefinition(v *store.View, call control.Call, ref *string) (*string, error) {

@@ -268,6 +268,29 @@ func TestCreateServiceAgain(t *testing.T) {
 	}
 }
 
+// TestCreateServiceAtOnce makes the same call several times at once: one of them makes the service, the others find it.
+func TestCreateServiceAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register("web")
+	errs := make(chan error)
+	for range 8 {
+		go func() {
+			_, err := w.CreateService(t.Context(), newService("web", 2))
+			errs <- err
+		}()
+	}
+	for range 8 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	history := must(w.ListServiceDeployments(t.Context(), &client.ListServiceDeploymentsInput{Service: aws.String("web")}))(t)
+	if n := len(history.ServiceDeployments); n != 1 {
+		t.Errorf("got %d service deployments, want one", n)
+	}
+}
+
 // TestCreateServiceByToken checks that a call whose answer was lost can be made again, whatever happened since.
 func TestCreateServiceByToken(t *testing.T) {
 	t.Parallel()
@@ -278,8 +301,11 @@ func TestCreateServiceByToken(t *testing.T) {
 	must(w.CreateService(t.Context(), in))(t)
 	must(w.UpdateService(t.Context(), &client.UpdateServiceInput{Service: in.ServiceName, DesiredCount: aws.Int32(5)}))(t)
 	must(w.DeregisterTaskDefinition(t.Context(), &client.DeregisterTaskDefinitionInput{TaskDefinition: aws.String("web:1")}))(t)
-	again := must(w.CreateService(t.Context(), in))(t).Service
-	wantSummary(t, *again, "ACTIVE 0/5+0 | PRIMARY web:1 IN_PROGRESS 0/5+0")
+	for _, cluster := range []*string{nil, aws.String("default"), aws.String(prefix + "cluster/default")} {
+		in.Cluster = cluster
+		again := must(w.CreateService(t.Context(), in))(t).Service
+		wantSummary(t, *again, "ACTIVE 0/5+0 | PRIMARY web:1 IN_PROGRESS 0/5+0")
+	}
 	other := newService("other", 2)
 	other.ClientToken = in.ClientToken
 	_, err := w.CreateService(t.Context(), other)

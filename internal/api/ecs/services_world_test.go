@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -178,12 +177,4 @@ func wantSummary(t *testing.T, s types.Service, want string) {
 	if got := summary(s); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-}
-
-// ask makes the request whose input is given, by the client's method of that name.
-func (w *world) ask(in any) error {
-	name := strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Input")
-	results := reflect.ValueOf(w.Client).MethodByName(name).Call([]reflect.Value{reflect.ValueOf(w.t.Context()), reflect.ValueOf(in)})
-	err, _ := reflect.TypeAssert[error](results[1])
-	return err
 }

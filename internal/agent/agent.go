@@ -47,9 +47,8 @@ func (a *Agent) run(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
-	var w *writer
-	w = newWriter(a.config.Store, a.config.Log, func(done []model.Record) {
-		a.post(ctx, func(l *loop) { w.told(); l.wrote(done) })
+	w := newWriter(a.config.Store, a.config.Log, func(done []model.Record) {
+		a.post(ctx, func(l *loop) { l.writer.told(); l.wrote(done) })
 	})
 	l := newLoop(ctx, a, w, kept, &group)
 	group.Go(func() { w.run(ctx) })

@@ -165,6 +165,7 @@ func rolloutReason(d *model.Deployment) string {
 		return "ECS deployment " + d.ID + " completed."
 	case model.RolloutFailed:
 		return d.StatusReason
+	case model.RolloutInProgress:
 	}
 	return "ECS deployment " + d.ID + " in progress."
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/maitred/maitred/internal/core/place/query"
@@ -27,7 +28,7 @@ type InstanceUse struct {
 func UseOfInstance(v *store.View, i *model.Instance, m *model.Machine) InstanceUse {
 	u := InstanceUse{Remaining: m.Capacity}
 	left := &u.Remaining
-	left.Ports, left.UDPPorts = clip(left.Ports), clip(left.UDPPorts)
+	left.Ports, left.UDPPorts = slices.Clip(left.Ports), slices.Clip(left.UDPPorts) // the machine keeps its own
 	for t := range v.TasksOnMachine(m.ID) {
 		if t.Stopped() {
 			continue
@@ -48,9 +49,6 @@ func UseOfInstance(v *store.View, i *model.Instance, m *model.Machine) InstanceU
 	left.CPU, left.Memory, left.GPUs = max(0, left.CPU), max(0, left.Memory), max(0, left.GPUs)
 	return u
 }
-
-// clip makes a list that can be appended to without changing the original.
-func clip(list []int) []int { return list[:len(list):len(list)] }
 
 // SelectInstances lists the container instances of a cluster (given by ARN) that an expression of the cluster query
 // language selects, by ARN; all if there is none. INACTIVE ones are not among them.

@@ -143,11 +143,9 @@ func TestRaces(t *testing.T) {
 				}
 				return err
 			})
-			var refusal *model.Error
-			if fault := ""; errors.As(err, &refusal) {
-				fault = refusal.Message
-				if fault != tc.fault {
-					t.Errorf("got refusal %q, want %q", fault, tc.fault)
+			if refusal, ok := errors.AsType[*model.Error](err); ok {
+				if refusal.Message != tc.fault {
+					t.Errorf("got refusal %q, want %q", refusal.Message, tc.fault)
 				}
 			} else if err != nil || tc.fault != "" || got != tc.want {
 				t.Errorf("got %q and error %v, want %q and refusal %q", got, err, tc.want, tc.fault)

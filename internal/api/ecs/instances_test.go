@@ -21,7 +21,7 @@ func TestInstanceOnTheWire(t *testing.T) {
 	t.Parallel()
 	f := newTaskWorld(t, "m1")
 	web := f.define("web", 100)
-	f.serve("svc", web, "m1")
+	f.serve(web, "m1")
 	f.run("web", 2)
 	must(f.PutAttributes(t.Context(), &client.PutAttributesInput{Attributes: []types.Attribute{
 		{Name: aws.String("stack"), Value: aws.String("prod"), TargetId: aws.String(instance("m1"))},
@@ -32,10 +32,10 @@ func TestInstanceOnTheWire(t *testing.T) {
 	unknown := strings.Repeat("0", 32)
 	_, got := f.send("DescribeContainerInstances", `{"containerInstances":["`+arn.Name(instance("m1"))+`","`+unknown+`"]}`)
 	number := func(name string, n int) string {
-		return fmt.Sprintf(`{"doubleValue":0,"integerValue":%d,"longValue":0,"name":"%s","type":"INTEGER"}`, n, name)
+		return fmt.Sprintf(`{"doubleValue":0,"integerValue":%d,"longValue":0,"name":%q,"type":"INTEGER"}`, n, name)
 	}
 	set := func(name, list string) string {
-		return fmt.Sprintf(`{"doubleValue":0,"integerValue":0,"longValue":0,"name":"%s","stringSetValue":[%s],"type":"STRINGSET"}`, name, list)
+		return fmt.Sprintf(`{"doubleValue":0,"integerValue":0,"longValue":0,"name":%q,"stringSetValue":[%s],"type":"STRINGSET"}`, name, list)
 	}
 	v := f.store.View()
 	want := `{"containerInstances":[{"agentConnected":true,"attachments":[],"attributes":[` +
@@ -76,7 +76,7 @@ func TestListInstances(t *testing.T) {
 	t.Parallel()
 	f := newTaskWorld(t, "m1", "m2", "m3")
 	web := f.define("web", 100)
-	f.serve("svc", web, "m1")
+	f.serve(web, "m1")
 	set := func(instances []string, status types.ContainerInstanceStatus) string {
 		out := must(f.UpdateContainerInstancesState(t.Context(), &client.UpdateContainerInstancesStateInput{ContainerInstances: instances, Status: status}))(t)
 		if len(out.ContainerInstances) > 0 && *out.ContainerInstances[0].Status != string(status) {
@@ -110,20 +110,16 @@ func TestListInstances(t *testing.T) {
 		{"a version", client.ListContainerInstancesInput{Filter: aws.String("agentVersion >= 1.2.0 and agentConnected == true")}, "m1 m2"},
 		{"a date", client.ListContainerInstancesInput{Filter: aws.String("registeredAt < 2026-03-01")}, ""},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			out := must(f.ListContainerInstances(t.Context(), &tc.in))(t)
-			var got []string
-			for _, id := range []string{"m1", "m2", "m3"} {
-				for _, a := range out.ContainerInstanceArns {
-					if a == instance(id) {
-						got = append(got, id)
-					}
-				}
+		out := must(f.ListContainerInstances(t.Context(), &tc.in))(t)
+		var got []string
+		for _, id := range []string{"m1", "m2", "m3"} {
+			if slices.Contains(out.ContainerInstanceArns, instance(id)) {
+				got = append(got, id)
 			}
-			if strings.Join(got, " ") != tc.want || len(got) != len(out.ContainerInstanceArns) {
-				t.Errorf("got %v, want %q", got, tc.want)
-			}
-		})
+		}
+		if strings.Join(got, " ") != tc.want || len(got) != len(out.ContainerInstanceArns) {
+			t.Errorf("%s: got %v, want %q", tc.name, out.ContainerInstanceArns, tc.want)
+		}
 	}
 	// A draining instance takes no tasks, and may be taken back.
 	f.define("web", 100)

@@ -27,7 +27,7 @@ func (a *API) runTask(ctx context.Context, call control.Call, in *ecs.RunTaskInp
 	if err != nil {
 		return nil, err
 	}
-	tasks, failures, err := a.run(ctx, call, spec, *in.TaskDefinition)
+	tasks, failures, err := a.run(ctx, call, spec, in)
 	return &ecs.RunTaskOutput{Tasks: tasks, Failures: failures}, err
 }
 
@@ -36,22 +36,26 @@ func (a *API) startTask(ctx context.Context, call control.Call, in *ecs.StartTas
 	if err != nil {
 		return nil, err
 	}
-	spec, err := a.runSpec(call, startAsRun(in), startStartedBy)
+	asked := startAsRun(in)
+	spec, err := a.runSpec(call, asked, startStartedBy)
 	if err != nil {
 		return nil, err
 	}
 	spec.Instances = instances
-	tasks, failures, err := a.run(ctx, call, spec, *in.TaskDefinition)
+	tasks, failures, err := a.run(ctx, call, spec, asked)
 	return &ecs.StartTaskOutput{Tasks: tasks, Failures: failures}, err
 }
 
-// run starts tasks of what names a task definition, and describes them.
-func (a *API) run(ctx context.Context, call control.Call, spec control.RunTask, definition string) ([]types.Task, []types.Failure, error) {
+// run starts tasks of the task definition and the capacity providers that a request names, and describes them.
+func (a *API) run(ctx context.Context, call control.Call, spec control.RunTask, in *ecs.RunTaskInput) ([]types.Task, []types.Failure, error) {
 	tasks, failures := []types.Task{}, []types.Failure{}
 	var started []model.TaskState
 	err := a.update(ctx, func(tx *store.Tx) error {
+		if err := a.checkAssociated(tx.View(), spec.Cluster, in.CapacityProviderStrategy); err != nil {
+			return err
+		}
 		spec := spec
-		if def := control.FindTaskDefinition(tx.View(), call.Scope, definition); def != nil {
+		if def := control.FindTaskDefinition(tx.View(), call.Scope, *in.TaskDefinition); def != nil {
 			spec.TaskDefinition = def.ARN
 		}
 		ran, misfits, err := control.Run(tx, call, spec)

@@ -30,7 +30,7 @@ const (
 )
 
 var (
-	clientTokenPattern = regexp.MustCompile(`^[!-~]{1,64}$`)
+	clientTokenPattern = regexp.MustCompile(`^[\x21-\x7e]{1,64}$`)
 	runStartedBy       = startedByRule{regexp.MustCompile(`^[A-Za-z0-9_/-]{1,128}$`), "1 to 128 letters, digits, hyphens, slashes and underscores"}
 	startStartedBy     = startedByRule{regexp.MustCompile(`^[A-Za-z0-9_-]{1,36}$`), "1 to 36 letters, digits, hyphens and underscores"}
 )
@@ -73,12 +73,9 @@ func (a *API) runSpec(call control.Call, in *ecs.RunTaskInput, startedBy started
 	if spec.StartedBy != "" && !startedBy.pattern.MatchString(spec.StartedBy) {
 		return spec, model.InvalidParameter(fmt.Sprintf("startedBy: %.200q is not allowed: it should be %s.", spec.StartedBy, startedBy.text))
 	}
-	spec.Count, spec.LaunchType = 1, string(types.LaunchTypeEc2)
+	spec.Count, spec.LaunchType = 1, string(runLaunchType(in))
 	if in.Count != nil {
 		spec.Count = int(*in.Count)
-	}
-	if in.LaunchType != "" {
-		spec.LaunchType = string(in.LaunchType)
 	}
 	spec.Group, spec.Reference = aws.ToString(in.Group), aws.ToString(in.ReferenceId)
 	spec.Network = in.NetworkConfiguration != nil
@@ -133,24 +130,35 @@ func checkRunToken(in *ecs.RunTaskInput) error {
 	return nil
 }
 
+// runLaunchType is where tasks run that say nothing, or name a capacity provider: FARGATE and FARGATE_SPOT are the only
+// ones.
+func runLaunchType(in *ecs.RunTaskInput) types.LaunchType {
+	switch {
+	case len(in.CapacityProviderStrategy) > 0:
+		return types.LaunchTypeFargate
+	case in.LaunchType != "":
+		return in.LaunchType
+	}
+	return types.LaunchTypeEc2
+}
+
 // checkLaunch accepts the launch types that stand for a machine somewhere: it is always one of the cluster's machines.
 func checkLaunch(in *ecs.RunTaskInput) error {
 	if err := checkEnum("launchType", in.LaunchType); err != nil {
 		return err
 	}
+	fargate := runLaunchType(in) == types.LaunchTypeFargate
 	switch {
 	case len(in.CapacityProviderStrategy) > 0 && in.LaunchType != "":
 		return model.InvalidParameter("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
-	case len(in.CapacityProviderStrategy) > 0:
-		return model.Unsupported("capacityProviderStrategy is not supported by this version of maitred: leave it out, and name a launchType where it matters.")
 	case in.LaunchType == types.LaunchTypeManagedInstances:
 		return model.Unsupported("launchType MANAGED_INSTANCES is not supported by this version of maitred: use EC2, FARGATE or EXTERNAL.")
-	case in.LaunchType == types.LaunchTypeFargate && len(in.PlacementConstraints) > 0:
+	case fargate && len(in.PlacementConstraints) > 0:
 		return model.InvalidParameter("Placement constraints are not supported with FARGATE launch type: leave out placementConstraints.")
-	case in.LaunchType == types.LaunchTypeFargate && len(in.PlacementStrategy) > 0:
+	case fargate && len(in.PlacementStrategy) > 0:
 		return model.InvalidParameter("Placement strategies are not supported with FARGATE launch type: leave out placementStrategy.")
 	}
-	return nil
+	return checkServiceProviders(in.CapacityProviderStrategy)
 }
 
 // checkPlatform lets those name a platform version who ask for FARGATE: the present one, of which machines are as good.
@@ -158,7 +166,7 @@ func checkPlatform(in *ecs.RunTaskInput) error {
 	switch version := aws.ToString(in.PlatformVersion); {
 	case version == "":
 		return nil
-	case in.LaunchType != types.LaunchTypeFargate:
+	case runLaunchType(in) != types.LaunchTypeFargate:
 		return model.InvalidParameter("The platform version must be null when specifying an EC2 launch type: platformVersion is for FARGATE.")
 	case version != "LATEST" && version != platformVersion:
 		return &model.Error{

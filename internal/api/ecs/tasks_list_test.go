@@ -15,16 +15,16 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// serve adds a service with a running task of its own.
-func (f taskWorld) serve(name, definition, machine string) (task string) {
+// serve adds a service, svc, with a running task of its own.
+func (f taskWorld) serve(definition, machine string) (task string) {
 	f.t.Helper()
-	service := arn.Service(defaultCluster, name)
+	service := arn.Service(defaultCluster, "svc")
 	task = arn.Task(defaultCluster, strings.Repeat("f", 32))
 	f.put(
-		&model.Service{ARN: service, Name: name, Cluster: defaultCluster, Region: region, Status: model.Active, CreatedAt: start},
+		&model.Service{ARN: service, Name: "svc", Cluster: defaultCluster, Region: region, Status: model.Active, CreatedAt: start},
 		&model.Task{
 			ARN: task, Cluster: defaultCluster, TaskDefinition: definition, Machine: machine, Instance: instance(machine), Service: service,
-			Group: "service:" + name, StartedBy: "ecs-svc/1", LaunchType: "EC2", Desired: model.TaskRunning, CreatedAt: start,
+			Group: "service:svc", StartedBy: "ecs-svc/1", LaunchType: "EC2", Desired: model.TaskRunning, CreatedAt: start,
 			Reserved: model.Resources{CPU: 10, Memory: 100, Ports: []int{8080}},
 		},
 	)
@@ -44,7 +44,7 @@ func TestListTasks(t *testing.T) {
 		return *out.Tasks[0].TaskArn
 	}
 	one, two, three := startOn("web", "m1", "me"), startOn("webby", "m1", "you"), startOn("web", "m2", "me")
-	served := f.serve("svc", web, "m2")
+	served := f.serve(web, "m2")
 	f.observe(three, exits(start, 0)) // nobody has taken note
 	fargate := *must(f.RunTask(t.Context(), &client.RunTaskInput{
 		TaskDefinition: aws.String("webby"), LaunchType: types.LaunchTypeFargate,
@@ -70,6 +70,7 @@ func TestListTasks(t *testing.T) {
 		{"a launch type", client.ListTasksInput{LaunchType: types.LaunchTypeFargate}, []string{fargate}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			// m1 or m2 may have the Fargate task; instance filters leave it out.
 			out := must(f.ListTasks(t.Context(), &tc.in))(t)
 			got := out.TaskArns
@@ -117,7 +118,7 @@ func TestTaskProtection(t *testing.T) {
 	t.Parallel()
 	f := newTaskWorld(t, "m1")
 	web := f.define("web", 100)
-	served, alone, unknown := f.serve("svc", web, "m1"), f.run("web", 1)[0], strings.Repeat("0", 32)
+	served, alone, unknown := f.serve(web, "m1"), f.run("web", 1)[0], strings.Repeat("0", 32)
 	all := []string{served, arn.Name(alone), unknown}
 	const want = "TASK_NOT_VALID of "
 	wantFailures := want + arn.Name(alone) + ", MISSING of " + unknown

@@ -34,7 +34,7 @@ func (a *API) taskOut(v *store.View, call control.Call, t model.TaskState, withT
 		DesiredStatus:         aws.String(string(control.Wanted(t))),
 		Group:                 aws.String(t.Group),
 		HealthStatus:          types.HealthStatus(t.Health()),
-		InferenceAccelerators: []types.InferenceAccelerator{},
+		InferenceAccelerators: []types.InferenceAccelerator{}, //nolint:staticcheck // ECS still gives it
 		LastStatus:            aws.String(string(t.LastStatus())),
 		LaunchType:            types.LaunchType(t.LaunchType),
 		Memory:                aws.String(strconv.Itoa(t.Reserved.Memory)),

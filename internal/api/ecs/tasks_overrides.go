@@ -30,7 +30,7 @@ func (a *API) overridesIn(in *types.TaskOverride) (*model.Overrides, error) {
 	switch {
 	case in.EphemeralStorage != nil:
 		return nil, model.Unsupported("overrides.ephemeralStorage is not supported by this version of maitred: tasks share the disk of their machine.")
-	case len(in.InferenceAcceleratorOverrides) > 0:
+	case len(in.InferenceAcceleratorOverrides) > 0: //nolint:staticcheck // it is refused
 		return nil, model.Unsupported("overrides.inferenceAcceleratorOverrides is not supported: Amazon Elastic Inference is no longer available.")
 	}
 	if out.CPU, out.Memory, err = overrideSizes(in); err != nil {
@@ -134,6 +134,6 @@ func (a *API) overridesOut(t *model.Task, def *model.TaskDefinition) (*types.Tas
 			out.ContainerOverrides = append(out.ContainerOverrides, types.ContainerOverride{Name: aws.String(name)})
 		}
 	}
-	out.InferenceAcceleratorOverrides = emptyNotNil(out.InferenceAcceleratorOverrides)
+	out.InferenceAcceleratorOverrides = []types.InferenceAcceleratorOverride{} //nolint:staticcheck // ECS still gives it
 	return out, nil
 }

@@ -57,10 +57,10 @@ func TestTaskLifeInAnswers(t *testing.T) {
 		Cpu: aws.String("256"), Memory: aws.String("50"), CreatedAt: aws.Time(start),
 		DesiredStatus: aws.String("RUNNING"), LastStatus: aws.String("PENDING"), HealthStatus: types.HealthStatusUnknown,
 		Group: aws.String("family:web"), StartedBy: aws.String("me/1"), LaunchType: types.LaunchTypeEc2,
-		InferenceAccelerators: []types.InferenceAccelerator{},
+		InferenceAccelerators: []types.InferenceAccelerator{}, //nolint:staticcheck // it is in the answer
 		Overrides: &types.TaskOverride{
 			Cpu: aws.String("0.25 vCPU"), TaskRoleArn: aws.String("arn:aws:iam::1:role/r"),
-			InferenceAcceleratorOverrides: []types.InferenceAcceleratorOverride{},
+			InferenceAcceleratorOverrides: []types.InferenceAcceleratorOverride{}, //nolint:staticcheck // likewise
 			ContainerOverrides: []types.ContainerOverride{{
 				Name: aws.String("app"), Command: []string{"sh"}, Memory: aws.Int32(200), MemoryReservation: aws.Int32(50),
 				Environment: []types.KeyValuePair{{Name: aws.String("A"), Value: aws.String("b")}},
@@ -372,5 +372,38 @@ func TestTaskWaiters(t *testing.T) {
 	}
 	if err := running.Wait(t.Context(), describe, time.Minute); err == nil {
 		t.Error("got no error from waiting for stopped tasks to run, want one")
+	}
+}
+
+// TestRunTaskAccepts sends what says nothing, or says the same in another way.
+func TestRunTaskAccepts(t *testing.T) {
+	t.Parallel()
+	f := newTaskWorld(t, "m1")
+	f.define("web", 6)
+	must(f.PutClusterCapacityProviders(t.Context(), &client.PutClusterCapacityProvidersInput{
+		Cluster: aws.String("default"), CapacityProviders: []string{"FARGATE", "FARGATE_SPOT"},
+		DefaultCapacityProviderStrategy: []types.CapacityProviderStrategyItem{},
+	}))(t)
+	for _, tc := range []struct{ name, members, launchType string }{
+		{"empty lists", `"capacityProviderStrategy":[],"placementConstraints":[],"placementStrategy":[],"tags":[],"volumeConfigurations":[]`, "EC2"},
+		{"defaults", `"count":1,"enableExecuteCommand":false,"enableECSManagedTags":false,"propagateTags":"NONE","overrides":{}`, "EC2"},
+		{"external", `"launchType":"EXTERNAL"`, "EXTERNAL"},
+		{"a provider", `"capacityProviderStrategy":[{"capacityProvider":"FARGATE_SPOT","weight":1},{"capacityProvider":"FARGATE"}],"platformVersion":"1.4.0"`, "FARGATE"},
+		{"an empty override", `"overrides":{"containerOverrides":[{"name":"app","command":[],"environment":[]}]}`, "EC2"},
+		{"fields in any case", `"placementStrategy":[{"type":"spread","field":"INSTANCEID"},{"type":"binpack","field":"MEMORY"}]`, "EC2"},
+		{"a reference", `"referenceId":"order 66"`, "EC2"},
+	} {
+		before := f.store.View().Count(model.KindTask)
+		status, body := f.send("RunTask", `{"taskDefinition":"web",`+tc.members+`}`)
+		if n := f.store.View().Count(model.KindTask) - before; status != 200 || n != 1 || !strings.Contains(body, `"launchType":"`+tc.launchType+`"`) {
+			t.Errorf("%s: got %d tasks, %d %s; want one of %s", tc.name, n, status, body, tc.launchType)
+		}
+	}
+	told := false
+	for task := range f.store.View().Tasks() {
+		told = told || strings.Contains(task.Start.Detail, "order 66")
+	}
+	if !told {
+		t.Error("no task's cause tells the reference of its request")
 	}
 }

@@ -27,10 +27,14 @@ func NewRoom(v View) *place.Room {
 // room is where this step places tasks. What it takes there is given back at the end: the room mirrors the view, and
 // the plan may be refused.
 func (s *step) room() *place.Room {
-	if s.in.Room == nil {
-		s.in.Room = NewRoom(s.View)
+	switch {
+	case s.made != nil:
+	case s.in.Room != nil:
+		s.made = s.in.Room()
+	default:
+		s.made = NewRoom(s.View)
 	}
-	return s.in.Room
+	return s.made
 }
 
 // leave gives back what the step took, in reverse order.

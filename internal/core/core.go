@@ -40,8 +40,9 @@ type Input struct {
 	Timings model.Timings
 	// Refuse says why a machine's driver cannot run a task definition, "" if it can.
 	Refuse func(*model.Machine, *model.TaskDefinition) string
-	// Room is the room in the view, if the caller keeps one; it is left as it was. nil: the step makes its own.
-	Room *place.Room
+	// Room gives the room in the view, if the caller keeps one; it is asked for only if it is needed, and left as it was.
+	// nil: the step makes its own.
+	Room func() *place.Room
 }
 
 // Dirty says where to look. Order does not matter; a step handles it sorted.
@@ -86,7 +87,7 @@ const (
 
 // Step decides what is to be written next for all that is dirty.
 func Step(v View, in Input) Plan {
-	s := &step{View: v, in: in, throttle: throttle(in.Timings)}
+	s := &step{View: v, in: in, throttle: throttle(in.Timings), states: map[string]model.Status{}}
 	defer s.leave()
 	writes := 0
 	services := sorted(in.Dirty.Services)
@@ -114,7 +115,9 @@ type step struct {
 	in       Input
 	plan     Plan
 	throttle reconcile.Throttle
-	undo     []func() // gives back what was taken in the room
+	made     *place.Room
+	states   map[string]model.Status // of the container instances that were looked at; INACTIVE for one that is gone
+	undo     []func()                // gives back what was taken in the room
 }
 
 // failuresFree is how many rounds of starts in a row may fail before the scheduler begins to pause.

@@ -96,16 +96,23 @@ func (w *work) tasks() []model.TaskState {
 }
 
 // leaves says that replica tasks shall leave an instance: it is being drained, or gone.
-func (w *work) leaves(instance string) bool {
-	i, ok := w.Instance(instance)
-	return !ok || i.Status != model.Active
+func (w *work) leaves(instance string) bool { return w.status(instance) != model.Active }
+
+// status is the status of a container instance; each is looked up once in a step.
+func (s *step) status(instance string) model.Status {
+	status, known := s.states[instance]
+	if !known {
+		status = model.Inactive
+		if i, ok := s.Instance(instance); ok {
+			status = i.Status
+		}
+		s.states[instance] = status
+	}
+	return status
 }
 
 // deregistered says that nobody follows an instance any more.
-func (w *work) deregistered(instance string) bool {
-	i, ok := w.Instance(instance)
-	return !ok || i.Status == model.Inactive
-}
+func (w *work) deregistered(instance string) bool { return w.status(instance) == model.Inactive }
 
 // leavesDaemon says that a daemon's task shall leave an instance: it does not match any more.
 func (w *work) leavesDaemon(instance string) bool {

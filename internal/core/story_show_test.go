@@ -92,7 +92,7 @@ func (s *story) state(svc *model.Service) string {
 func (s *story) describe(which func(model.TaskState) bool) string {
 	var list []model.TaskState
 	for t := range s.store.View().Tasks() {
-		if which(t) && !(t.Stopped() && t.Desired == model.TaskStopped) {
+		if which(t) && (!t.Stopped() || t.Desired != model.TaskStopped) {
 			list = append(list, t)
 		}
 	}

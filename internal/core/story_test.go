@@ -126,7 +126,7 @@ func (s *story) step(v core.View, in core.Input) core.Plan {
 	again.Dirty.Services, again.Dirty.Tasks = slices.Clone(in.Dirty.Services), slices.Clone(in.Dirty.Tasks)
 	slices.Reverse(again.Dirty.Services)
 	slices.Reverse(again.Dirty.Tasks)
-	for _, again.Room = range []*place.Room{in.Room, nil} {
+	for _, again.Room = range []func() *place.Room{in.Room, nil} {
 		s.drawn = drawn
 		other := core.Step(v, again)
 		if got, want := encode(s.t, other), encode(s.t, plan); !bytes.Equal(got, want) {

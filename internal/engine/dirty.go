@@ -84,6 +84,7 @@ func unnoticed(t model.TaskState) bool { return t.Stopped() && t.Desired == mode
 
 // mark says where to look because of changes, and keeps the room in step with them.
 func (l *Loop) mark(v *store.View, changes []store.Changed) {
+	moved := false
 	for _, c := range changes {
 		switch after := c.After.(type) {
 		case *model.Service:
@@ -97,26 +98,23 @@ func (l *Loop) mark(v *store.View, changes []store.Changed) {
 		case model.KindTask, model.KindObserved:
 			l.markTask(v, c.Key)
 		case model.KindMachine:
-			l.markMachine(v, c)
+			if !heartbeat(c) {
+				l.dirty.machines, moved = true, true
+			}
 		case model.KindInstance:
-			l.moved(v)
+			moved = true
 		}
+	}
+	if moved {
+		l.moved(v)
 	}
 }
 
-// markMachine looks at a machine's change, unless it is a mere heartbeat.
-func (l *Loop) markMachine(v *store.View, c store.Changed) {
+// heartbeat says that a machine's change is none that anybody decides by.
+func heartbeat(c store.Changed) bool {
 	before, _ := c.Before.(*model.Machine)
 	after, _ := c.After.(*model.Machine)
-	if before != nil && after != nil {
-		same := *after
-		same.SeenAt = before.SeenAt
-		if sameMachine(before, &same) {
-			return
-		}
-	}
-	l.dirty.machines = true
-	l.moved(v)
+	return before != nil && after != nil && sameMachine(before, after)
 }
 
 func sameMachine(a, b *model.Machine) bool {
@@ -138,8 +136,8 @@ func sameAttributes(a, b map[string]string) bool {
 	return true
 }
 
-// moved is for a machine or container instance that came, went or changed: daemons and drained services are concerned, and every
-// service that waits for room.
+// moved is for machines and container instances that came, went or changed: daemons and drained services are concerned,
+// and every service that waits for room.
 func (l *Loop) moved(v *store.View) {
 	l.room = nil
 	for s := range v.AllServices() {

@@ -107,11 +107,14 @@ func (l *Loop) Turn(ctx context.Context, now time.Time) (more bool, err error) {
 
 // decide runs one step of core and applies its plan.
 func (l *Loop) decide(ctx context.Context, view *store.View, now time.Time) (more bool, err error) {
-	if l.room == nil {
-		l.furnish(view)
+	room := func() *place.Room {
+		if l.room == nil {
+			l.furnish(view)
+		}
+		return l.room
 	}
 	plan := l.Step(view, core.Input{
-		Dirty: l.dirty.take(), Now: now, IDs: l.IDs, Timings: l.Timings, Refuse: l.Refuse, Room: l.room,
+		Dirty: l.dirty.take(), Now: now, IDs: l.IDs, Timings: l.Timings, Refuse: l.Refuse, Room: room,
 	})
 	for _, w := range plan.Wakes {
 		l.wakes.set(w.Service, w.At)
@@ -200,8 +203,7 @@ func (l *Loop) apply(ctx context.Context, view *store.View, changes []core.Chang
 		switch {
 		case errors.Is(err, store.ErrConflict):
 			l.refused(changes[:n], err)
-			var conflict *store.ConflictError
-			if errors.As(err, &conflict) {
+			if conflict, ok := errors.AsType[*store.ConflictError](err); ok {
 				last = max(last, conflict.Rev)
 			}
 		case errors.Is(err, store.ErrUnknownOutcome):

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"strings"
@@ -93,7 +94,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("what was encoded cannot be decoded: %v", err)
 		}
 		third, err := store.Encode(second)
-		if err != nil || string(third) != string(again) {
+		if err != nil || !bytes.Equal(third, again) {
 			t.Errorf("it became %s, then %s (%v)", again, third, err)
 		}
 	})

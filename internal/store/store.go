@@ -248,7 +248,7 @@ func (s *Store) resume(ctx context.Context) bool {
 			return true
 		}
 		s.broken.Store(&err)
-		s.log.Warn("cannot list the store", "error", err, "again_in", pause)
+		s.log.Warn("cannot list the store", "error", err, "pause", pause)
 		select {
 		case <-ctx.Done():
 			return false

@@ -161,7 +161,7 @@ func up(t *testing.T, dir string, more ...string) *process {
 // stateDir is a data directory whose keeper, and with it every task, is ended after the test.
 func stateDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "maitred-state")
+	dir, err := os.MkdirTemp("", "maitred-state") //nolint:usetesting // processes of the test write there until they are killed
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -161,6 +161,9 @@ func Earlier(a, b time.Time) time.Time {
 // being replaced, so that a new version that does not work cannot eat the service, unless it does not work any more
 // either. The pending tasks of others are surplus ("Amazon ECS service availability during rolling deployments").
 func (p *Pool) owed(s Situation, alive map[string]int) {
+	if len(s.Older) == 0 && len(alive) == 0 {
+		return
+	}
 	owed := map[string]int{}
 	if s.Primary.Rollout == model.RolloutCompleted {
 		owed[s.Primary.ID] = s.Desired

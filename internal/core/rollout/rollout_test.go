@@ -36,8 +36,6 @@ func TestBounds(t *testing.T) {
 type world struct {
 	c       rollout.Counts
 	pending int // fresh tasks not yet healthy
-	min     int
-	max     int
 }
 
 func (w *world) apply(a rollout.Allowance) {

@@ -65,8 +65,10 @@ func newBackend(client *clientv3.Client, who self, log *slog.Logger) *Backend {
 
 // Close implements store.Backend: it ends terms of leadership, connections and the embedded member, in this order.
 func (b *Backend) Close() error {
-	if b.ctx.Err() != nil {
+	select {
+	case <-b.ctx.Done():
 		return nil
+	default:
 	}
 	b.forget()
 	b.cancel()

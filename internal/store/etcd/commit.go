@@ -113,7 +113,7 @@ func (b *Backend) unmarked(ctx context.Context, txn *store.Txn, ops []clientv3.O
 // marked commits with a marker, and if the outcome is unknown, finds it out by the marker.
 func (b *Backend) marked(ctx context.Context, txn *store.Txn, ops []clientv3.Op) (int64, error) {
 	slot := b.slots.take()
-	mark := b.mark(slot)
+	mark := b.mark()
 	for {
 		answer, err := b.client.Txn(ctx).
 			If(append(comparisons(txn), slot.free())...).

@@ -34,8 +34,11 @@ func (b *Backend) Elect(ctx context.Context, name string) (*store.Leadership, er
 			return l, nil
 		}
 	}
-	b.revoke(context.WithoutCancel(ctx), lease.ID)
-	return nil, fmt.Errorf("elect %s: %w", name, b.translate(err))
+	err = b.translate(err)
+	if failure := b.revoke(context.WithoutCancel(ctx), lease.ID); failure != nil {
+		b.log.Debug("the lease will run out", "error", failure)
+	}
+	return nil, fmt.Errorf("elect %s: %w", name, err)
 }
 
 // campaign waits until the leader's key is free and creates it; it gives the revision of that. The lease is kept alive

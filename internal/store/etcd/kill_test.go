@@ -132,7 +132,7 @@ func (l *ledger) life(t *testing.T, dir string) (acknowledged int, ready time.Du
 		case "serving":
 			ready = time.Since(begin)
 			l.compare(t, &found)
-			defer time.AfterFunc(rand.N(150*time.Millisecond), kill).Stop()
+			defer time.AfterFunc(rand.N(150*time.Millisecond), kill).Stop() //nolint:gocritic // there is one such line
 		case "done":
 			l.done[number(t, f[1])] = number(t, f[2])
 			acknowledged++

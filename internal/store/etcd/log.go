@@ -49,7 +49,7 @@ func (b bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	if e.Level >= zapcore.ErrorLevel {
 		level = slog.LevelError
 	}
-	b.log.LogAttrs(context.Background(), level, "etcd: "+e.Message, attributes(fields)...)
+	b.log.LogAttrs(context.Background(), level, "etcd", append(attributes(fields), slog.String("message", e.Message))...)
 	return nil
 }
 

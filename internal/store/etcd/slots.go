@@ -74,7 +74,7 @@ func (s *slots) put(x *slot) {
 }
 
 // mark is unique to a commit.
-func (b *Backend) mark(s *slot) string {
+func (b *Backend) mark() string {
 	b.slots.mu.Lock()
 	defer b.slots.mu.Unlock()
 	b.slots.marks++
@@ -94,7 +94,7 @@ func (b *Backend) settle(ctx context.Context, s *slot, mark string, cause error)
 		late = ctx
 	}
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		rev, err, ok := b.inquire(late, s, mark, cause)
+		rev, ok, err := b.inquire(late, s, mark, cause)
 		if ok {
 			b.slots.put(s)
 			return rev, err
@@ -113,15 +113,15 @@ func (b *Backend) settle(ctx context.Context, s *slot, mark string, cause error)
 var errNotCommitted = errors.New("store: not committed")
 
 // inquire makes one attempt to settle; ok says that rev and err are the outcome of the commit.
-func (b *Backend) inquire(ctx context.Context, s *slot, mark string, cause error) (rev int64, err error, ok bool) {
+func (b *Backend) inquire(ctx context.Context, s *slot, mark string, cause error) (rev int64, ok bool, err error) {
 	answer, err := b.client.Txn(ctx).If(s.free()).
 		Then(clientv3.OpPut(s.key, dropped+"/"+mark)).Else(clientv3.OpGet(s.key)).Commit()
 	if err != nil {
-		return 0, nil, false
+		return 0, false, nil //nolint:nilerr // the attempt is repeated
 	}
 	if answer.Succeeded {
 		s.rev = answer.Header.Revision
-		return 0, fmt.Errorf("%w: %w", errNotCommitted, b.translate(cause)), true
+		return 0, true, fmt.Errorf("%w: %w", errNotCommitted, b.translate(cause))
 	}
 	found := answer.Responses[0].GetResponseRange()
 	s.refresh(found)
@@ -131,10 +131,10 @@ func (b *Backend) inquire(ctx context.Context, s *slot, mark string, cause error
 	}
 	switch value {
 	case mark:
-		return s.rev, nil, true
+		return s.rev, true, nil
 	case dropped + "/" + mark: // by an attempt before this one, whose answer was lost
-		return 0, fmt.Errorf("%w: %w", errNotCommitted, b.translate(cause)), true
+		return 0, true, fmt.Errorf("%w: %w", errNotCommitted, b.translate(cause))
 	}
 	// Somebody else uses our slots: a second process under the same identity.
-	return 0, fmt.Errorf("%w: slot %s is used by another process: %w", store.ErrUnknownOutcome, s.key, cause), true
+	return 0, true, fmt.Errorf("%w: slot %s is used by another process: %w", store.ErrUnknownOutcome, s.key, cause)
 }

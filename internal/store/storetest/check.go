@@ -109,8 +109,8 @@ func (c *checker) tasks() {
 	byARN := func(a, b *model.Task) int {
 		return cmp.Or(strings.Compare(a.ARN, b.ARN), strings.Compare(a.Machine, b.Machine))
 	}
-	any := func(*model.Task) bool { return true }
-	same(c, "Tasks", c.v.Tasks(), keep(any, func(a, b *model.Task) int {
+	every := func(*model.Task) bool { return true }
+	same(c, "Tasks", c.v.Tasks(), keep(every, func(a, b *model.Task) int {
 		return cmp.Or(strings.Compare(a.Machine, b.Machine), byARN(a, b))
 	}))
 	for _, g := range groups(c, func(t *model.Task) string { return t.Service }) {
@@ -125,7 +125,7 @@ func (c *checker) tasks() {
 	for _, g := range groups(c, func(t *model.Task) string { return t.Machine }) {
 		same(c, "TasksOnMachine "+g, c.v.TasksOnMachine(g), keep(func(t *model.Task) bool { return t.Machine == g }, byARN))
 	}
-	for _, want := range keep(any, byARN) {
+	for _, want := range keep(every, byARN) {
 		if got, ok := c.v.Task(want.ARN); !ok || got.ARN != want.ARN {
 			c.t.Errorf("Task(%s) = %v, %v", want.ARN, got, ok)
 		}

@@ -26,8 +26,8 @@ func fill(r *rand.Rand, v reflect.Value, depth int) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(r, v.Field(i), depth)
+		for _, field := range v.Fields() {
+			fill(r, field, depth)
 		}
 	case reflect.String:
 		v.SetString(text(r))

@@ -34,7 +34,7 @@ func testModel(t *testing.T, h Harness) {
 			"update": func(r *rapid.T) { m.update(r, t, s) },
 			"apply":  func(r *rapid.T) { m.apply(r, t, s, views[rapid.IntRange(0, len(views)-1).Draw(r, "view")]) },
 			"behind": func(r *rapid.T) { m.behind(r, t, h.Backend, s) },
-			"compact": func(r *rapid.T) {
+			"compact": func(*rapid.T) {
 				h.Compact(t, s.View().Revision())
 			},
 			"": func(r *rapid.T) {

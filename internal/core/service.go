@@ -86,7 +86,7 @@ func (s *step) look(svc *model.Service) *work {
 
 // tasks lists the service's tasks that are not over and done with.
 func (w *work) tasks() []model.TaskState {
-	var tasks []model.TaskState
+	tasks := make([]model.TaskState, 0, min(w.desired, maxMoves)+2)
 	for t := range w.TasksOfService(w.svc.ARN) {
 		if !t.Stopped() || t.Desired == model.TaskRunning {
 			tasks = append(tasks, t)

@@ -21,7 +21,7 @@ func (c *checker) plan(v core.View, in core.Input, plan core.Plan) {
 			c.change(v, in.Now, svc, change)
 		}
 	}
-	if in.Room != nil && c.w.taken%16 == 0 {
+	if c.w.taken%16 == 0 {
 		c.room(v, in)
 	}
 }

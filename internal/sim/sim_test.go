@@ -128,3 +128,10 @@ func TestSameSeedSameRun(t *testing.T) {
 		}
 	}
 }
+
+func runWorld(tb testing.TB, seed uint64) {
+	tb.Helper()
+	if _, err := sim.Run(tb.Context(), sim.Options{Seed: seed}); err != nil {
+		tb.Fatal(err)
+	}
+}

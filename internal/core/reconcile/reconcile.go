@@ -17,7 +17,7 @@ type Situation struct {
 	Desired int                 // how many tasks it shall have
 	Primary *model.Deployment   // the one to be rolled out, or the last one that was
 	Older   []*model.Deployment // those it replaces, while they may have tasks
-	// Tasks are the service's, without those that were asked to stop and have ended.
+	// Tasks are the service's, without those that were asked to stop and have ended. Sort puts them in order.
 	Tasks []model.TaskState
 	// Leaves says that tasks shall leave an instance: it is draining or gone, or it does not match a daemon.
 	Leaves func(instance string) bool
@@ -74,7 +74,8 @@ type Lost struct {
 func Sort(s Situation) Pool {
 	p := Pool{}
 	alive := map[string]int{} // by older deployment
-	for _, t := range ordered(s.Tasks) {
+	slices.SortFunc(s.Tasks, byCreation)
+	for _, t := range s.Tasks {
 		stale := t.Deployment != s.Primary.ID || s.Leaves(t.Instance)
 		switch {
 		case t.Desired == model.TaskStopped:
@@ -102,12 +103,11 @@ func count(yes bool) int {
 	return 0
 }
 
-func ordered(tasks []model.TaskState) []model.TaskState {
-	tasks = slices.Clone(tasks)
-	slices.SortFunc(tasks, func(a, b model.TaskState) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ARN, b.ARN))
-	})
-	return tasks
+func byCreation(a, b model.TaskState) int {
+	if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.ARN, b.ARN)
 }
 
 func (p *Pool) leaving(t model.TaskState, stale bool) {
@@ -139,6 +139,9 @@ func (p *Pool) place(g *Group, t model.TaskState, s Situation) {
 	at, known := t.HealthyAt(checked, s.HealthyAfter)
 	switch {
 	case known && (checked || !s.Now.Before(at)): // a check that passed is not undone by a clock that is set back
+		if g.Healthy == nil {
+			g.Healthy = make([]model.TaskState, 0, len(s.Tasks))
+		}
 		g.Healthy = append(g.Healthy, t)
 		return
 	case known:

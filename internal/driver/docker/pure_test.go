@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -248,57 +249,110 @@ func TestWatchJudges(t *testing.T) {
 		ID: "docker id", Config: &container.Config{Labels: map[string]string{labelID: "a"}},
 		State: &container.State{Status: "exited", StartedAt: "2026-01-02T03:04:05Z", FinishedAt: "2026-01-02T03:04:06Z", ExitCode: 137},
 	}
-	removing := *ended
-	removing.State = new(*ended.State)
-	removing.State.Status = "removing"
 	for _, c := range []struct {
 		name   string
 		told   *driver.Status
 		forget bool // we are removing it
 		events []events.Message
-		now    *container.InspectResponse
+		now    *container.InspectResponse // for events that do not say it all
 		want   []string
 	}{
 		{"created", nil, false, []events.Message{event("create", 1, "")}, nil, []string{"starting "}},
 		{"created before the watch", nil, false, []events.Message{event("create", -1, "")}, nil, nil},
 		{"came and went", nil, false, []events.Message{event("create", 1, ""), event("destroy", 2, "")}, nil, nil},
 		{"ended long ago, and removed", nil, false, []events.Message{event("die", -2, "0"), event("destroy", -1, "")}, nil, nil},
-		{"ended and is gone", &running, false, []events.Message{event("die", 1, "9")}, nil, []string{"exited " + reasonVanished}},
 		{"gone without an end", &running, false, []events.Message{event("destroy", 1, "")}, nil, []string{"exited " + reasonVanished}},
 		{"removed by us", &running, true, []events.Message{event("destroy", 1, "")}, nil, nil},
-		{"ended", &running, false, []events.Message{event("die", 1, "137")}, ended, []string{"exited "}},
-		{"ended, being removed", &running, false, []events.Message{event("die", 1, "137")}, &removing, []string{"exited " + reasonVanished}},
+		{"ended", &running, false, []events.Message{event("die", 1, "3")}, nil, []string{"exited 3 "}},
+		{"ended, without a code", &running, false, []events.Message{event("die", 1, "")}, ended, []string{"exited 137 "}},
+		{"started and ended", nil, false, []events.Message{event("start", 1, ""), event("die", 2, "137")}, ended, []string{"exited 137 "}},
 		{
-			"killed for its memory, told late", &running, false,
-			[]events.Message{event("die", 1, "137"), event("oom", 2, "")},
-			ended,
-			[]string{"exited " + reasonMemory},
+			"ended and was removed", &running, false,
+			[]events.Message{event("die", 1, "3"), event("destroy", 2, "")},
+			nil,
+			[]string{"exited 3 "},
 		},
-		{"another container's name", &running, false, []events.Message{{Type: "image", Action: "die"}}, nil, nil},
+		{
+			"killed and removed", &running, false,
+			[]events.Message{event("die", 1, "137"), event("destroy", 2, "")},
+			nil,
+			[]string{"exited 137 ", "exited 137 " + reasonVanished},
+		},
+		{
+			"killed, and removed by us", &running, true,
+			[]events.Message{event("die", 1, "137"), event("destroy", 2, "")},
+			nil,
+			[]string{"exited 137 "},
+		},
+		{
+			"killed for its memory", &running, false,
+			[]events.Message{event("oom", 1, ""), event("die", 2, "137")},
+			nil,
+			[]string{"exited 137 " + reasonMemory},
+		},
+		{
+			"lost a child for its memory, and ended well", &running, false,
+			[]events.Message{event("oom", 1, ""), event("die", 2, "0")},
+			nil,
+			[]string{"exited 0 "},
+		},
+		{"another kind of event", &running, false, []events.Message{{Type: "image", Action: "die"}}, nil, nil},
 	} {
-		var got []string
-		d := &Driver{alive: map[string]driver.Status{}, watches: map[*watch]struct{}{}}
-		w := d.newWatch(func(s driver.Status) { got = append(got, string(s.State)+" "+s.Reason) })
-		w.begin = begin
-		if c.told != nil {
-			w.tell(*c.told)
-			got = nil
+		for _, together := range []bool{true, false} {
+			got := judged(c.told, c.forget, c.events, c.now, begin, together)
+			want := c.want
+			if !together && c.name == "came and went" {
+				want = []string{"starting ", "exited " + reasonVanished}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s, events read together: %t: the watch says (-want +got):\n%s", c.name, together, diff)
+			}
 		}
-		if c.forget {
-			d.forget("a")
+	}
+	late := []events.Message{event("die", 1, "137"), event("oom", 2, "")}
+	want := []string{"exited 137 ", "exited 137 " + reasonMemory}
+	if diff := cmp.Diff(want, judged(&running, false, late, nil, begin, false)); diff != "" {
+		t.Errorf("killed for its memory, told late: the watch says (-want +got):\n%s", diff)
+	}
+}
+
+// judged is what a watch says of events, read one by one or together.
+func judged(
+	told *driver.Status, forget bool, all []events.Message, now *container.InspectResponse, begin time.Time, together bool,
+) []string {
+	var got []string
+	d := &Driver{alive: map[string]driver.Status{}, watches: map[*watch]struct{}{}}
+	w := d.newWatch(func(s driver.Status) {
+		code := ""
+		if s.ExitCode != nil {
+			code = strconv.Itoa(*s.ExitCode) + " "
 		}
-		box := &inbox{news: map[string]*news{}, wake: make(chan struct{}, 1)}
-		for _, m := range c.events {
-			box.put(m)
+		got = append(got, string(s.State)+" "+code+s.Reason)
+	})
+	w.begin = begin
+	if told != nil {
+		w.tell(*told)
+		got = nil
+	}
+	if forget {
+		d.forget("a")
+	}
+	box := &inbox{news: map[string]*news{}, wake: make(chan struct{}, 1)}
+	for i, m := range all {
+		box.put(m)
+		if together && i < len(all)-1 {
+			continue
 		}
 		batch, _ := box.take()
 		for _, n := range batch {
-			w.judge(n, c.now)
-		}
-		if diff := cmp.Diff(c.want, got); diff != "" {
-			t.Errorf("%s: the watch says (-want +got):\n%s", c.name, diff)
+			if w.ended(n) {
+				w.settle(n)
+			} else {
+				w.judge(n, now)
+			}
 		}
 	}
+	return got
 }
 
 func TestParseCgroup(t *testing.T) {

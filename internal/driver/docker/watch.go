@@ -48,7 +48,7 @@ func (d *Driver) newWatch(changed func(driver.Status)) *watch {
 	defer d.mu.Unlock()
 	w := &watch{
 		d: d, changed: changed, begin: time.Now(), before: maps.Clone(d.alive),
-		told: map[string]driver.Status{}, forgotten: map[string]bool{},
+		told: map[string]driver.Status{}, starved: map[string]bool{}, forgotten: map[string]bool{},
 	}
 	d.watches[w] = struct{}{}
 	return w
@@ -82,6 +82,7 @@ type watch struct {
 	begin     time.Time
 	before    map[string]driver.Status // alive before the watch began
 	told      map[string]driver.Status
+	starved   map[string]bool // something in it was killed for its memory
 	forgotten map[string]bool // being removed by us; the driver's lock is held for it
 }
 
@@ -124,66 +125,97 @@ func (w *watch) tell(s driver.Status) {
 	w.changed(s)
 }
 
-// look finds out what the containers that there is news of are like now: events say where to look.
+// look finds out what the containers that there is news of are like now. Events say where to look, but for the end of
+// what ran: the daemon would answer a question about it only when it has taken its network and files apart, and a
+// replacement is waiting for the word.
 func (w *watch) look(ctx context.Context, batch []*news) error {
+	var slow []*news
 	var ids []string
 	for _, n := range batch {
-		if n.started || n.died || n.oom {
-			ids = append(ids, n.runtimeID)
+		switch {
+		case w.ended(n):
+			w.settle(n)
+		case n.started || n.died:
+			slow, ids = append(slow, n), append(ids, n.runtimeID)
+		default:
+			w.judge(n, nil)
 		}
 	}
 	seen, err := w.d.inspectAll(ctx, ids)
 	if err != nil {
 		return err
 	}
-	for _, n := range batch {
-		var now *container.InspectResponse
-		if i := slices.Index(ids, n.runtimeID); i >= 0 {
-			now = seen[i]
-		}
-		w.judge(n, now)
+	for i, n := range slow {
+		w.judge(n, seen[i])
 	}
 	return nil
+}
+
+// ended tells the end of a container that was running, if the event says it all.
+func (w *watch) ended(n *news) bool {
+	s, known := w.told[n.id]
+	if !known || s.State != driver.Running || n.started || !n.died || n.exitCode == nil {
+		return false
+	}
+	s.State, s.ExitedAt, s.ExitCode = driver.Exited, n.at, n.exitCode
+	if (n.oom || w.starved[n.id]) && *n.exitCode != 0 {
+		s.Reason = reasonMemory
+	}
+	w.tell(s)
+	return true
 }
 
 // judge draws the conclusion from the news of a container and from how it is now, nil if it is gone or was not asked for.
 func (w *watch) judge(n *news, now *container.InspectResponse) {
 	last, known := w.told[n.id]
-	ended := known && last.State == driver.Exited
 	switch {
 	case now != nil:
-		w.tell(n.status(now, ended))
-	case n.died && known && !ended:
+		w.tell(statusOf(now))
+	case n.died && known && last.State != driver.Exited:
 		w.end(n.id, n.at, n.exitCode)
 	case n.created && !n.destroyed && !known && n.at.After(w.begin):
 		w.tell(driver.Status{ID: n.id, State: driver.Starting, RuntimeID: n.runtimeID, Image: n.image})
 	}
+	w.settle(n)
+}
+
+// settle adds to a container's end what is known of it only afterwards.
+func (w *watch) settle(n *news) {
+	if n.oom {
+		w.starved[n.id] = true
+		w.explain(n.id, reasonMemory)
+	}
 	if n.destroyed {
 		w.end(n.id, n.at, n.exitCode)
+		if !w.ours(n.id) {
+			w.explain(n.id, reasonVanished)
+		}
 		w.drop(n.id)
 	}
 }
 
-// status is a container's state with what only the events tell; ended is whether its end was known before.
-func (n *news) status(c *container.InspectResponse, ended bool) driver.Status {
-	s := statusOf(c)
-	switch {
-	case s.State != driver.Exited || s.Reason != "":
-	case n.oom && s.ExitCode != nil && *s.ExitCode == 137: // the daemon heard of it too late for its own record
-		s.Reason = reasonMemory
-	case !ended && c.State.Status == container.StateRemoving: // what we remove was known to have ended
-		s.Reason = reasonVanished
+// explain gives the reason of a SIGKILL that has been told without one.
+func (w *watch) explain(id, reason string) {
+	s, known := w.told[id]
+	if known && s.State == driver.Exited && s.Reason == "" && s.ExitCode != nil && *s.ExitCode == 137 {
+		s.Reason = reason
+		w.tell(s)
 	}
-	return s
+}
+
+// ours says whether we are removing a container.
+func (w *watch) ours(id string) bool {
+	w.d.mu.Lock()
+	defer w.d.mu.Unlock()
+	return w.forgotten[id]
 }
 
 // end ends a container that is not there any more, if nobody has seen its end and it was not removed by us.
 func (w *watch) end(id string, at time.Time, code *int) {
 	w.d.mu.Lock()
 	s, alive := w.d.alive[id]
-	ours := w.forgotten[id]
 	w.d.mu.Unlock()
-	if !alive || ours {
+	if !alive || w.ours(id) {
 		return
 	}
 	s.State, s.ExitedAt, s.ExitCode, s.Reason = driver.Exited, at, code, reasonVanished
@@ -195,6 +227,7 @@ func (w *watch) drop(id string) {
 	w.d.mu.Lock()
 	defer w.d.mu.Unlock()
 	delete(w.told, id)
+	delete(w.starved, id)
 	delete(w.forgotten, id)
 	delete(w.d.alive, id)
 }

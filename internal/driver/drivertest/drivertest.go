@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/model"
@@ -36,6 +37,8 @@ type Harness struct {
 	CleanEnv bool
 	// TwoStreams says that a log keeps the order of each of standard output and error, and not that between them.
 	TwoStreams bool
+	// Clock is how far apart the times may lie that are told of one moment, by a watch and by a list.
+	Clock time.Duration
 	// Patience is how long a case may take; 0 is 30 s.
 	Patience time.Duration
 	// Break breaks the drivers' streams as a crash of what runs the containers does; nil if that cannot be done.
@@ -249,7 +252,7 @@ func (b *bench) wantExit(s driver.Status, code int) {
 
 func (b *bench) equal(what string, got, want any) {
 	b.t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateApproxTime(b.h.Clock)); diff != "" {
 		b.t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }

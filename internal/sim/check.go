@@ -142,7 +142,7 @@ func (c *checker) roomOn(t *model.Task) {
 		}
 	}
 	if capacity.CPU < 0 || capacity.Memory < 0 {
-		c.w.fail("no more than there is", "with task %s, %s lacks %d CPU units and %d MiB", short(t.ARN), t.Machine, -capacity.CPU, -capacity.Memory)
+		c.w.fail("no more than there is", "with task %s, %d CPU units and %d MiB are left on %s", short(t.ARN), capacity.CPU, capacity.Memory, t.Machine)
 	}
 }
 

@@ -48,15 +48,7 @@ func encoded(v any) string {
 
 // change checks the percentages of a service, counted anew.
 func (c *checker) change(v core.View, now time.Time, svc *model.Service, change *core.Change) {
-	healthy, alive := 0, 0
-	for t := range v.TasksOfService(svc.ARN) {
-		if t.Alive() {
-			alive++
-		}
-		if c.healthy(v, t, now) {
-			healthy++
-		}
-	}
+	alive, healthy := c.count(v, svc, now)
 	before, started := healthy, 0
 	for _, r := range change.Puts {
 		t, ok := r.(*model.Task)
@@ -72,21 +64,54 @@ func (c *checker) change(v core.View, now time.Time, svc *model.Service, change 
 			alive--
 			if c.healthy(v, known, now) {
 				healthy--
-				if known.Protected(now) && svc.Status == model.Active {
-					c.w.fail("protection", "task %s is protected until %v and stopped", short(t.ARN), known.ProtectedUntil)
-				}
+				c.mayStop(svc, known, now)
 			}
 		}
 	}
-	desired := c.desired(v, svc)
-	if svc.Status == model.Active && healthy < before && healthy*100 < desired*svc.MinHealthy {
-		c.w.fail("minimumHealthyPercent", "%d of %d healthy tasks of %s stay; %d%% of %d must", healthy, before, svc.Name, svc.MinHealthy, desired)
+	c.within(svc, c.desired(v, svc), counts{alive: alive, started: started, healthy: healthy, before: before})
+}
+
+// count counts the tasks of a service that are there, and of them those that are healthy.
+func (c *checker) count(v core.View, svc *model.Service, now time.Time) (alive, healthy int) {
+	for t := range v.TasksOfService(svc.ARN) {
+		if t.Alive() {
+			alive++
+		}
+		if c.healthy(v, t, now) {
+			healthy++
+		}
 	}
-	if started > 0 && (alive+started)*100 > desired*svc.MaxPercent {
-		c.w.fail("maximumPercent", "%d tasks of %s are alive, %d more start; %d%% of %d are allowed", alive, svc.Name, started, svc.MaxPercent, desired)
+	return alive, healthy
+}
+
+// mayStop checks that a healthy task may be stopped.
+func (c *checker) mayStop(svc *model.Service, t model.TaskState, now time.Time) {
+	if t.Protected(now) && svc.Status == model.Active {
+		c.w.fail("protection", "task %s is protected until %v and stopped", short(t.ARN), t.ProtectedUntil)
 	}
-	if started > 0 && svc.Status != model.Active {
-		c.w.fail("no task for the deleted", "%d tasks of %s start", started, svc.Name)
+}
+
+// counts are what a change makes of a service's tasks.
+type counts struct {
+	alive   int // that stay
+	started int
+	healthy int // that stay
+	before  int // healthy before
+}
+
+// within checks the percentages of a service.
+func (c *checker) within(svc *model.Service, desired int, n counts) {
+	if svc.Status == model.Active && n.healthy < n.before && n.healthy*100 < desired*svc.MinHealthy {
+		c.w.fail("minimumHealthyPercent", "%d of %d healthy tasks of %s stay; %d%% of %d must", n.healthy, n.before, svc.Name, svc.MinHealthy, desired)
+	}
+	if n.started == 0 {
+		return
+	}
+	if (n.alive+n.started)*100 > desired*svc.MaxPercent {
+		c.w.fail("maximumPercent", "%d tasks of %s are alive, %d more start; %d%% of %d are allowed", n.alive, svc.Name, n.started, svc.MaxPercent, desired)
+	}
+	if svc.Status != model.Active {
+		c.w.fail("no task for the deleted", "%d tasks of %s start", n.started, svc.Name)
 	}
 }
 

@@ -79,7 +79,7 @@ func (c *checker) widest(deployment string) int {
 }
 
 // starts checks that a container may be started.
-func (c *checker) starts(m *machine, t *model.Task, new *container) {
+func (c *checker) starts(m *machine, t *model.Task, next *container) {
 	if t.Machine != m.id {
 		c.w.fail("one incarnation", "%s starts task %s of %s", m.id, short(t.ARN), t.Machine)
 	}
@@ -87,8 +87,8 @@ func (c *checker) starts(m *machine, t *model.Task, new *container) {
 		c.w.fail("a stopped task never runs again", "task %s", short(t.ARN))
 	}
 	for _, other := range m.containers {
-		if other.task == new.task && other.name == new.name && other.status.State != driver.Exited {
-			c.w.fail("one incarnation", "container %s is started while %s is %s", new.status.ID, other.status.ID, other.status.State)
+		if other.task == next.task && other.name == next.name && other.status.State != driver.Exited {
+			c.w.fail("one incarnation", "container %s is started while %s is %s", next.status.ID, other.status.ID, other.status.State)
 		}
 	}
 }

@@ -183,7 +183,7 @@ func (m *machine) checkHealth(task string, a lifecycle.Action, c *container) {
 	if c != nil && c.status.State == driver.Running {
 		p := c.program
 		young := m.w.now.Sub(c.status.StartedAt) < 30*time.Second
-		if !p.sick && !(p.recovers && young && !m.w.calm) {
+		if !p.sick && (!p.recovers || !young || m.w.calm) {
 			r = lifecycle.Result{}
 		}
 	}

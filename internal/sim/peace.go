@@ -117,12 +117,6 @@ func (w *world) unrest() string {
 
 // unsteady says what a service lacks.
 func (w *world) unsteady(v *store.View, s *model.Service) string {
-	current := 0
-	for d := range v.Deployments(s.ARN) {
-		if d.Current {
-			current++
-		}
-	}
 	running, alive := 0, 0
 	on := map[string]int{}
 	for t := range v.TasksOfService(s.ARN) {
@@ -135,32 +129,37 @@ func (w *world) unsteady(v *store.View, s *model.Service) string {
 			on[t.Instance]++
 		}
 	}
-	switch s.Status {
-	case model.Draining:
-		return "is still DRAINING"
-	case model.Inactive:
-		if alive > 0 {
-			return fmt.Sprintf("is INACTIVE and has %d tasks", alive)
-		}
-		return ""
-	}
-	d, _ := v.Deployment(s.ARN, s.Primary)
-	state, _ := v.ServiceState(s.ARN)
 	desired := w.check.desired(v, s)
 	switch {
+	case s.Status == model.Draining:
+		return "is still DRAINING"
+	case s.Status == model.Inactive && alive > 0:
+		return fmt.Sprintf("is INACTIVE and has %d tasks", alive)
+	case s.Status == model.Inactive:
+		return ""
 	case running != desired || alive != desired:
 		return fmt.Sprintf("%d tasks run, %d are alive, %d are desired", running, alive, desired)
+	case s.Scheduling == model.Daemon && len(on) != desired:
+		return fmt.Sprintf("has daemons on %d of %d machines", len(on), desired)
+	}
+	return undecided(v, s)
+}
+
+// undecided says whether a deployment of a service goes on.
+func undecided(v *store.View, s *model.Service) string {
+	current := 0
+	for d := range v.Deployments(s.ARN) {
+		if d.Current {
+			current++
+		}
+	}
+	d, _ := v.Deployment(s.ARN, s.Primary)
+	state, ok := v.ServiceState(s.ARN)
+	switch {
 	case d.Rollout != model.RolloutCompleted || current != 1:
 		return fmt.Sprintf("deployment %s is %s, one of %d", d.ID, d.Rollout, current)
-	case state == nil || state.SteadyAt.IsZero():
+	case !ok || state.SteadyAt.IsZero():
 		return "is not steady"
-	}
-	if s.Scheduling == model.Daemon {
-		for i, n := range on {
-			if n > 1 {
-				return fmt.Sprintf("has %d daemons on %s", n, i)
-			}
-		}
 	}
 	return ""
 }

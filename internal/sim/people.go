@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/maitred/maitred/internal/arn"
@@ -114,7 +115,7 @@ func (p *people) something() {
 	case n < 12:
 		p.create()
 	case n < 30:
-		p.update(func(s *wish) control.ServiceUpdate { return control.ServiceUpdate{DesiredCount: p.count()} })
+		p.update(func(*wish) control.ServiceUpdate { return control.ServiceUpdate{DesiredCount: p.count()} })
 	case n < 50:
 		p.update(func(s *wish) control.ServiceUpdate {
 			td := p.define(s, p.w.chance(p.w.faults.Broken))
@@ -145,7 +146,7 @@ func (p *people) something() {
 // count draws a number of tasks.
 func (p *people) count() *int {
 	n := p.w.rng.IntN(6)
-	if p.w.chance(0.05) {
+	if p.w.chance(0.03) {
 		n = 16 + p.w.rng.IntN(24)
 	}
 	return &n
@@ -302,22 +303,31 @@ func (p *people) change(s *wish, what func(*wish) control.ServiceUpdate) {
 	if s.daemon {
 		in.DesiredCount = nil
 	}
-	text := ""
-	for _, n := range []*int{in.DesiredCount, in.MinHealthy, in.MaxPercent} {
-		if n == nil {
-			text += " -"
-		} else {
-			text += fmt.Sprintf(" %d", *n)
-		}
-	}
-	if in.TaskDefinition != nil {
-		text += " " + model.ShortID(*in.TaskDefinition)
-	}
-	p.w.tell("somebody updates service %s: desired, min, max, task definition =%s, anew: %v", s.name, text, in.Force)
+	p.w.tell("somebody updates service %s: %s", s.name, described(in))
 	p.call(p.server(), "UpdateService", s.name, func(tx *store.Tx, call control.Call) error {
 		_, err := control.UpdateService(tx, call, serviceARN(s.name), in)
 		return err
 	})
+}
+
+// described says what an update changes.
+func described(in control.ServiceUpdate) string {
+	var parts []string
+	number := func(name string, n *int) {
+		if n != nil {
+			parts = append(parts, fmt.Sprintf("%s=%d", name, *n))
+		}
+	}
+	number("desired", in.DesiredCount)
+	number("min", in.MinHealthy)
+	number("max", in.MaxPercent)
+	if in.TaskDefinition != nil {
+		parts = append(parts, model.ShortID(*in.TaskDefinition))
+	}
+	if in.Force {
+		parts = append(parts, "anew")
+	}
+	return strings.Join(parts, " ")
 }
 
 func (p *people) remove() {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,6 +49,12 @@ func TestSim(t *testing.T) {
 		totals.Events, totals.Commits, totals.Time, passed.Round(time.Millisecond), float64(schedules)/passed.Seconds())
 }
 
+// TestMain lets garbage lie longer: worlds are small and soon over.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
+
 func number(t *testing.T, s string) uint64 {
 	t.Helper()
 	n, err := strconv.ParseUint(s, 10, 64)
@@ -62,7 +69,7 @@ const enough = 3
 
 // search runs the worlds of the seeds from 1 on and gives the violations, of the lowest seeds first, and the sum of all
 // results.
-func search(t *testing.T, schedules uint64, workers int, o sim.Options) (found []*sim.Violation, sum sim.Result) {
+func search(t *testing.T, schedules uint64, workers int, o sim.Options) (found []*sim.ViolationError, sum sim.Result) {
 	t.Helper()
 	var (
 		next  atomic.Uint64
@@ -83,8 +90,7 @@ func search(t *testing.T, schedules uint64, workers int, o sim.Options) (found [
 				result, err := sim.Run(t.Context(), mine)
 				mu.Lock()
 				sum.Events, sum.Commits, sum.Time = sum.Events+result.Events, sum.Commits+result.Commits, sum.Time+result.Time
-				var v *sim.Violation
-				if errors.As(err, &v) {
+				if v, ok := errors.AsType[*sim.ViolationError](err); ok {
 					found = append(found, v)
 				}
 				mu.Unlock()
@@ -99,7 +105,7 @@ func search(t *testing.T, schedules uint64, workers int, o sim.Options) (found [
 const lines = 60
 
 // story gives the end of the story of a violation.
-func story(t *testing.T, v *sim.Violation, o sim.Options) string {
+func story(t *testing.T, v *sim.ViolationError, o sim.Options) string {
 	t.Helper()
 	var text strings.Builder
 	o.Seed, o.Story = v.Seed, &text

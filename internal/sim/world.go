@@ -45,8 +45,8 @@ type Result struct {
 	Hash    uint64
 }
 
-// Violation is a broken invariant.
-type Violation struct {
+// ViolationError is a broken invariant.
+type ViolationError struct {
 	Seed uint64
 	At   time.Duration // virtual, since the start
 	Rule string
@@ -54,16 +54,16 @@ type Violation struct {
 }
 
 // Error says which seed breaks which rule.
-func (v *Violation) Error() string {
+func (v *ViolationError) Error() string {
 	return fmt.Sprintf("seed %d: after %v: %s: %s", v.Seed, v.At, v.Rule, v.What)
 }
 
-// Run runs the world of a seed to its end. The error is a *Violation.
+// Run runs the world of a seed to its end. The error is a *ViolationError.
 func Run(ctx context.Context, o Options) (result Result, err error) {
 	w := newWorld(ctx, o)
 	defer func() {
 		r := recover()
-		v, broken := r.(*Violation)
+		v, broken := r.(*ViolationError)
 		switch {
 		case broken:
 			w.tell("VIOLATION %s: %s", v.Rule, v.What)
@@ -95,7 +95,7 @@ type event struct {
 // world is everything there is.
 type world struct {
 	Options
-	ctx     context.Context //nolint:containedctx // of the one call of Run
+	ctx     context.Context // of the one call of Run
 	rng     *rand.Rand
 	ids     *rand.Rand
 	start   time.Time
@@ -118,9 +118,14 @@ type world struct {
 	observer *store.Store // to see whether all is as it shall be
 }
 
+// generator makes the same numbers from the same seed.
+func generator(seed, of uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, of)) //nolint:gosec // that they can be foreseen is the point
+}
+
 func newWorld(ctx context.Context, o Options) *world {
 	w := &world{
-		Options: o, ctx: ctx, rng: rand.New(rand.NewPCG(o.Seed, 1)), ids: rand.New(rand.NewPCG(o.Seed, 2)),
+		Options: o, ctx: ctx, rng: generator(o.Seed, 1), ids: generator(o.Seed, 2),
 		start: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), hash: fnv.New64a(),
 	}
 	w.now = w.start
@@ -170,7 +175,7 @@ func (w *world) tell(format string, args ...any) {
 
 // fail ends the run: an invariant does not hold.
 func (w *world) fail(rule, format string, args ...any) {
-	panic(&Violation{Seed: w.Seed, At: w.now.Sub(w.start), Rule: rule, What: fmt.Sprintf(format, args...)})
+	panic(&ViolationError{Seed: w.Seed, At: w.now.Sub(w.start), Rule: rule, What: fmt.Sprintf(format, args...)})
 }
 
 // note puts something into the hash of the run.

@@ -11,10 +11,16 @@ import (
 	"github.com/maitred/maitred/internal/daemon"
 )
 
-const defaultEndpoint = "http://127.0.0.1:6248"
+// defaultEndpoint is where a server listens that is started in the same environment.
+func defaultEndpoint() string {
+	if listen := os.Getenv("MAITRED_LISTEN"); listen != "" {
+		return "http://" + listen
+	}
+	return "http://" + daemon.Defaults().Listen
+}
 
 func newEnv(p *cli.Printer) *cobra.Command {
-	endpoint, region := defaultEndpoint, "us-east-1"
+	endpoint, region := defaultEndpoint(), daemon.Defaults().Region
 	cmd := &cobra.Command{
 		Use:   "env",
 		Short: `Print the variables that point AWS clients at maitred: eval "$(maitred env)"`,
@@ -37,7 +43,7 @@ func newEnv(p *cli.Printer) *cobra.Command {
 const shortStory = 20
 
 func newWhy(p *cli.Printer) *cobra.Command {
-	endpoint := defaultEndpoint
+	endpoint := defaultEndpoint()
 	asJSON, all := false, false
 	cmd := &cobra.Command{
 		Use:   "why ARN|ID|NAME",

@@ -40,6 +40,8 @@ func TestVerbs(t *testing.T) {
 		{name: "nothing", stdout: "maitred [command]"},
 		{name: "env", args: []string{"env"}, stdout: "export AWS_ENDPOINT_URL=http://127.0.0.1:6248\n"},
 		{name: "env by a variable", env: []string{"MAITRED_ENDPOINT=http://127.0.0.1:7000"}, args: []string{"env"}, stdout: "export AWS_ENDPOINT_URL=http://127.0.0.1:7000\n"},
+		{name: "env where another address is listened on", env: []string{"MAITRED_LISTEN=127.0.0.1:7001"}, args: []string{"env"}, stdout: "export AWS_ENDPOINT_URL=http://127.0.0.1:7001\n"},
+		{name: "why where another address is listened on", env: []string{"MAITRED_LISTEN=127.0.0.1:1"}, args: []string{"why", "web"}, code: 1, stderr: "http://127.0.0.1:1 "},
 		{name: "timings", args: []string{"timings"}, stdout: "healthy-after       40s    2s"},
 		{name: "timings in JSON", args: []string{"timings", "--json"}, stdout: `"Name": "healthy-after"`},
 		{name: "operations", args: []string{"operations"}, stdout: "CreateService"},

@@ -117,19 +117,27 @@ func announce(p *cli.Printer, r daemon.Ready) {
 	p.Linef("Console  %s", p.Bold(r.API+"/"))
 	p.Linef("Driver   %s (%s)", p.Bold(r.Driver), r.DriverReason)
 	p.Linef("State    %s", r.DataDir)
-	if len(r.Example) > 0 {
+	announceExample(p, r)
+	p.Linef("")
+	p.Linef("Point the aws CLI at it, in another terminal:")
+	p.Linef("")
+	p.Linef("  export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_DEFAULT_REGION=%s AWS_PAGER=", r.API, r.Region, r.Region)
+	p.Linef("  export AWS_ACCESS_KEY_ID=maitred AWS_SECRET_ACCESS_KEY=maitred")
+	p.Linef("")
+	p.Linef("%s", p.Dim("Ctrl-C ends it. `maitred why "+exampleOr(r.ExampleName)+"` explains every start and stop."))
+}
+
+func announceExample(p *cli.Printer, r daemon.Ready) {
+	switch {
+	case r.ExampleName == "":
+	case r.ExampleProblem != nil:
+		p.Linef("Example  %s", r.ExampleProblem)
+	default:
 		p.Linef("Example  service %s runs %d tasks:", p.Bold(r.ExampleName), len(r.Example))
 		for _, url := range r.Example {
 			p.Linef("           %s", url)
 		}
 	}
-	p.Linef("")
-	p.Linef("Point the aws CLI at it, in another terminal:")
-	p.Linef("")
-	p.Linef("  export AWS_ENDPOINT_URL=%s AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_PAGER=", r.API)
-	p.Linef("  export AWS_ACCESS_KEY_ID=maitred AWS_SECRET_ACCESS_KEY=maitred")
-	p.Linef("")
-	p.Linef("%s", p.Dim("Ctrl-C ends it. `maitred why "+exampleOr(r.ExampleName)+"` explains every start and stop."))
 }
 
 func exampleOr(name string) string {

@@ -1,7 +1,7 @@
 // Command web is the example service: a web server that tells who it is, so that one sees which task answered.
 //
-// It listens on $PORT (8080 without it), answers / with its task and version, /healthz with ok, and /exit/CODE by ending
-// with that exit code. On SIGTERM it finishes the requests in hand and ends with 0.
+// It listens on $PORT (8080 without it) of $ADDRESS (all without it), answers GET / with its process and version, GET
+// /healthz with ok, and POST /exit/CODE by ending with that exit code. On SIGTERM it finishes the requests in hand and ends with 0.
 package main
 
 import (

@@ -47,12 +47,14 @@ type Config struct {
 
 // Ready is what is said when everything is ready.
 type Ready struct {
-	API          string // URL; the console is there too
-	DataDir      string
-	Driver       string
-	DriverReason string
-	Example      []string // URLs of the example's tasks
-	ExampleName  string
+	API            string // URL; the console is there too
+	Region         string // of requests that name none
+	DataDir        string
+	Driver         string
+	DriverReason   string
+	Example        []string // URLs of the example's tasks
+	ExampleName    string
+	ExampleProblem error // why the example cannot be reached yet, or any more
 }
 
 // Defaults is a configuration of an ordinary start.

@@ -133,7 +133,7 @@ func (s *server) openBackend(ctx context.Context) (*etcd.Backend, error) {
 
 // start begins the roles in order, and tells when all is ready.
 func (s *server) start(ctx context.Context, roles *roles, listener net.Listener) error {
-	ready := Ready{API: s.url, DataDir: s.cfg.DataDir}
+	ready := Ready{API: s.url, Region: s.cfg.Region, DataDir: s.cfg.DataDir}
 	if s.cfg.Agent {
 		d, reason, err := s.startAgent(ctx, roles)
 		if err != nil {
@@ -153,11 +153,10 @@ func (s *server) start(ctx context.Context, roles *roles, listener net.Listener)
 	}
 	s.serving.Store(true)
 	if s.cfg.Example != "" {
-		urls, err := s.example(ctx, ready.Driver)
-		if err != nil {
+		ready.ExampleName = s.cfg.Example
+		if err := s.example(ctx, &ready); err != nil {
 			return err
 		}
-		ready.Example, ready.ExampleName = urls, s.cfg.Example
 	}
 	s.cfg.Announce(ready)
 	return nil

@@ -24,28 +24,33 @@ const (
 	exampleTasks = 3
 	exampleImage = "maitred-example-web:latest"
 	examplePort  = 8080
-	exampleWait  = 30 * time.Second
+	exampleMake  = 30 * time.Second // to create it; with Docker, an image is imported
+	exampleWait  = 10 * time.Second // for its tasks
 )
 
 // example creates the example service, through the API as anybody would, unless it is there already, and waits until
-// its tasks can be reached.
-func (s *server) example(ctx context.Context, driver string) (urls []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, exampleWait)
-	defer cancel()
+// its tasks can be reached. One that is there may have been made something else since: that it cannot be reached is
+// told, and stops nothing.
+func (s *server) example(ctx context.Context, ready *Ready) error {
 	service := arn.Service(s.scope().Cluster("default"), exampleWeb)
 	if svc, ok := s.store.View().Service(service); !ok || svc.Status != model.Active {
-		if err := s.createExample(ctx, driver); err != nil {
-			return nil, fmt.Errorf("create the example service: %w", err)
+		if err := s.createExample(ctx, ready.Driver); err != nil {
+			return fmt.Errorf("create the example service: %w", err)
 		}
 	}
 	addresses, err := s.reachable(ctx, service)
 	for _, a := range addresses {
-		urls = append(urls, "http://"+a+"/")
+		ready.Example = append(ready.Example, "http://"+a+"/")
 	}
-	return urls, err
+	if ready.ExampleProblem = err; err == nil && len(addresses) == 0 {
+		ready.ExampleProblem = fmt.Errorf("the service %s has no port where it can be reached", exampleWeb)
+	}
+	return ctx.Err()
 }
 
 func (s *server) createExample(ctx context.Context, driver string) error {
+	ctx, cancel := context.WithTimeout(ctx, exampleMake)
+	defer cancel()
 	image, command, err := exampleProgram(ctx, driver)
 	if err != nil {
 		return err
@@ -54,7 +59,7 @@ func (s *server) createExample(ctx context.Context, driver string) error {
 		"family": exampleWeb,
 		"containerDefinitions": []any{map[string]any{
 			"name": exampleWeb, "image": image, "command": command, "cpu": 32, "memory": 64, "essential": true,
-			"portMappings": []any{map[string]any{"containerPort": examplePort}},
+			"portMappings": []any{map[string]any{"containerPort": examplePort}}, "environment": exampleEnvironment(driver),
 		}},
 	}
 	if err := s.post(ctx, "RegisterTaskDefinition", definition); err != nil {
@@ -63,6 +68,15 @@ func (s *server) createExample(ctx context.Context, driver string) error {
 	return s.post(ctx, "CreateService", map[string]any{
 		"serviceName": exampleWeb, "taskDefinition": exampleWeb, "desiredCount": exampleTasks,
 	})
+}
+
+// exampleEnvironment keeps a plain process from listening where other machines reach it. In a container, the program has
+// to listen on all addresses, and Docker decides where the port is published.
+func exampleEnvironment(driver string) []any {
+	if driver != "process" {
+		return []any{}
+	}
+	return []any{map[string]any{"name": "ADDRESS", "value": "127.0.0.1"}}
 }
 
 // exampleProgram is the image and the command of the example for a driver.
@@ -110,18 +124,22 @@ func (s *server) post(ctx context.Context, operation string, in any) error {
 
 // reachable waits until the service has all its tasks and each accepts connections, and lists their addresses.
 func (s *server) reachable(ctx context.Context, service string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, exampleWait)
+	defer cancel()
 	watcher := s.store.Watch(model.KindTask, model.KindObserved, model.KindService)
 	defer watcher.Close()
 	for {
 		_, _, view := watcher.Snapshot()
 		svc, ok := view.Service(service)
 		var at []string
+		running := 0
 		for t := range view.TasksOfService(service) {
 			if t.Running() {
 				at = append(at, addresses(t)...)
+				running++
 			}
 		}
-		if ok && len(at) >= svc.DesiredCount {
+		if ok && running >= svc.DesiredCount {
 			slices.Sort(at)
 			return at, accepting(ctx, at)
 		}

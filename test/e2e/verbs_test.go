@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
 // run is a command line to its end.
@@ -85,6 +89,11 @@ func TestExample(t *testing.T) {
 	if len(urls) != 3 {
 		t.Fatalf("%d tasks are announced, want 3:\n%s", len(urls), p.output())
 	}
+	for _, url := range urls {
+		if _, err := get(strings.Replace(url, "127.0.0.1", "127.0.0.2", 1)); err == nil {
+			t.Errorf("%s is reached by another address too: nothing but loopback's is bound unless asked for", url)
+		}
+	}
 	for _, url := range append(urls, p.api+"/healthz", p.api+"/") {
 		if _, err := get(url); err != nil {
 			t.Error(err)
@@ -105,6 +114,40 @@ func TestExample(t *testing.T) {
 	}
 	if code, _, stderr := run(t, nil, "up", "--data-dir", dir, "--listen", "127.0.0.1:0"); code != 1 || !strings.Contains(stderr, "used by another process") {
 		t.Errorf("a second maitred on the same state: %d, %s", code, stderr)
+	}
+}
+
+// TestExampleThatWasChanged starts `maitred up` on a state whose example service has been made one that cannot run: it is
+// up all the same, and says so.
+func TestExampleThatWasChanged(t *testing.T) {
+	t.Parallel()
+	dir := stateDir(t)
+	args := []string{"--example", "web", "--region", "eu-west-1"}
+	p := up(t, dir, args...)
+	eventually(t, "it has said everything", func() bool { return strings.Contains(p.output(), "Ctrl-C") })
+	if want := "AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1"; !strings.Contains(p.output(), want) {
+		t.Errorf("it does not say %q:\n%s", want, p.output())
+	}
+	if page, err := get(p.api + "/"); err != nil || !strings.Contains(page, "eu-west-1") {
+		t.Errorf("the page does not name the region: %v\n%s", err, page)
+	}
+	c := clientIn(p.api, "eu-west-1")
+	define(t, c, "web", types.ContainerDefinition{Image: aws.String("an-image")})
+	if _, err := c.UpdateService(t.Context(), &ecs.UpdateServiceInput{
+		Service: aws.String("web"), TaskDefinition: aws.String("web"),
+		DeploymentConfiguration: &types.DeploymentConfiguration{MinimumHealthyPercent: aws.Int32(0), MaximumPercent: aws.Int32(100)},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the old tasks are over", func() bool { return len(listed(t, c, "web")) == 0 })
+	p.interrupt()
+	p = up(t, dir, args...)
+	eventually(t, "it has said everything", func() bool { return strings.Contains(p.output(), "Ctrl-C") })
+	if want := "web does not have its tasks yet"; !strings.Contains(p.output(), want) {
+		t.Errorf("it does not say %q:\n%s", want, p.output())
+	}
+	if text, err := get(p.api + "/healthz"); err != nil || text != "ok\n" {
+		t.Errorf("GET /healthz: %q, %v", text, err)
 	}
 }
 

@@ -193,9 +193,11 @@ func pidsWith(dir string) []int {
 }
 
 // client is the Go SDK on an API.
-func client(api string) *ecs.Client {
+func client(api string) *ecs.Client { return clientIn(api, "us-east-1") }
+
+func clientIn(api, region string) *ecs.Client {
 	return ecs.New(ecs.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(api),
+		Region: region, BaseEndpoint: aws.String(api),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "maitred", SecretAccessKey: "maitred"}, nil
 		}),
@@ -250,6 +252,16 @@ func running(t *testing.T, c *ecs.Client) map[string]int {
 		}
 	}
 	return pids
+}
+
+// listed is the ARNs of the tasks of a service that are wanted.
+func listed(t *testing.T, c *ecs.Client, service string) []string {
+	t.Helper()
+	list, err := c.ListTasks(t.Context(), &ecs.ListTasksInput{ServiceName: &service})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.TaskArns
 }
 
 func describe(t *testing.T, c *ecs.Client, arns []string) []types.Task {

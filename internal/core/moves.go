@@ -56,7 +56,8 @@ func (w *work) failed(t model.TaskState, end *model.Cause) {
 
 // throttled says whether the service must wait before it starts tasks again.
 func (w *work) throttled() bool {
-	if w.state.FailedOf != w.primary.ID || !w.in.Now.Before(w.state.ThrottledUntil) {
+	left := w.state.ThrottledUntil.Sub(w.in.Now)
+	if w.state.FailedOf != w.primary.ID || left <= 0 || left > w.throttle.Cap { // no pause is so long: the clock was wrong
 		return false
 	}
 	w.pool.Wake = reconcile.Earlier(w.pool.Wake, w.state.ThrottledUntil)

@@ -15,11 +15,17 @@ import (
 	"github.com/maitred/maitred/internal/store"
 )
 
-// The bounds of what comes after the faults.
-const (
-	patience = 25 * time.Minute // until all is as it shall be
-	lasting  = 2 * time.Minute  // so long nothing may happen then
-)
+// lasting is how long nothing may happen when all is as it shall be.
+const lasting = 2 * time.Minute
+
+// patience is how long it may take until all is as it shall be: protection ends after three minutes, and a deadline that
+// was written by a clock that ran ahead is as far away as that.
+func (f *faults) patience() time.Duration {
+	if f.Skew > 0 {
+		return 25 * time.Minute
+	}
+	return 10 * time.Minute
+}
 
 // peace ends all faults, has people mend what they broke, and checks that the world comes to rest as it shall be.
 func (w *world) peace() {
@@ -27,7 +33,8 @@ func (w *world) peace() {
 	w.calm = true
 	w.until(w.now.Add(65 * time.Second)) // machines, servers and clocks are right again
 	w.people.mend()
-	end := w.now.Add(patience)
+	mended := w.now
+	end := mended.Add(w.faults.patience())
 	for {
 		w.until(w.now.Add(10 * time.Second))
 		trouble := w.unrest()
@@ -40,6 +47,7 @@ func (w *world) peace() {
 	}
 	w.tell("all is as it shall be")
 	quiet := w.now
+	w.rest = quiet.Sub(mended)
 	w.until(w.now.Add(lasting))
 	if w.check.acted.After(quiet) {
 		w.fail("rest lasts", "the scheduler wrote something %v after all was as it shall be", w.check.acted.Sub(quiet))

@@ -45,8 +45,8 @@ func TestSim(t *testing.T) {
 		t.Errorf("%v\n%s", err, story(t, err, sim.Options{}))
 	}
 	passed := time.Since(began)
-	t.Logf("%d schedules: %d events, %d transactions, %v of virtual time, in %v (%.0f schedules per second)", schedules,
-		totals.Events, totals.Commits, totals.Time, passed.Round(time.Millisecond), float64(schedules)/passed.Seconds())
+	t.Logf("%d schedules: %d events, %d transactions, %v of virtual time, rest after at most %v, in %v (%.0f schedules per second)", schedules,
+		totals.Events, totals.Commits, totals.Time, totals.Rest, passed.Round(time.Millisecond), float64(schedules)/passed.Seconds())
 }
 
 // TestMain lets garbage lie longer: worlds are small and soon over.
@@ -67,8 +67,8 @@ func number(t *testing.T, s string) uint64 {
 // enough is after how many violations a search ends.
 const enough = 3
 
-// search runs the worlds of the seeds from 1 on and gives the violations, of the lowest seeds first, and the sum of all
-// results.
+// search runs the worlds of the seeds from 1 on and gives the violations, and the sum of all results, of Rest the
+// longest.
 func search(t *testing.T, schedules uint64, workers int, o sim.Options) (found []*sim.ViolationError, sum sim.Result) {
 	t.Helper()
 	var (
@@ -90,6 +90,7 @@ func search(t *testing.T, schedules uint64, workers int, o sim.Options) (found [
 				result, err := sim.Run(t.Context(), mine)
 				mu.Lock()
 				sum.Events, sum.Commits, sum.Time = sum.Events+result.Events, sum.Commits+result.Commits, sum.Time+result.Time
+				sum.Rest = max(sum.Rest, result.Rest)
 				if v, ok := errors.AsType[*sim.ViolationError](err); ok {
 					found = append(found, v)
 				}

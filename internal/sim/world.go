@@ -42,6 +42,7 @@ type Result struct {
 	Events  int           // that were taken from the heap
 	Commits int           // transactions that were carried out
 	Time    time.Duration // virtual
+	Rest    time.Duration // from the moment at which people had mended what they broke until all was as it shall be
 	Hash    uint64
 }
 
@@ -107,7 +108,8 @@ type world struct {
 	hash    hash.Hash64
 
 	faults  faults
-	calm    bool // the faults are over
+	calm    bool          // the faults are over
+	rest    time.Duration // see Result
 	timings model.Timings
 	backend *backend
 	servers []*server
@@ -163,7 +165,7 @@ func (w *world) live() {
 }
 
 func (w *world) result() Result {
-	return Result{Events: w.taken, Commits: w.commits, Time: w.now.Sub(w.start), Hash: w.hash.Sum64()}
+	return Result{Events: w.taken, Commits: w.commits, Time: w.now.Sub(w.start), Rest: w.rest, Hash: w.hash.Sum64()}
 }
 
 // tell writes a line of the story.

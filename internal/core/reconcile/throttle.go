@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"strings"
 	"time"
 
 	"github.com/maitred/maitred/internal/model"
@@ -30,11 +31,16 @@ func (t Throttle) Delay(failures int) time.Duration {
 	return min(delay, t.Cap)
 }
 
-// killed is the exit code of what somebody else ended by SIGKILL.
-const killed = 137
+// killed is the exit code of what somebody else ended by SIGKILL; if that was the kernel, for want of memory, the reason
+// begins with outOfMemory ("Stopped tasks error messages").
+const (
+	killed      = 137
+	outOfMemory = "OutOfMemoryError"
+)
 
 // FailedToStart says whether the end of a task counts for the throttle: it never reached RUNNING, or its program ended
-// of its own accord right after. What ran well and was then killed is replaced at once, however often.
+// of its own accord, or by taking too much memory, right after. What ran well and was then killed is replaced at once,
+// however often.
 func (t Throttle) FailedToStart(s model.TaskState) bool {
 	if !s.EverRan() {
 		return true
@@ -43,7 +49,7 @@ func (t Throttle) FailedToStart(s model.TaskState) bool {
 		return false
 	}
 	for _, c := range s.Seen.Containers {
-		if c.ExitCode != nil && *c.ExitCode == killed {
+		if c.ExitCode != nil && *c.ExitCode == killed && !strings.HasPrefix(c.Reason, outOfMemory) {
 			return false
 		}
 	}

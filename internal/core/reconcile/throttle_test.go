@@ -43,7 +43,7 @@ func TestFailedToStart(t *testing.T) {
 		},
 		{name: "asked to stop", ran: time.Second, code: model.StopUser, exit: 143},
 	} {
-		seen := &model.Observed{StopCode: c.code, Containers: []model.ContainerObserved{{ExitCode: &c.exit, Reason: c.reason}}}
+		seen := &model.Observed{StopCode: c.code, Containers: []model.ObservedContainer{{ExitCode: &c.exit, Reason: c.reason}}}
 		if c.ran > 0 {
 			seen.StartedAt = time.Unix(1, 0)
 			seen.StoppedAt = seen.StartedAt.Add(c.ran)

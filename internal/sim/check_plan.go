@@ -50,6 +50,7 @@ func encoded(v any) string {
 func (c *checker) change(v core.View, now time.Time, svc *model.Service, change *core.Change) {
 	alive, healthy := c.count(v, svc, now)
 	before, started := healthy, 0
+	on := map[string]string{}
 	for _, r := range change.Puts {
 		t, ok := r.(*model.Task)
 		if !ok {
@@ -60,6 +61,7 @@ func (c *checker) change(v core.View, now time.Time, svc *model.Service, change 
 		case !exists:
 			started++
 			c.placed(v, t)
+			c.apart(v, svc, t, on, change)
 		case known.Alive() && t.Desired == model.TaskStopped:
 			alive--
 			if c.healthy(v, known, now) {
@@ -142,6 +144,24 @@ func (c *checker) healthy(v core.View, t model.TaskState, now time.Time) bool {
 		return t.Seen.Health == model.Healthy
 	}
 	return !now.Before(t.Seen.StartedAt.Add(c.w.timings.HealthyAfter))
+}
+
+// apart checks that distinctInstance holds for a new task. on has the other new ones.
+func (c *checker) apart(v core.View, svc *model.Service, t *model.Task, on map[string]string, change *core.Change) {
+	if len(svc.Constraints) == 0 || svc.Constraints[0].Type != model.DistinctInstance {
+		return
+	}
+	other := on[t.Instance]
+	on[t.Instance] = t.ARN
+	for o := range v.TasksOfService(svc.ARN) {
+		stops := slices.ContainsFunc(change.Puts, func(r model.Record) bool { return r.Key() == o.Key() })
+		if o.Instance == t.Instance && o.Alive() && !stops {
+			other = o.ARN
+		}
+	}
+	if other != "" {
+		c.w.fail("placement constraints", "tasks %s and %s of %s are both on %s", short(t.ARN), short(other), svc.Name, t.Machine)
+	}
 }
 
 // placed checks that a new task goes where it may.

@@ -95,6 +95,10 @@ func mutants() map[string]struct {
 				}
 			}),
 		},
+		"forgets placement constraints": {
+			[]string{"placement constraints"},
+			step(func(_ *core.Input, v *eyes) { v.service = func(s *model.Service) { s.Constraints = nil } }),
+		},
 		"places more than there is room for": {
 			[]string{"no more than there is"},
 			step(func(in *core.Input, v *eyes) {

@@ -81,7 +81,7 @@ func (p *people) mend() {
 			lower, upper := 50, 200
 			in.MinHealthy, in.MaxPercent, needed = &lower, &upper, true
 		}
-		if s.port > 0 && svc.DesiredCount > machines {
+		if s.single() && svc.DesiredCount > machines {
 			in.DesiredCount, needed = &machines, true
 		}
 		if needed {

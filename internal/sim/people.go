@@ -27,7 +27,8 @@ type people struct {
 type wish struct {
 	name   string
 	daemon bool
-	port   int // that its tasks need on their machines, 0 for none
+	port   int  // that its tasks need on their machines, 0 for none
+	apart  bool // each task on a machine of its own
 	family string
 	last   int // revision
 	checks bool
@@ -39,6 +40,9 @@ type answered struct {
 	request string
 	sure    bool // it was acknowledged, and must not be lost
 }
+
+// single says that a machine can have one task of the service at a time.
+func (s *wish) single() bool { return s.port > 0 || s.apart }
 
 func newPeople(w *world) *people { return &people{w: w, programs: map[string]*program{}} }
 
@@ -153,7 +157,7 @@ func (p *people) count() *int {
 }
 
 func (p *people) percents(s *wish) (lower, upper int) {
-	if s.daemon || s.port > 0 {
+	if s.daemon || s.single() {
 		return 0, 100
 	}
 	return pick(p.w, []int{0, 50, 66, 75, 100, 100}), pick(p.w, []int{100, 125, 133, 150, 200, 200})
@@ -229,6 +233,7 @@ func (p *people) create() {
 		if !p.w.faults.Tight && p.w.chance(0.2) {
 			s.port = 8000 + p.families
 		}
+		s.apart = !p.w.faults.Tight && !s.daemon && p.w.chance(0.2)
 		p.services = append(p.services, s)
 	}
 	lower, upper := p.percents(s)
@@ -241,6 +246,9 @@ func (p *people) create() {
 		in.Strategy = []model.Strategy{{Type: model.StrategyBinpack, Field: "memory"}}
 	case 1:
 		in.Strategy = []model.Strategy{{Type: model.StrategyRandom}}
+	}
+	if s.apart {
+		in.Constraints = []model.Constraint{{Type: model.DistinctInstance}}
 	}
 	if s.daemon {
 		in.Scheduling, in.DesiredCount, in.Strategy = model.Daemon, 0, nil

@@ -34,6 +34,8 @@ type Store struct {
 	watchers []*Watcher
 	closed   chan struct{} // closed by Close
 
+	turn chan struct{} // full while an Update that has lost often is under way
+
 	cancel context.CancelFunc
 	done   chan struct{} // closed when run has ended; nil for a synchronous store
 }
@@ -88,6 +90,7 @@ func OpenSync(ctx context.Context, backend Backend, scope Scope, options ...Opti
 func newStore(backend Backend, scope Scope, options []Option) *Store {
 	s := &Store{
 		backend: backend, scope: scope, log: slog.New(slog.DiscardHandler), cache: newCache(), closed: make(chan struct{}),
+		turn: make(chan struct{}, 1),
 	}
 	s.view.Store(s.cache.view(0))
 	for _, o := range options {

@@ -9,8 +9,11 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// maxTries is how often Update computes its transaction.
-const maxTries = 16
+// The bounds of Update: how often it computes its transaction in all, and how often before it waits for its turn.
+const (
+	maxTries   = 16
+	eagerTries = 4
+)
 
 // op is a put, or a delete if there is no record.
 type op struct {
@@ -71,13 +74,22 @@ func (tx *Tx) Fence(f Fence) { tx.draft.fence = &f }
 // changed since; if it has, fn is called again with a newer snapshot, at most 16 times in all, then the answer is
 // ErrContended. An error of fn ends it with nothing written, and so does a transaction that writes nothing.
 //
+// One of many that change the same would lose again and again: each round has one winner. So those of this store that
+// have lost a few times go on one after the other.
+//
 // When Update returns, View shows the transaction; its revision is returned. A revision other than 0 together with an
 // error (ErrNotSeen) means that it was committed, but ctx or the store ended before View showed it.
 //
 // A commit whose outcome is unknown (a timeout, a lost connection) is never repeated blindly. The backend finds out
 // what happened where that can be found out; else the answer is ErrUnknownOutcome, and the caller has to look.
 func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) (rev int64, err error) {
-	for range maxTries {
+	for try := range maxTries {
+		if try == eagerTries {
+			if err := s.takeTurn(ctx); err != nil {
+				return 0, err
+			}
+			defer s.passTurn()
+		}
 		tx := &Tx{view: s.View()}
 		if err := fn(tx); err != nil {
 			return 0, err
@@ -96,6 +108,20 @@ func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) (rev int64, e
 	}
 	return 0, fmt.Errorf("%w: %w", ErrContended, err)
 }
+
+// takeTurn waits until no other Update that has lost often is under way.
+func (s *Store) takeTurn(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-s.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Store) passTurn() { <-s.turn }
 
 // Change is a transaction computed from a view.
 type Change struct {

@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"fencing", testFencing},
 		{"read your own writes", testReadYourWrites},
 		{"update conflicts", testUpdateConflicts},
+		{"update in a crowd", testUpdateCrowd},
 		{"update errors", testUpdateErrors},
 		{"apply", testApply},
 		{"relist after compaction", testRelist},

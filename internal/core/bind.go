@@ -112,6 +112,7 @@ func (w *work) placeDaemons(search *place.Search, n int) []place.Seat {
 // none, only the first reason is told: two that take turns would both be news at every look.
 func (w *work) unplaced(event string) {
 	w.plan.Waiting = append(w.plan.Waiting, w.svc.ARN)
+	w.roomless = true
 	if w.pool.Leaving == 0 && len(w.gone) == 0 && event != "" && !w.unplacedSaid {
 		w.unplacedSaid = true
 		w.say(topicPlacement, event)

@@ -24,7 +24,8 @@ type work struct {
 	pool         reconcile.Pool
 	gone         map[string]bool // tasks that this change asks to stop
 	failures     []model.Cause   // how tasks ended that nobody had noticed yet
-	unplacedSaid bool            // why a task found no room
+	roomless     bool            // a task found no room
+	unplacedSaid bool            // and it was said why
 	change       Change
 }
 

@@ -27,6 +27,9 @@ func (w *work) startSome(c rollout.Counts, allowed rollout.Allowance) {
 	if !w.throttled() {
 		w.start(w.primary, max(0, min(allowed.Start, room)))
 	}
+	if w.roomless {
+		w.makeRoom()
+	}
 }
 
 // start places and starts up to n tasks of a deployment.

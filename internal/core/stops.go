@@ -109,6 +109,32 @@ func (w *work) stopUnhealthy(tasks []model.TaskState) {
 	}
 }
 
+// makeRoom stops one sick task that is in the way of its own replacement, because it has the port or the memory that the
+// other one needs. What would not help, for want of a machine, is not done.
+func (w *work) makeRoom() {
+	def, ok := w.TaskDefinition(w.primary.TaskDefinition)
+	if !ok || w.svc.Scheduling == model.Daemon || w.pool.Leaving+len(w.gone) > 0 {
+		return
+	}
+	search, err := w.search(def)
+	if err != nil {
+		return
+	}
+	sick := w.pool.Fresh.Unhealthy
+	for i, t := range sick[:min(len(sick), maxMoves)] {
+		w.room().Remove(t)
+		seat, helps := search.Place(w.random())
+		if helps {
+			w.room().Remove(model.TaskState{Task: w.newTask(w.primary, def, seat.Instance, model.Cause{})})
+		}
+		w.room().Add(t)
+		if helps {
+			w.stopUnhealthy(sick[i : i+1])
+			return
+		}
+	}
+}
+
 // sick is the failed health check of a task.
 func (w *work) sick(t model.TaskState) model.Cause {
 	cause := model.Cause{Kind: model.CauseHealth, Subject: t.ARN, At: w.in.Now, Detail: "container health checks failed"}

@@ -192,15 +192,21 @@ func (l *Loop) join(ctx context.Context, view *store.View, now time.Time) (joine
 // apply writes the changes of a plan in as few transactions as their size allows. What is refused, because something
 // that it was computed from has changed, is computed again in the next turn.
 func (l *Loop) apply(ctx context.Context, view *store.View, changes []core.Change) (last int64, err error) {
-	alone := l.alone
+	limit := len(changes)
+	if l.alone {
+		limit = 1
+	}
 	l.alone = false
 	for len(changes) > 0 {
-		n := 1
-		if !alone {
-			n = fitting(changes)
-		}
+		n := fitting(changes[:min(limit, len(changes))])
 		rev, err := l.Store.Apply(ctx, view, l.merge(changes[:n]))
 		switch {
+		case errors.Is(err, store.ErrTooLarge) && n > 1:
+			limit = n / 2 // how many bytes the records take is not known before
+			continue
+		case errors.Is(err, store.ErrTooLarge):
+			// It must not keep the others from being written. The next full look tries it again.
+			l.Log.Error("a change is too large to be written; it is left out", "subject", changes[0].Subject, "error", err)
 		case errors.Is(err, store.ErrConflict):
 			l.refused(changes[:n], err)
 			if conflict, ok := errors.AsType[*store.ConflictError](err); ok {

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
@@ -224,6 +227,47 @@ func TestTransactions(t *testing.T) {
 	}
 	if n > 20 || largest > store.MaxOps {
 		t.Errorf("got %d transactions of at most %d operations or guards, want at most 20 of at most %d", n, largest, store.MaxOps)
+	}
+}
+
+// TestTooLarge: changes that together are too large for a transaction are written in several, and one that is too large
+// by itself keeps none of the others from being written.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	b := mem.New(mem.Options{Measure: true})
+	st := open(t, b)
+	found(t, st)
+	c := config(st)
+	const services = 5
+	c.Step = func(_ core.View, in core.Input) core.Plan {
+		var plan core.Plan
+		for i, name := range in.Dirty.Services {
+			size := store.MaxBytes / 2
+			if i == 1 {
+				size = store.MaxBytes + 1
+			}
+			plan.Changes = append(plan.Changes, core.Change{
+				Subject: name, Puts: []model.Record{&model.Family{Region: "r", Name: fmt.Sprint(i), Last: 1}, &model.Cluster{
+					ARN: scope().Cluster(fmt.Sprint(i)), Region: "r", Name: strings.Repeat("x", size),
+				}},
+			})
+		}
+		return plan
+	}
+	l := engine.NewLoop(c, nil)
+	defer l.Close()
+	for i := range services {
+		create(t, st, fmt.Sprintf("s%d", i), 1)
+	}
+	settle(t, l, start())
+	var got []string
+	for i := range services {
+		if _, ok := st.View().Family("r", fmt.Sprint(i)); ok {
+			got = append(got, fmt.Sprint(i))
+		}
+	}
+	if diff := cmp.Diff([]string{"0", "2", "3", "4"}, got); diff != "" {
+		t.Errorf("what was written (-want +got):\n%s", diff)
 	}
 }
 

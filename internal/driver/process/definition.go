@@ -19,9 +19,12 @@ func (d *Driver) Refuse(def *model.TaskDefinition) string { return Refuse(def) }
 // looked at: they are the machine's business, and an error when the container starts.
 func Refuse(def *model.TaskDefinition) string {
 	switch def.NetworkMode {
-	case "awsvpc", "none":
-		return fmt.Sprintf("networkMode %s needs a network namespace, and the process driver runs plain programs in the "+
-			"machine's own network: use host, or Docker (--driver docker)", def.NetworkMode)
+	case "awsvpc":
+		return "networkMode awsvpc needs a network of the task's own, and the process driver runs plain programs in the " +
+			"machine's own network: use host"
+	case "none":
+		return "networkMode none needs a network namespace, and the process driver runs plain programs in the machine's " +
+			"own network: use host, or Docker (--driver docker)"
 	}
 	for i := range def.Containers {
 		if reason := refuseContainer(&def.Containers[i]); reason != "" {
@@ -37,8 +40,8 @@ func refuseContainer(c *model.ContainerDefinition) string {
 			"program (/…, ./… or ../…); use Docker (--driver docker) for images", c.Image, image)
 	}
 	if len(c.Unmet) > 0 {
-		return fmt.Sprintf("the process driver runs plain programs and cannot honour %s: leave out what is named, or use "+
-			"Docker (--driver docker)", strings.Join(c.Unmet, ", "))
+		// The docker driver refuses these too: nothing is gained by sending anybody there.
+		return fmt.Sprintf("the process driver runs plain programs and cannot honour %s: leave out what is named", strings.Join(c.Unmet, ", "))
 	}
 	for _, u := range c.Ulimits {
 		if !keeper.KnownLimit(u.Name) {

@@ -14,25 +14,29 @@ func TestRefuse(t *testing.T) {
 		network   string
 		container model.ContainerDefinition
 		want      []string // in the reason; none: it is not refused
+		docker    bool     // the reason names the docker driver, which can do it
 	}{
-		"the word":          {"", model.ContainerDefinition{Image: "process"}, nil},
-		"an absolute path":  {"host", model.ContainerDefinition{Image: "/usr/bin/env"}, nil},
-		"a relative path":   {"bridge", model.ContainerDefinition{Image: "./server"}, nil},
-		"a parent's path":   {"", model.ContainerDefinition{Image: "../server"}, nil},
-		"a known limit":     {"", model.ContainerDefinition{Image: "process", Ulimits: []model.Ulimit{{Name: "nofile"}}}, nil},
-		"an image":          {"", model.ContainerDefinition{Image: "nginx"}, []string{"image", "nginx", "--driver docker"}},
-		"an image of one":   {"", model.ContainerDefinition{Image: "library/nginx:1"}, []string{"image", "library/nginx:1"}},
-		"no program":        {"", model.ContainerDefinition{Image: "/"}, []string{"image"}},
-		"awsvpc":            {"awsvpc", model.ContainerDefinition{Image: "process"}, []string{"networkMode awsvpc"}},
-		"no network":        {"none", model.ContainerDefinition{Image: "process"}, []string{"networkMode none"}},
-		"an unmet member":   {"", model.ContainerDefinition{Image: "process", Unmet: []string{"a", "b"}}, []string{"a, b"}},
-		"an unknown ulimit": {"", model.ContainerDefinition{Image: "process", Ulimits: []model.Ulimit{{Name: "x"}}}, []string{"ulimits", `"x"`}},
+		"the word":          {"", model.ContainerDefinition{Image: "process"}, nil, false},
+		"an absolute path":  {"host", model.ContainerDefinition{Image: "/usr/bin/env"}, nil, false},
+		"a relative path":   {"bridge", model.ContainerDefinition{Image: "./server"}, nil, false},
+		"a parent's path":   {"", model.ContainerDefinition{Image: "../server"}, nil, false},
+		"a known limit":     {"", model.ContainerDefinition{Image: "process", Ulimits: []model.Ulimit{{Name: "nofile"}}}, nil, false},
+		"an image":          {"", model.ContainerDefinition{Image: "nginx"}, []string{"image", "nginx", "--driver docker"}, true},
+		"an image of one":   {"", model.ContainerDefinition{Image: "library/nginx:1"}, []string{"image", "library/nginx:1"}, true},
+		"no program":        {"", model.ContainerDefinition{Image: "/"}, []string{"image"}, true},
+		"awsvpc":            {"awsvpc", model.ContainerDefinition{Image: "process"}, []string{"networkMode awsvpc"}, false},
+		"no network":        {"none", model.ContainerDefinition{Image: "process"}, []string{"networkMode none"}, true},
+		"an unmet member":   {"", model.ContainerDefinition{Image: "process", Unmet: []string{"a", "b"}}, []string{"a, b"}, false},
+		"an unknown ulimit": {"", model.ContainerDefinition{Image: "process", Ulimits: []model.Ulimit{{Name: "x"}}}, []string{"ulimits", `"x"`}, false},
 	} {
 		c.container.Name = "web"
 		def := &model.TaskDefinition{NetworkMode: c.network, Containers: []model.ContainerDefinition{c.container}}
 		got := process.Refuse(def)
 		if (got == "") != (len(c.want) == 0) {
 			t.Errorf("%s: Refuse = %q, want a reason: %v", name, got, len(c.want) > 0)
+		}
+		if sent := strings.Contains(got, "--driver docker"); sent != c.docker {
+			t.Errorf("%s: Refuse = %q sends to the docker driver: %v, want %v", name, got, sent, c.docker)
 		}
 		for _, part := range c.want {
 			if !strings.Contains(got, part) {

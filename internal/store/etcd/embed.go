@@ -36,12 +36,14 @@ const (
 	defaultQuota = 2 << 30
 	// etcd wakes up at each tick for ever, and a short one shows in what an idle machine does. A member alone needs none
 	// to elect itself (see stand). Both in milliseconds.
-	tick     = 100
-	election = 1000
+	tick     = 250
+	election = 1250
 	// standAgain is the pause between two attempts to be elected.
 	standAgain = time.Millisecond
 	// Changes older than this are compacted: a stream that is further behind lists again.
 	retention = "5m"
+	// catchUp is how many entries of the log are kept in memory for a follower that is behind. There is none.
+	catchUp = 100
 	// Nobody dials it: a single member has no peers. It is part of the membership and must stay the same.
 	peerURL = "http://127.0.0.1:2380"
 )
@@ -159,6 +161,7 @@ func (m *member) config(log *slog.Logger) *embed.Config {
 	c.Dir = filepath.Join(m.dir, "etcd")
 	c.TickMs, c.ElectionMs = tick, election
 	c.QuotaBackendBytes = m.quota
+	c.SnapshotCatchUpEntries = catchUp
 	c.AutoCompactionMode, c.AutoCompactionRetention = embed.CompactorModePeriodic, retention
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(bridge{log: log, closing: &m.closing}))
 	c.EnableGRPCGateway = false

@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -93,6 +94,9 @@ func (c Config) Validate() error {
 	if !regionForm.MatchString(c.Region) {
 		return fmt.Errorf("--region %q: a region looks like us-east-1", c.Region)
 	}
+	if c.DataDir == "" {
+		return errors.New("--data-dir is empty: it is the directory of the state, the logs and the sockets")
+	}
 	if _, ok := model.TimingsByName(c.Timings); !ok {
 		return fmt.Errorf("--timings %q: it is fast or ecs", c.Timings)
 	}
@@ -106,6 +110,18 @@ func (c Config) Validate() error {
 		return nil
 	}
 	return c.validateListen()
+}
+
+// complete checks a configuration and gives the data directory its one name: drivers tell their containers by it.
+func (c Config) complete() (Config, error) {
+	err := c.Validate()
+	if err != nil {
+		return c, err
+	}
+	if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
+		return c, fmt.Errorf("--data-dir: %w", err)
+	}
+	return c, nil
 }
 
 func (c Config) validateListen() error {

@@ -40,7 +40,7 @@ func (s *server) scope() arn.Scope { return arn.Scope{Region: s.cfg.Region, Acco
 // Run runs the roles until ctx ends, and then ends them in order. Nothing of a role is left behind but what is meant to
 // outlive it: the state, and the tasks if they are detached.
 func Run(ctx context.Context, cfg Config) (err error) {
-	if err := cfg.Validate(); err != nil {
+	if cfg, err = cfg.complete(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -40,6 +41,7 @@ func benchScope() arn.Scope { return arn.Scope{Region: "eu-west-1", Account: "12
 // newLarge makes machines and services, and no task yet.
 func newLarge(b *testing.B) *large {
 	b.Helper()
+	debug.SetGCPercent(100) // as in production, see TestMain
 	st, err := store.OpenSync(b.Context(), mem.New(mem.Options{}), store.Scope{})
 	if err != nil {
 		b.Fatal(err)

@@ -122,13 +122,23 @@ func (s *server) openBackend(ctx context.Context) (*etcd.Backend, error) {
 		}
 		endpoints = []string{endpoint}
 	}
-	identity := "server-" + c.Listen
-	if !c.Server {
-		identity = s.machine
+	identity, err := s.identity()
+	if err != nil {
+		return nil, err
 	}
 	return etcd.Dial(ctx, etcd.Remote{
 		Endpoints: endpoints, CA: c.EtcdCA, Cert: c.EtcdCert, Key: c.EtcdKey, Identity: identity, Log: c.Log,
 	})
+}
+
+// identity names this process in an etcd that it shares with others: another name on each machine, the same one after a
+// restart.
+func (s *server) identity() (string, error) {
+	id, err := host.ID(s.cfg.DataDir)
+	if s.cfg.Server {
+		id = "server-" + id
+	}
+	return id, err
 }
 
 // start begins the roles in order, and tells when all is ready.

@@ -11,8 +11,8 @@ import (
 
 // The bounds of Update: how often it computes its transaction in all, and how often before it waits for its turn.
 const (
-	maxTries   = 16
-	eagerTries = 4
+	maxTries   = 64
+	eagerTries = 2
 )
 
 // op is a put, or a delete if there is no record.
@@ -71,7 +71,7 @@ func (tx *Tx) GuardPrefix(kind model.Kind, prefix string) {
 func (tx *Tx) Fence(f Fence) { tx.draft.fence = &f }
 
 // Update carries out a transaction that fn computes from a snapshot. Everything that it writes or guards must not have
-// changed since; if it has, fn is called again with a newer snapshot, at most 16 times in all, then the answer is
+// changed since; if it has, fn is called again with a newer snapshot, at most 64 times in all, then the answer is
 // ErrContended. An error of fn ends it with nothing written, and so does a transaction that writes nothing.
 //
 // One of many that change the same would lose again and again: each round has one winner. So those of this store that

@@ -32,9 +32,6 @@ type TaskDefinition struct {
 // Key implements Record.
 func (d *TaskDefinition) Key() Key { return Key{KindTaskDefinition, d.ARN} }
 
-// TaskDefinitionKey is the key of a task definition.
-func TaskDefinitionKey(arn string) Key { return Key{KindTaskDefinition, arn} }
-
 // Name is family:revision.
 func (d *TaskDefinition) Name() string { return d.Family + ":" + strconv.Itoa(d.Revision) }
 

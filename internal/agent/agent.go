@@ -39,6 +39,11 @@ func (a *Agent) Run(ctx context.Context) error {
 
 func (a *Agent) run(ctx context.Context) error {
 	defer close(a.over)
+	unlock, err := lockDir(a.config.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	kept, err := openLedger(a.config.Dir)
 	if err != nil {
 		return err

@@ -50,6 +50,35 @@ func TestRunsToItsEnd(t *testing.T) {
 	})
 }
 
+// TestAlone: a second agent with the same directory is refused, and the first one does not notice; when that has ended,
+// the next one runs.
+func TestAlone(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		a := r.start(nil)
+		defer a.stop()
+		arn := r.want(1, single())
+		r.until("RUNNING", r.is(arn, model.TaskRunning))
+		s := r.open(r.backend, r.scope)
+		defer s.Close()
+		second, err := agent.New(agent.Config{
+			Store: s, Driver: r.machine.Connect(), Dir: r.dir, Machine: model.Machine{ID: machineID, Host: "here"},
+		})
+		if err != nil {
+			t.Fatalf("New: %v", err)
+		}
+		if err := second.Run(t.Context()); !errors.Is(err, agent.ErrInUse) {
+			t.Errorf("a second agent: %v, want %v", err, agent.ErrInUse)
+		}
+		if m, ok := r.control.View().Machine(machineID); !ok || !m.Connected {
+			t.Error("the machine is gone because a second agent was refused")
+		}
+		a.stop()
+		third := r.start(nil)
+		defer third.stop()
+		r.until("the machine is back", func() bool { m, ok := r.control.View().Machine(machineID); return ok && m.Connected })
+	})
+}
+
 func TestFailsToStart(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.script = func(driver.Spec) fake.Behaviour {

@@ -41,23 +41,33 @@ func (w *world) deployAll(ctx context.Context, m *maitred) error {
 			Name: fmt.Sprintf("scale %d → 0, all gone", n), Unit: seconds, What: "SIGTERM and wait",
 		})
 		for i := range w.n {
+			name := fmt.Sprintf("s-%d-%d", n, i)
 			w.progress("deploy %d, %d of %d", n, i+1, w.n)
 			if err := w.deployFloor(n, start, stop); err != nil {
 				return err
 			}
-			if err := w.deploy(ctx, m, fmt.Sprintf("s-%d-%d", n, i), n, start, stop); err != nil {
+			if err := w.deploy(ctx, m, name, n, start, stop); err != nil {
 				return err
 			}
 			began := time.Now()
-			if err := m.untilRunning(ctx, fmt.Sprintf("s-%d-%d", n, i), 0, w.poll); err != nil {
+			if err := m.untilRunning(ctx, name, 0, w.poll); err != nil {
 				return err
 			}
 			looks.add(time.Since(began).Seconds())
 		}
 	}
-	w.notes = append(w.notes, fmt.Sprintf("Looking: every %v, a call takes %s; on average that adds half the pause and one call.",
-		w.poll, format(looks.median(), seconds)))
+	w.notes = append(w.notes, fmt.Sprintf("Looking: every %v (%v while many tasks start and stop), a call takes %s. On average that adds half the pause and one call.",
+		w.poll, w.pollMany(many), format(looks.median(), seconds)))
 	return nil
+}
+
+// pollMany is the pause between looks at n tasks. To look takes of the cores that start processes, so it is not done as
+// often when it takes long anyway.
+func (w *world) pollMany(n int) time.Duration {
+	if n > 1 {
+		return 5 * w.poll
+	}
+	return w.poll
 }
 
 func (w *world) deployFloor(n int, start, stop *figure) error {
@@ -78,7 +88,7 @@ func (w *world) deploy(ctx context.Context, m *maitred, name string, n int, star
 	if err := m.createService(ctx, name, n); err != nil {
 		return err
 	}
-	if err := m.untilRunning(ctx, name, n, w.poll); err != nil {
+	if err := m.untilRunning(ctx, name, n, w.pollMany(n)); err != nil {
 		return fmt.Errorf("%s does not run: %w", name, err)
 	}
 	start.Ours.add(time.Since(began).Seconds())
@@ -93,7 +103,7 @@ func (w *world) deploy(ctx context.Context, m *maitred, name string, n int, star
 	if err := m.scale(ctx, name, 0); err != nil {
 		return err
 	}
-	if err := m.untilRunning(ctx, name, 0, w.poll); err != nil {
+	if err := m.untilRunning(ctx, name, 0, w.pollMany(n)); err != nil {
 		return fmt.Errorf("%s does not stop: %w", name, err)
 	}
 	if err := wait(ctx, w.poll, func() (bool, error) { return gone(pids), nil }); err != nil {

@@ -137,11 +137,14 @@ func (w *world) idleAll(ctx context.Context, m *maitred, floor floors) error {
 
 func (w *world) idleFigures(name string, u usage, floor floors) {
 	const what = "etcd alone in a process"
-	memory := w.figure(figure{
-		Name: "idle RSS, " + name, Unit: bytes, What: what, Goal: limit{Amount: 60 << 20}, Gate: limit{Amount: 100 << 20},
+	rss := w.figure(figure{
+		Name: "idle RSS of all together, " + name, Unit: bytes, What: what, Goal: limit{Amount: 60 << 20}, Gate: limit{Amount: 100 << 20},
 	})
-	memory.Floor.add(floor.etcd.RSS)
-	memory.Ours.add(u.RSS)
+	rss.Floor.add(floor.etcd.RSS)
+	rss.Ours.add(u.RSS)
+	pss := w.figure(figure{Name: "the same, shared pages counted once (PSS), " + name, Unit: bytes, What: what})
+	pss.Floor.add(floor.etcd.PSS)
+	pss.Ours.add(u.PSS)
 	anon := w.figure(figure{Name: "of that its own (RssAnon), " + name, Unit: bytes, What: what})
 	anon.Floor.add(floor.etcd.Anon)
 	anon.Ours.add(u.Anon)
@@ -234,6 +237,9 @@ func (w *world) keeperFigures(keeperBefore, keeperAfter, before, after memory, f
 	none := w.figure(figure{Name: "keeper's RSS, 0 tasks", Unit: bytes, What: what, Goal: limit{Amount: 10 << 20}})
 	none.Floor.add(floor.sleeper.RSS)
 	none.Ours.add(keeperBefore.RSS)
+	bare := w.figure(figure{Name: "of that its own (RssAnon), 0 tasks", Unit: bytes, What: what})
+	bare.Floor.add(floor.sleeper.Anon)
+	bare.Ours.add(keeperBefore.Anon)
 	some := w.figure(figure{Name: fmt.Sprintf("keeper's RSS, %d tasks", services), Unit: bytes, What: what, Goal: limit{Amount: 10 << 20}})
 	some.Floor.add(floor.sleeper.RSS)
 	some.Ours.add(keeperAfter.RSS)

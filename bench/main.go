@@ -59,7 +59,7 @@ func main() {
 	flag.BoolVar(&o.json, "json", false, "write JSON")
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "where data directories are made: a disk that is like the one to be used")
 	flag.StringVar(&o.binary, "maitred", "", "a maitred to measure instead of building the one of this tree")
-	flag.DurationVar(&o.poll, "poll", time.Millisecond, "pause between two looks at the API")
+	flag.DurationVar(&o.poll, "poll", time.Millisecond, "pause between two looks at the API; 5 times as long while many tasks start")
 	flag.BoolVar(&o.split, "split", false, "measure `maitred server` and `maitred agent` instead of `maitred up`")
 	flag.StringVar(&o.profile, "profile", "", "run maitred inside a child of this program, and write CPU and heap profiles with this `prefix`")
 	flag.Parse()

@@ -9,15 +9,19 @@ import (
 	"strings"
 )
 
-// memory is what a process has in memory, in bytes. Anon is what is its own; the rest are pages of its program, which
-// processes of the same program share.
-type memory struct{ RSS, Anon float64 }
+// memory is what processes have in memory, in bytes. Anon is what is their own; the rest are pages of their program,
+// which processes of the same program share. PSS has each shared page once.
+type memory struct{ RSS, Anon, PSS float64 }
 
 func memoryOf(pids ...int) (m memory, err error) {
 	for _, pid := range pids {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		if err != nil {
-			return m, err
+		var text []byte
+		for _, name := range []string{"status", "smaps_rollup"} {
+			part, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+			if err != nil {
+				return m, err
+			}
+			text = append(text, part...)
 		}
 		for line := range strings.Lines(string(text)) {
 			name, rest, _ := strings.Cut(line, ":")
@@ -25,6 +29,8 @@ func memoryOf(pids ...int) (m memory, err error) {
 			switch name {
 			case "VmRSS":
 				m.RSS += kib * 1024
+			case "Pss":
+				m.PSS += kib * 1024
 			case "RssAnon":
 				m.Anon += kib * 1024
 			}

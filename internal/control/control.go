@@ -23,6 +23,8 @@ type Call struct {
 	Timings   model.Timings
 	// Refuse says why a machine's driver cannot run a task definition, "" if it can.
 	Refuse func(*model.Machine, *model.TaskDefinition) string
+	// Connected says whether a machine's agent is there; nil: as its record says.
+	Connected func(*model.Machine) bool
 }
 
 // Cause is the call as the cause of a change; detail says what it asked for, with the numbers.

@@ -83,7 +83,7 @@ func (c *Counter) desired(svc *model.Service) int {
 		return 0
 	}
 	if c.room == nil {
-		c.room = core.NewRoom(c.view)
+		c.room = core.NewRoom(c.view, nil)
 	}
 	// The same question as the scheduler's.
 	search, err := c.room.Search(place.Request{

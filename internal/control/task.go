@@ -59,7 +59,7 @@ func Run(tx *store.Tx, call Call, in RunTask) ([]model.TaskState, []place.Failur
 		return nil, nil, model.InvalidParameter(fmt.Sprintf(
 			"tags: a task would have %d tags together with those of its definition; at most %d are allowed.", n, TagsMax))
 	}
-	search, err := core.NewRoom(tx.View()).Search(place.Request{
+	search, err := core.NewRoom(tx.View(), call.Connected).Search(place.Request{
 		Cluster: cluster.ARN, Group: in.Group, Demand: place.Demand(def, in.Overrides), Requires: def.Requires,
 		Constraints: slices.Concat(def.Constraints, in.Constraints), Strategy: in.Strategy,
 		Refuse: func(m *model.Machine) string { return call.Refuse(m, def) },

@@ -9,11 +9,17 @@ import (
 )
 
 // NewRoom is the room in a view: all machines with the tasks on them. Making one costs as much as there are tasks, so
-// the shell keeps one and changes it as the view changes.
-func NewRoom(v View) *place.Room {
+// the shell keeps one and changes it as the view changes. connected says whether a machine's agent is there; nil: as
+// the machine's record says.
+func NewRoom(v View, connected func(*model.Machine) bool) *place.Room {
 	var machines []*model.Machine
 	var instances []*model.Instance
 	for m := range v.Machines() {
+		if m.Connected && connected != nil && !connected(m) {
+			silent := *m
+			silent.Connected = false
+			m = &silent
+		}
 		machines = append(machines, m)
 		instances = slices.AppendSeq(instances, v.InstancesOfMachine(m.ID))
 	}
@@ -32,7 +38,7 @@ func (s *step) room() *place.Room {
 	case s.in.Room != nil:
 		s.made = s.in.Room()
 	default:
-		s.made = NewRoom(s.View)
+		s.made = NewRoom(s.View, nil)
 	}
 	return s.made
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/why"
 )
@@ -69,7 +70,11 @@ const whyPath = "/maitred/v1/why"
 
 // why answers GET /maitred/v1/why?of=REF with a why.Story, or a refusal as {"code", "message"}.
 func (s *server) why(w http.ResponseWriter, r *http.Request) {
-	viewer := why.Viewer{View: s.store.View(), Now: time.Now(), Refuse: refuse}
+	now := time.Now()
+	viewer := why.Viewer{
+		View: s.store.View(), Now: now, Refuse: refuse,
+		Connected: func(m *model.Machine) bool { return control.AgentConnected(m, now) },
+	}
 	story, err := viewer.Of(r.URL.Query().Get("of"))
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {

@@ -48,7 +48,7 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 	}
 	roles.run(ctx, "scheduler", func(ctx context.Context) error {
 		return engine.Run(ctx, engine.Config{
-			Store: s.store, Account: s.cfg.Account, IDs: random, Timings: s.timings, Refuse: refuse, Resync: resync, Log: s.cfg.Log,
+			Store: s.store, Account: s.cfg.Account, IDs: random, Timings: s.timings, Refuse: refuse, Connected: control.AgentConnected, Resync: resync, Log: s.cfg.Log,
 		})
 	})
 	roles.run(ctx, "API", func(ctx context.Context) error { return serve(ctx, listener, s.handler(api), s.cfg.Log) })

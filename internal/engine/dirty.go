@@ -83,7 +83,7 @@ func (l *Loop) everything(v *store.View) {
 func unnoticed(t model.TaskState) bool { return t.Stopped() && t.Desired == model.TaskRunning }
 
 // mark says where to look because of changes, and keeps the room in step with them.
-func (l *Loop) mark(v *store.View, changes []store.Changed) {
+func (l *Loop) mark(v *store.View, changes []store.Changed, now time.Time) {
 	moved := false
 	for _, c := range changes {
 		switch after := c.After.(type) {
@@ -98,7 +98,7 @@ func (l *Loop) mark(v *store.View, changes []store.Changed) {
 		case model.KindTask, model.KindObserved:
 			l.markTask(v, c.Key)
 		case model.KindMachine:
-			if !heartbeat(c) {
+			if !l.heartbeat(c, now) {
 				l.dirty.machines, moved = true, true
 			}
 		case model.KindInstance:
@@ -110,11 +110,11 @@ func (l *Loop) mark(v *store.View, changes []store.Changed) {
 	}
 }
 
-// heartbeat says that a machine's change is none that anybody decides by.
-func heartbeat(c store.Changed) bool {
+// heartbeat says that a machine's change is none that anybody decides by: it was there before, and is the same.
+func (l *Loop) heartbeat(c store.Changed, now time.Time) bool {
 	before, _ := c.Before.(*model.Machine)
 	after, _ := c.After.(*model.Machine)
-	return before != nil && after != nil && sameMachine(before, after)
+	return before != nil && after != nil && sameMachine(before, after) && l.connected(before, now) == l.connected(after, now)
 }
 
 func sameMachine(a, b *model.Machine) bool {

@@ -23,6 +23,9 @@ type Config struct {
 	Timings model.Timings
 	// Refuse says why a machine's driver cannot run a task definition, "" if it can.
 	Refuse func(*model.Machine, *model.TaskDefinition) string
+	// Connected says whether a machine's agent is there; nil: as its record says. One that went without a word is found
+	// at the next full look.
+	Connected func(m *model.Machine, now time.Time) bool
 	// Resync is how often everything is looked at, whether anything changed or not: constant work that can do all that
 	// the watch does.
 	Resync time.Duration
@@ -91,7 +94,7 @@ func (l *Loop) Turn(ctx context.Context, now time.Time) (more bool, err error) {
 			return false, err
 		}
 	}
-	l.mark(view, changes)
+	l.mark(view, changes, now)
 	if l.dirty.machines {
 		l.dirty.machines = false
 		if joined, err := l.join(ctx, view, now); joined || err != nil {
@@ -109,7 +112,7 @@ func (l *Loop) Turn(ctx context.Context, now time.Time) (more bool, err error) {
 func (l *Loop) decide(ctx context.Context, view *store.View, now time.Time) (more bool, err error) {
 	room := func() *place.Room {
 		if l.room == nil {
-			l.furnish(view)
+			l.furnish(view, now)
 		}
 		return l.room
 	}
@@ -134,14 +137,18 @@ func (l *Loop) decide(ctx context.Context, view *store.View, now time.Time) (mor
 }
 
 // furnish makes the room anew.
-func (l *Loop) furnish(view *store.View) {
-	l.room = core.NewRoom(view)
+func (l *Loop) furnish(view *store.View, now time.Time) {
+	l.room = core.NewRoom(view, func(m *model.Machine) bool { return l.connected(m, now) })
 	l.placed = make(map[string]model.TaskState, view.Count(model.KindTask))
 	for t := range view.Tasks() {
 		if !t.Stopped() {
 			l.placed[t.ARN] = t
 		}
 	}
+}
+
+func (l *Loop) connected(m *model.Machine, now time.Time) bool {
+	return m.Connected && (l.Connected == nil || l.Connected(m, now))
 }
 
 // sweep removes what has been kept long enough.

@@ -97,7 +97,7 @@ func (v Viewer) shortage(s *model.Service) []string {
 	if !ok {
 		return nil
 	}
-	search, err := core.NewRoom(v.View).Search(place.Request{
+	search, err := core.NewRoom(v.View, v.Connected).Search(place.Request{
 		Cluster: s.Cluster, Service: s.ARN, Group: "service:" + s.Name, Demand: place.Demand(def, nil), Requires: def.Requires,
 		Constraints: slices.Concat(def.Constraints, s.Constraints), Strategy: s.Strategy,
 		Refuse: func(m *model.Machine) string { return v.Refuse(m, def) },

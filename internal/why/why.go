@@ -37,6 +37,8 @@ type Viewer struct {
 	View   *store.View
 	Now    time.Time
 	Refuse func(*model.Machine, *model.TaskDefinition) string
+	// Connected says whether a machine's agent is there; nil: as its record says.
+	Connected func(*model.Machine) bool
 }
 
 // Of tells the story of a task, service or deployment, given by ARN, id, a unique beginning of an id, or name.

@@ -88,12 +88,14 @@ func op[I, O any](
 // call is a request as the use cases know it. Requests are not authenticated: everybody is the account's root user.
 func (a *API) call(r *wire.Request) control.Call {
 	scope := arn.Scope{Region: r.Region, Account: a.Account}
+	now := a.Now().UTC()
 	return control.Call{
 		Scope:     scope,
 		Operation: r.Operation,
 		RequestID: r.RequestID,
 		Principal: scope.Root(),
-		Now:       a.Now().UTC(),
+		Now:       now,
+		Connected: func(m *model.Machine) bool { return control.AgentConnected(m, now) },
 		IDs:       a.IDs,
 		Timings:   a.Timings,
 		Refuse:    a.Refuse,

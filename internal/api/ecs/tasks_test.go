@@ -228,6 +228,7 @@ func TestRunTaskAgainWithTheSameToken(t *testing.T) {
 		t.Errorf("got %v, want a conflict with the tasks %v", err, taskARNs(first.Tasks))
 	}
 	f.advance(24 * time.Hour)
+	f.heartbeat("m1")
 	later := must(request(3, nil))(t)
 	if len(later.Tasks) != 3 {
 		t.Errorf("got %d tasks after the token was forgotten, want 3 new ones", len(later.Tasks))

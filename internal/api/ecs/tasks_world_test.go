@@ -45,6 +45,17 @@ func roomy(id string) *model.Machine {
 func instance(machine string) string { return control.InstanceARN(machine, defaultCluster) }
 
 // define registers a family with one container, app, that takes memory.
+// heartbeat is a sign of life of a machine.
+func (f taskWorld) heartbeat(id string) {
+	m, ok := f.store.View().Machine(id)
+	if !ok {
+		f.t.Fatalf("there is no machine %s", id)
+	}
+	seen := *m
+	seen.SeenAt = f.now()
+	f.put(&seen)
+}
+
 func (f taskWorld) define(family string, memory int32) string {
 	f.t.Helper()
 	out := must(f.RegisterTaskDefinition(f.t.Context(), &client.RegisterTaskDefinitionInput{

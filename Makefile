@@ -11,6 +11,7 @@ BENCH    ?= .
 SEED     ?=
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 SEEDS    ?= 20000
+FLOORS   ?=
 
 # A tool is built once for each version that tools/go.mod names.
 version_of = $(shell awk '$$1 == "$(1)" { print $$2 }' tools/go.mod)
@@ -70,6 +71,10 @@ fuzz: ## run each fuzz target for FUZZTIME
 .PHONY: bench
 bench: ## run the benchmarks that match BENCH
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+.PHONY: floors
+floors: ## measure maitred beside what the machine itself needs, as with FLOORS='-run kill -n 10'
+	go run ./bench $(FLOORS)
 
 ##@ Keep tidy
 

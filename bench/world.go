@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -186,8 +187,7 @@ func (m *maitred) stop() error {
 	var errs []error
 	keepers, err := keepersOf(m.dir)
 	errs = append(errs, err)
-	for i := len(m.procs) - 1; i >= 0; i-- {
-		p := m.procs[i]
+	for _, p := range slices.Backward(m.procs) {
 		errs = append(errs, p.Process.Signal(syscall.SIGTERM), p.Wait())
 	}
 	m.client.CloseIdleConnections()

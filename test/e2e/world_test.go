@@ -166,12 +166,49 @@ func stateDir(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, pid := range pidsWith(dir) {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
+		killAll(t, dir)
 		_ = os.RemoveAll(dir)
 	})
 	return dir
+}
+
+// killAll ends all that runs for a data directory: who might start something first, then the tasks, whose parent is the
+// keeper and who would outlive it, and the keeper last.
+func killAll(t *testing.T, dir string) {
+	t.Helper()
+	keepers := map[int]bool{}
+	for _, pid := range pidsWith(dir) {
+		if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); bytes.Contains(line, []byte("\x00keeper\x00")) {
+			keepers[pid] = true
+			continue
+		}
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	for keeper := range keepers {
+		eventually(t, "the keeper has no tasks left", func() bool {
+			tasks := children(keeper)
+			for _, pid := range tasks {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+			return len(tasks) == 0
+		})
+		_ = syscall.Kill(keeper, syscall.SIGKILL)
+	}
+}
+
+// children lists the processes whose parent a process is.
+func children(parent int) []int {
+	var pids []int
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	for _, name := range lists {
+		text, _ := os.ReadFile(name)
+		for _, field := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
 }
 
 // pidsWith lists the processes whose command line or environment names a directory.

@@ -2,6 +2,7 @@ package core
 
 import (
 	"slices"
+	"time"
 
 	"github.com/maitred/maitred/internal/core/reconcile"
 	"github.com/maitred/maitred/internal/model"
@@ -40,8 +41,8 @@ func (w *work) failed(t model.TaskState, end *model.Cause) {
 	switch {
 	case t.Deployment != w.primary.ID:
 		return
-	case w.state.FailedOf != w.primary.ID:
-		w.state.FailedOf, w.state.StartFailures = w.primary.ID, 0
+	case w.renewed():
+		w.state.FailedOf, w.state.StartFailures, w.state.ThrottledUntil = w.primary.ID, 0, time.Time{}
 	case t.CreatedAt.Before(w.state.FailedRound): // replacements are made at the moment when a failure is counted
 		return
 	}
@@ -54,10 +55,16 @@ func (w *work) failed(t model.TaskState, end *model.Cause) {
 	}
 }
 
+// renewed says that the service was updated since a task of it failed to start: the failures before do not count any
+// more ("Amazon ECS service throttle logic").
+func (w *work) renewed() bool {
+	return w.state.FailedOf != w.primary.ID || w.svc.Cause.At.After(w.state.FailedRound)
+}
+
 // throttled says whether the service must wait before it starts tasks again.
 func (w *work) throttled() bool {
 	left := w.state.ThrottledUntil.Sub(w.in.Now)
-	if w.state.FailedOf != w.primary.ID || left <= 0 || left > w.throttle.Cap { // no pause is so long: the clock was wrong
+	if w.renewed() || left <= 0 || left > w.throttle.Cap { // no pause is so long: the clock was wrong
 		return false
 	}
 	w.pool.Wake = reconcile.Earlier(w.pool.Wake, w.state.ThrottledUntil)
@@ -70,7 +77,7 @@ func (w *work) forgive() {
 	if w.state.StartFailures == 0 {
 		return
 	}
-	proved := w.state.FailedOf != w.primary.ID
+	proved := false
 	for _, t := range slices.Concat(w.pool.Fresh.Healthy, w.pool.Fresh.Unready) {
 		if t.CreatedAt.Before(w.state.FailedRound) {
 			continue
@@ -81,13 +88,13 @@ func (w *work) forgive() {
 			w.pool.Wake = reconcile.Earlier(w.pool.Wake, at)
 		}
 	}
-	if proved {
+	if proved || w.renewed() {
 		w.state.StartFailures, w.state.Failure, w.state.FailedOf = 0, nil, ""
 		w.resolve(topicThrottle)
 		w.stateChanged = true
-		if w.primary.Failed > 0 {
-			w.edit(w.primary).Failed = 0
-		}
+	}
+	if proved && w.primary.Failed > 0 {
+		w.edit(w.primary).Failed = 0
 	}
 }
 

@@ -26,7 +26,7 @@ func (c *checker) ended(t *tracked) {
 		return
 	}
 	f := c.failing[d]
-	if f == nil {
+	if s, ok := c.services[t.task.Service]; f == nil || ok && s.Cause.At.After(f.since) { // its owner begins anew
 		f = &failing{since: c.w.now}
 		c.failing[d] = f
 	}
@@ -46,7 +46,7 @@ func killed(t model.TaskState) bool {
 // pause doubles.
 func (c *checker) backsOff(t *model.Task) {
 	f, s := c.failing[t.Deployment], c.services[t.Service]
-	if f == nil || c.w.faults.Skew > 0 || s.Scheduling == model.Daemon {
+	if f == nil || c.w.faults.Skew > 0 || s.Scheduling == model.Daemon || s.Cause.At.After(f.since) {
 		return
 	}
 	for _, other := range c.tasks {

@@ -90,6 +90,9 @@ func Run(cfg Config) error {
 	k.cfg.Ready()
 	k.log.Info("the keeper runs", "dir", cfg.Dir, "pid", os.Getpid(), "cgroups", k.cgroups.base, "adopted", len(records))
 	debug.FreeOSMemory()
+	if err := shrink(); err != nil {
+		k.log.Warn("the keeper stays larger than it needs to be", "error", err)
+	}
 	k.reapUntilQuit(signals)
 	return nil
 }

@@ -14,19 +14,33 @@ import (
 	"github.com/maitred/maitred/internal/driver"
 )
 
-// writeTimeout ends the connection of a client that does not read.
-const writeTimeout = 10 * time.Second
+const (
+	// writeTimeout ends the connection of a client that does not read.
+	writeTimeout = 10 * time.Second
+	// acceptPause is the time between two attempts to accept connections when that fails.
+	acceptPause = 100 * time.Millisecond
+)
 
 // accept serves connections until the listener is closed.
 func (k *keeper) accept() {
+	told := false
 	for {
 		conn, err := k.listen.AcceptUnix()
-		if err != nil {
-			if !errors.Is(err, net.ErrClosed) {
-				k.log.Error("the keeper cannot accept connections", "error", err)
-			}
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return
+		case err != nil: // out of descriptors, most likely: that passes when containers end
+			if !told {
+				k.log.Error("the keeper cannot accept connections; it goes on trying", "error", err)
+			}
+			told = true
+			select {
+			case <-k.quit:
+			case <-time.After(acceptPause):
+			}
+			continue
 		}
+		told = false
 		if uid, err := peerUID(conn); err != nil || (uid != os.Getuid() && uid != 0) {
 			k.log.Warn("a connection is refused", "uid", uid, "error", err)
 			_ = conn.Close()

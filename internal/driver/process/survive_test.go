@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/driver/process"
 )
@@ -245,6 +247,43 @@ func TestSignalsDoNotEndTheKeeper(t *testing.T) {
 	awaitEnd(t, d, "a")
 	send(t, pid, syscall.SIGTERM)
 	until(t, "an idle keeper to end by SIGTERM", func() string { return alive(pid) })
+}
+
+// TestOutOfDescriptors has the keeper run out of file descriptors while somebody connects: it answers when it has some
+// again.
+func TestOutOfDescriptors(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.connect(t)
+	defer func() { _ = d.Close() }()
+	pid := d.KeeperPID()
+	var before unix.Rlimit
+	limit := func(l, old *unix.Rlimit) {
+		t.Helper()
+		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, l, old); err != nil {
+			t.Fatalf("limit the keeper's descriptors: %v", err)
+		}
+	}
+	limit(nil, &before)
+	limit(&unix.Rlimit{Cur: 3, Max: before.Max}, nil) // the soft limit alone, so that all may raise it again
+	conn, err := net.Dial("unix", shortSocket(t, w.cfg.Dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	until(t, "the keeper to run out of descriptors", func() string {
+		log, err := os.ReadFile(filepath.Join(w.cfg.Dir, "keeper.log"))
+		if err != nil || !strings.Contains(string(log), "cannot accept connections") {
+			return fmt.Sprintf("its log is %q, %v", log, err)
+		}
+		return ""
+	})
+	limit(&before, nil)
+	next := w.connect(t)
+	defer func() { _ = next.Close() }()
+	if next.KeeperPID() != pid {
+		t.Errorf("got keeper %d, want %d", next.KeeperPID(), pid)
+	}
 }
 
 // TestOneKeeper has several programs' drivers begin at once, where a killed keeper left its socket.

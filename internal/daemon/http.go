@@ -17,10 +17,11 @@ import (
 
 // The bounds of the API's HTTP server.
 const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	shutdownGrace = 2 * time.Second
-	maxHeader     = 64 << 10
+	headerTimeout  = 10 * time.Second
+	requestTimeout = time.Minute // until all of it has arrived
+	idleTimeout    = 2 * time.Minute
+	shutdownGrace  = 2 * time.Second
+	maxHeader      = 64 << 10
 )
 
 // handler is everything that is served on the API's address.
@@ -98,8 +99,9 @@ func (s *server) write(w http.ResponseWriter, v any) {
 // serve answers requests until ctx ends, and then lets those in hand finish.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
 	srv := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(listener) }()

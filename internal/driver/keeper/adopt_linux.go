@@ -2,7 +2,10 @@ package keeper
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +32,34 @@ func (k *keeper) adoptAll(records []record) {
 		if rec.PID == 0 {
 			k.adopt(rec)
 		}
+	}
+}
+
+// killForgotten kills what is in cgroups of earlier keepers that no record names: the journal was lost, and with it all
+// that could be told of these processes. Those of a keeper that still lives, because the directory was removed under it
+// and made anew, are its own business. The name of a cgroup tells who made it (see cgroups.path).
+func (k *keeper) killForgotten() {
+	known := map[string]bool{}
+	for _, c := range k.containers {
+		known[c.cgroup] = true
+	}
+	for _, path := range k.cgroups.list() {
+		if known[path] || k.leftovers[path] || removeCgroup(path) {
+			continue
+		}
+		parts := strings.Split(filepath.Base(path), ".")
+		maker, err := strconv.Atoi(parts[max(0, len(parts)-2)])
+		if err != nil {
+			continue
+		}
+		if p, err := readProc(maker); err == nil && !p.dead() {
+			continue
+		}
+		k.log.Warn("processes that the journal does not know are killed", "cgroup", path)
+		if err := killCgroup(path); err != nil {
+			k.log.Error("they were not killed", "cgroup", path, "error", err)
+		}
+		k.leftovers[path] = true
 	}
 }
 

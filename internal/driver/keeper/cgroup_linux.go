@@ -108,6 +108,21 @@ func (g cgroups) path(id string, n int) string {
 	return filepath.Join(g.base, fmt.Sprintf("%s.%d.%d", url.PathEscape(id), os.Getpid(), n))
 }
 
+// list names the cgroups that there are.
+func (g cgroups) list() []string {
+	if g.base == "" {
+		return nil
+	}
+	entries, _ := os.ReadDir(g.base) // none are listed if it cannot be read
+	var paths []string
+	for _, e := range entries {
+		if e.IsDir() {
+			paths = append(paths, filepath.Join(g.base, e.Name()))
+		}
+	}
+	return paths
+}
+
 // makeCgroup makes a cgroup; for "" it does nothing.
 func makeCgroup(path string) error {
 	if path == "" {

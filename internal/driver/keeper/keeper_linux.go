@@ -82,6 +82,7 @@ func Run(cfg Config) error {
 		return fmt.Errorf("become the subreaper: %w", err)
 	}
 	k.adoptAll(records)
+	k.killForgotten()
 	if k.listen, err = listen(k.cfg.Dir); err != nil {
 		return err
 	}

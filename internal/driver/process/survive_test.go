@@ -372,6 +372,36 @@ func TestLogsAreBounded(t *testing.T) {
 	}
 }
 
+// TestJournalLost: what a lost journal told of is killed, as nobody knows it any more.
+func TestJournalLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.connect(t)
+	pid := w.start(t, d, "a", "sleep")
+	cgroup, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = d.Close()
+	w.killKeeper(t)
+	if err := os.Remove(filepath.Join(w.cfg.Dir, "journal")); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(cgroup), "maitred-") {
+		send(t, pid, syscall.SIGKILL) // without cgroups, nobody can know whose process that is
+	}
+	next := w.connect(t)
+	defer func() { _ = next.Close() }()
+	until(t, "what the journal told of to end", func() string { return alive(pid) })
+	if all, err := next.List(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("List = %v, %v; want nothing", all, err)
+	}
+	w.start(t, next, "a", "exit", "3")
+	if end := awaitEnd(t, next, "a"); exitCode(end) != "3" {
+		t.Errorf("after that: %+v, want exit code 3", end)
+	}
+}
+
 // TestJournalOfAnotherTime begins where an earlier keeper left containers that cannot be adopted.
 func TestJournalOfAnotherTime(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,7 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := cli.New(os.Stdout, os.Stderr)
-	root := newRoot(p)
+	root := newRoot(p, secondSignal(ctx))
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
@@ -43,7 +43,19 @@ func run(args []string) int {
 	return cli.Code(err)
 }
 
-func newRoot(p *cli.Printer) *cobra.Command {
+// secondSignal is closed when somebody presses Ctrl-C again after the first one has ended ctx.
+func secondSignal(ctx context.Context) <-chan struct{} {
+	hurry := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+		<-again
+		close(hurry)
+	})
+	return hurry
+}
+
+func newRoot(p *cli.Printer, hurry <-chan struct{}) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "maitred",
 		Short:         "Amazon ECS services on your own machines",
@@ -61,7 +73,7 @@ func newRoot(p *cli.Printer) *cobra.Command {
 		return cli.Usagef("%w; see `%s --help`", err, cmd.CommandPath())
 	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) }
-	root.AddCommand(newUp(p), newServer(p), newAgent(p), newEnv(p), newWhy(p), newTimings(p), newOperations(p), newVersion(p))
+	root.AddCommand(newUp(p, hurry), newServer(p), newAgent(p), newEnv(p), newWhy(p), newTimings(p), newOperations(p), newVersion(p))
 	return root
 }
 

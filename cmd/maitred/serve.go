@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -35,6 +37,7 @@ func (o *options) server(flags *pflag.FlagSet) {
 
 func (o *options) agent(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Driver, "driver", o.Driver, "what runs containers: auto, process or docker")
+	flags.StringVar(&o.Address, "address", o.Address, "IP address at which this machine publishes the ports of its tasks")
 	flags.StringVar(&o.Zone, "zone", "", "availability zone of this machine (default: the region's zone a)")
 	flags.StringSliceVar(&o.Clusters, "clusters", nil, "clusters that this machine joins (default: all)")
 }
@@ -48,7 +51,7 @@ func (o *options) run(cmd *cobra.Command) error {
 	return daemon.Run(cmd.Context(), o.Config)
 }
 
-func newUp(p *cli.Printer) *cobra.Command {
+func newUp(p *cli.Printer, hurry <-chan struct{}) *cobra.Command {
 	o := defaults()
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -58,7 +61,12 @@ func newUp(p *cli.Printer) *cobra.Command {
 			"tasks with it unless --detach-tasks is given.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Server, o.Agent = true, true
+			o.Server, o.Agent, o.Hurry = true, true, hurry
+			context.AfterFunc(cmd.Context(), func() {
+				if !o.Detach {
+					p.Linef("\nEnding the tasks. Ctrl-C again kills them.")
+				}
+			})
 			o.Announce = func(r daemon.Ready) { announce(p, r) }
 			return o.run(cmd)
 		},

@@ -139,7 +139,33 @@ func (w *work) daemonTargets() []*model.Instance {
 	for _, seat := range search.Matching() {
 		targets = append(targets, seat.Instance)
 	}
-	return targets
+	return append(targets, w.lingering()...)
+}
+
+// lingering are draining instances on which the daemon runs and is still needed: daemons stop last, when the tasks of
+// other services have left ("Amazon ECS services", daemon).
+func (w *work) lingering() []*model.Instance {
+	var stay []*model.Instance
+	for t := range w.TasksOfService(w.svc.ARN) {
+		i, ok := w.Instance(t.Instance)
+		if ok && t.Alive() && i.Status == model.Draining && w.serves(i) && !slices.Contains(stay, i) {
+			stay = append(stay, i)
+		}
+	}
+	return stay
+}
+
+// serves says whether tasks of replica services are still on an instance.
+func (w *work) serves(i *model.Instance) bool {
+	for t := range w.TasksOnMachine(i.Machine) {
+		if t.Instance != i.ARN || t.Stopped() || t.Service == "" {
+			continue
+		}
+		if svc, ok := w.Service(t.Service); ok && svc.Scheduling == model.Replica {
+			return true
+		}
+	}
+	return false
 }
 
 // victims orders healthy tasks by who is missed least when the service shrinks, without the protected ones.

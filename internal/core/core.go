@@ -26,6 +26,7 @@ type View interface {
 	Deployments(service string) iter.Seq[*model.Deployment]
 	Task(arn string) (model.TaskState, bool)
 	TasksOfService(service string) iter.Seq[model.TaskState]
+	TasksOnMachine(id string) iter.Seq[model.TaskState]
 	Tasks() iter.Seq[model.TaskState]
 	Instance(arn string) (*model.Instance, bool)
 	InstancesOfMachine(id string) iter.Seq[*model.Instance]

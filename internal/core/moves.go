@@ -14,6 +14,9 @@ func ended(t model.TaskState) *model.Task {
 	task.Desired, task.StopAt = model.TaskStopped, t.Seen.StoppedAt
 	task.StopCode, task.StopReason = t.Seen.StopCode, t.Seen.StopReason
 	task.Stop = &model.Cause{Kind: model.CauseExit, Subject: t.ARN, At: t.Seen.StoppedAt, Detail: describeEnd(t)}
+	if t.Seen.StopCode == model.StopTermination { // somebody ended the agent and its tasks with it
+		task.Stop.Kind, task.Stop.Detail = model.CauseOperator, t.Seen.StopReason
+	}
 	return &task
 }
 

@@ -37,11 +37,14 @@ type Config struct {
 	EtcdCA, EtcdCert, EtcdKey string   // PEM files
 
 	Driver   string   // auto, process, docker
+	Address  string   // IP address at which the ports of tasks are published
 	Zone     string   // availability zone of this machine
 	Clusters []string // that this machine joins; none for all
 	Example  string   // name of an example service to create, "" for none
 
 	Log *slog.Logger
+	// Hurry, when it is closed, makes the end kill what it would otherwise wait for.
+	Hurry <-chan struct{}
 	// Announce is told once everything is ready.
 	Announce func(Ready)
 }
@@ -62,7 +65,7 @@ type Ready struct {
 func Defaults() Config {
 	return Config{
 		Listen: "127.0.0.1:6248", DataDir: dataDir(), Account: "123456789012", Region: "us-east-1", Timings: "fast",
-		Driver: "auto", Log: slog.New(slog.DiscardHandler), Announce: func(Ready) {},
+		Driver: "auto", Address: "127.0.0.1", Log: slog.New(slog.DiscardHandler), Announce: func(Ready) {},
 	}
 }
 
@@ -102,6 +105,9 @@ func (c Config) Validate() error {
 	}
 	if !knownDriver(c.Driver) {
 		return fmt.Errorf("--driver %q: it is auto, process or docker", c.Driver)
+	}
+	if net.ParseIP(c.Address) == nil {
+		return fmt.Errorf("--address %q: it is an IP address, as 127.0.0.1", c.Address)
 	}
 	if c.Example != "" && c.Example != exampleWeb {
 		return fmt.Errorf("--example %q: the examples are: %s", c.Example, exampleWeb)

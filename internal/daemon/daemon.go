@@ -29,6 +29,7 @@ func TimingTable() []model.TimingRow { return model.TimingTable() }
 type server struct {
 	cfg     Config
 	machine string // id, where there is an agent
+	backend *etcd.Backend
 	store   *store.Store
 	timings model.Timings
 	url     string
@@ -52,11 +53,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	backend, err := s.open(ctx)
-	if err != nil {
+	if err := s.open(ctx); err != nil {
 		return errors.Join(err, closeListener(listener))
 	}
-	defer func() { err = errors.Join(err, backend.Close()) }()
+	defer func() { err = errors.Join(err, s.backend.Close()) }()
 	defer s.store.Close()
 	roles := newRoles()
 	err = s.start(ctx, roles, listener)
@@ -88,23 +88,23 @@ func closeListener(l net.Listener) error {
 }
 
 // open opens the store: all of it for a server, the part of this machine for an agent alone.
-func (s *server) open(ctx context.Context) (backend *etcd.Backend, err error) {
+func (s *server) open(ctx context.Context) (err error) {
 	var scope store.Scope
 	if s.cfg.Agent {
 		if s.machine, err = host.ID(s.cfg.DataDir); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if !s.cfg.Server {
 		scope.Machine = s.machine
 	}
-	if backend, err = s.openBackend(ctx); err != nil {
-		return nil, err
+	if s.backend, err = s.openBackend(ctx); err != nil {
+		return err
 	}
-	if s.store, err = store.Open(ctx, backend, scope, store.WithLogger(s.cfg.Log)); err != nil {
-		return nil, errors.Join(err, backend.Close())
+	if s.store, err = store.Open(ctx, s.backend, scope, store.WithLogger(s.cfg.Log)); err != nil {
+		return errors.Join(err, s.backend.Close())
 	}
-	return backend, nil
+	return nil
 }
 
 // openBackend embeds etcd in a server, unless it is told of another one. An agent alone finds the server's embedded one
@@ -222,8 +222,10 @@ func (r *roles) stop() error {
 	return errors.Join(errs...)
 }
 
-// The bounds of the end.
+// The bounds of the end. Each container's own stopTimeout holds; nothing takes longer than the longest one that ECS
+// knows of, and nothing waits when the owner is in a hurry.
 const (
-	stopGrace   = 10 * time.Second // of a task, until it is killed
+	stopGrace   = 2 * time.Minute
 	stopTimeout = stopGrace + 5*time.Second
+	closeGrace  = 10 * time.Second
 )

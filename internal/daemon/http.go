@@ -12,6 +12,7 @@ import (
 
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/why"
 )
 
@@ -58,10 +59,23 @@ func trimBrackets(host string) string {
 	return host
 }
 
-// healthz answers 200 once writes are served.
-func (s *server) healthz(w http.ResponseWriter, _ *http.Request) {
+// healthTimeout is how long the store may take to say that it is well.
+const healthTimeout = time.Second
+
+// healthz answers 200 while writes are served.
+func (s *server) healthz(w http.ResponseWriter, r *http.Request) {
 	if !s.serving.Load() {
 		http.Error(w, "starting", http.StatusServiceUnavailable)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+	defer cancel()
+	status, err := s.backend.Status(ctx)
+	if err = errors.Join(err, s.store.Err()); err == nil && status.NoSpace {
+		err = store.ErrNoSpace
+	}
+	if err != nil {
+		http.Error(w, "the store does not serve: "+err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = fmt.Fprintln(w, "ok")

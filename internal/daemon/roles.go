@@ -126,7 +126,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 	}
 	roles.end(func() error { return s.closeDriver(ctx, d) })
 	machine, err := host.Describe(host.Options{
-		ID: s.machine, Region: s.cfg.Region, Zone: s.cfg.Zone, Address: "127.0.0.1", Clusters: s.cfg.Clusters,
+		ID: s.machine, Region: s.cfg.Region, Zone: s.cfg.Zone, Address: s.cfg.Address, Clusters: s.cfg.Clusters,
 		Driver: d.Name(), DriverReason: reason, Version: s.cfg.Version,
 	})
 	if err != nil {
@@ -136,6 +136,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 	life.FirstCheck = s.timings.FirstCheck
 	a, err := agent.New(agent.Config{
 		Store: s.store, Driver: d, Machine: *machine, Dir: s.cfg.DataDir, Log: s.cfg.Log, Lifecycle: life,
+		BindAddress: s.cfg.Address,
 		HostNetwork: d.Name() == "process",
 	})
 	if err != nil {
@@ -152,17 +153,28 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 func (s *server) stopTasks(ctx context.Context, a *agent.Agent) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	if err := a.StopAll(ctx, "maitred up was stopped", stopGrace); err != nil {
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.StopAll(ctx, stopReason, stopGrace) }()
+	var err error
+	select {
+	case err = <-stopped:
+	case <-s.cfg.Hurry:
+		err = errors.Join(a.StopAll(ctx, stopReason, 0), <-stopped)
+	}
+	if err != nil {
 		return fmt.Errorf("stop the tasks: %w", err)
 	}
 	return nil
 }
 
+// stopReason is why tasks end that nobody asked to stop.
+const stopReason = "maitred up was stopped"
+
 // closeDriver lets go of the driver, and of the keeper when nothing is left for it to keep.
 func (s *server) closeDriver(ctx context.Context, d driver.Driver) error {
 	var err error
 	if p, ok := d.(*process.Driver); ok && !s.cfg.Detach {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 		defer cancel()
 		err = p.StopKeeper(end)
 	}

@@ -165,6 +165,19 @@ func (l *Loop) markTask(v *store.View, key model.Key) {
 			l.dirty.add(s)
 		}
 		clear(l.waiting)
+		l.left(v, after)
+	}
+}
+
+// left marks the daemons of a draining instance when another task has left it: they go last.
+func (l *Loop) left(v *store.View, t model.TaskState) {
+	if i, ok := v.Instance(t.Instance); !ok || i.Status != model.Draining {
+		return
+	}
+	for other := range v.TasksOnMachine(t.Machine) {
+		if other.Service != "" && other.Service != t.Service && other.Alive() {
+			l.dirty.add(other.Service)
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func TimingTable() []TimingRow {
 			27 * time.Minute, 30 * time.Second, func(t *Timings) *time.Duration { return &t.ThrottleCap },
 		},
 		{
-			"quick-exit", "a program that ends by itself so soon after its start counts as failing to start", ours,
+			"quick-exit", "a program that ends by itself so soon after its start counts as failing to start (AWS: never, it paces all starts)", ours,
 			10 * time.Second, 5 * time.Second, func(t *Timings) *time.Duration { return &t.QuickExit },
 		},
 		{

@@ -142,7 +142,7 @@ func deploymentSteps(d *model.Deployment) []Step {
 		Text: fmt.Sprintf("deployment %s of %s begins", d.ID, model.ShortID(d.TaskDefinition)),
 	}}
 	if !d.FinishedAt.IsZero() {
-		text := fmt.Sprintf("deployment %s is %s, after %v", d.ID, d.Status, d.FinishedAt.Sub(d.CreatedAt))
+		text := fmt.Sprintf("deployment %s is %s, after %v", d.ID, d.Status, brief(d.FinishedAt.Sub(d.CreatedAt)))
 		if d.StatusReason != "" {
 			text += ": " + d.StatusReason
 		}

@@ -3,6 +3,7 @@ package why
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/maitred/maitred/internal/model"
 )
@@ -39,7 +40,7 @@ func (v Viewer) taskSteps(t model.TaskState) []Step {
 	steps := []Step{{At: t.CreatedAt, Task: t.ARN, Text: fmt.Sprintf("task %s is started on %s", id, v.host(t.Machine)), Because: t.Start.Chain()}}
 	seen := t.Seen
 	if seen != nil && !seen.StartedAt.IsZero() {
-		text := fmt.Sprintf("task %s runs, %v after it was asked for%s", id, seen.StartedAt.Sub(t.CreatedAt), ports(seen))
+		text := fmt.Sprintf("task %s runs, %v after it was asked for%s", id, brief(seen.StartedAt.Sub(t.CreatedAt)), ports(seen))
 		steps = append(steps, Step{At: seen.StartedAt, Task: t.ARN, Text: text})
 	}
 	ended := seen != nil && !seen.StoppedAt.IsZero()
@@ -51,6 +52,14 @@ func (v Viewer) taskSteps(t model.TaskState) []Step {
 		steps = append(steps, Step{At: seen.StoppedAt, Task: t.ARN, Text: "task " + id + " is stopped: " + ending(seen)})
 	}
 	return steps
+}
+
+// brief leaves out the digits of a duration that tell nobody anything.
+func brief(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(100 * time.Microsecond)
+	}
+	return d.Round(time.Millisecond)
 }
 
 func ports(seen *model.Observed) string {

@@ -62,6 +62,28 @@ func cpuOf(pids ...int) (total float64, err error) {
 	return total, nil
 }
 
+// childrenOf lists the children of a process; none if it is gone.
+func childrenOf(pid int) (children []int, err error) {
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range lists {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread has ended since
+		}
+		for _, field := range strings.Fields(string(text)) {
+			child, err := strconv.Atoi(field)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			children = append(children, child)
+		}
+	}
+	return children, nil
+}
+
 // keepersOf lists the keepers of a data directory.
 func keepersOf(dir string) ([]int, error) {
 	entries, err := os.ReadDir("/proc")

@@ -191,8 +191,12 @@ func (m *maitred) stop() error {
 		errs = append(errs, p.Process.Signal(syscall.SIGTERM), p.Wait())
 	}
 	m.client.CloseIdleConnections()
-	for _, pid := range keepers {
-		_ = syscall.Kill(pid, syscall.SIGTERM) // gone already, if nothing is left for it to keep
+	for _, pid := range keepers { // gone already after maitred up; an agent alone leaves it, and its tasks
+		children, err := childrenOf(pid)
+		errs = append(errs, err)
+		for _, child := range append(children, pid) {
+			_ = syscall.Kill(child, syscall.SIGKILL)
+		}
 	}
 	return errors.Join(errs...)
 }

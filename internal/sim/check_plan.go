@@ -125,12 +125,26 @@ func (c *checker) desired(v core.View, svc *model.Service) int {
 	n := 0
 	for m := range v.Machines() {
 		for i := range v.InstancesOfMachine(m.ID) {
-			if i.Status == model.Active {
+			if i.Status == model.Active || i.Status == model.Draining && lingers(v, svc, i) {
 				n++
 			}
 		}
 	}
 	return n
+}
+
+// lingers says whether a daemon still counts on a draining instance: it is there, and so is a task that it serves.
+func lingers(v core.View, daemon *model.Service, i *model.Instance) bool {
+	there, serves := false, false
+	for t := range v.TasksOnMachine(i.Machine) {
+		if t.Instance != i.ARN || t.Service == "" {
+			continue
+		}
+		svc, ok := v.Service(t.Service)
+		there = there || t.Service == daemon.ARN && t.Alive()
+		serves = serves || ok && svc.Scheduling == model.Replica && !t.Stopped()
+	}
+	return there && serves
 }
 
 // healthy says whether a task counts as healthy.

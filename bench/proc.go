@@ -73,7 +73,7 @@ func childrenOf(pid int) (children []int, err error) {
 		if err != nil {
 			continue // the thread has ended since
 		}
-		for _, field := range strings.Fields(string(text)) {
+		for field := range strings.FieldsSeq(string(text)) {
 			child, err := strconv.Atoi(field)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"github.com/maitred/maitred/internal/core/reconcile"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -13,7 +14,7 @@ func deploy(tx *store.Tx, call Call, svc *model.Service, definition string, revi
 		CreatedAt: call.Now, StartedAt: call.Now, UpdatedAt: call.Now, Document: revision, Cause: svc.Cause,
 	}
 	if old, ok := tx.View().Service(svc.ARN); ok {
-		d.Sources = replace(tx, call, old, d.ID)
+		d.Sources = replace(tx, call, old, svc.DesiredCount, d.ID)
 	}
 	svc.Primary = d.ID
 	tx.Put(d)
@@ -24,7 +25,7 @@ func deploy(tx *store.Tx, call Call, svc *model.Service, definition string, revi
 //
 // A deployment that was never completed and of which no task is left has nothing to hand over: it is history at once.
 // Otherwise a service that never gets steady, and is deployed again and again, would collect them without end.
-func replace(tx *store.Tx, call Call, old *model.Service, by string) (sources []string) {
+func replace(tx *store.Tx, call Call, old *model.Service, desired int, by string) (sources []string) {
 	live := liveDeployments(tx, old.ARN)
 	for d := range tx.View().Deployments(old.ARN) {
 		switch {
@@ -35,9 +36,14 @@ func replace(tx *store.Tx, call Call, old *model.Service, by string) (sources []
 			tx.Put(&retired)
 		case d.ID == old.Primary:
 			sources = append(sources, d.ID)
-			tx.Put(superseded(call, d, by, old.DesiredCount))
+			tx.Put(superseded(call, d, by, old.DesiredCount, desired))
 		default:
 			sources = append(sources, d.ID)
+			if desired > old.DesiredCount {
+				older := *d
+				older.Want, older.Basis = reconcile.Owed(d, old.DesiredCount), desired
+				tx.Put(&older)
+			}
 		}
 	}
 	return sources
@@ -56,13 +62,14 @@ func liveDeployments(tx *store.Tx, service string) map[string]bool {
 	return live
 }
 
-// superseded is a primary deployment that makes way for another: from now on it is owed what the service had wanted.
-func superseded(call Call, prev *model.Deployment, by string, desired int) *model.Deployment {
+// superseded is a primary deployment that makes way for another: from now on it is owed what the service had wanted, and
+// its share of what the service grows by later. What it grows by in the same update is the new one's alone.
+func superseded(call Call, prev *model.Deployment, by string, had, desired int) *model.Deployment {
 	old := *prev
 	if old.Rollout == model.RolloutInProgress {
 		old = *stopped(call, prev, "superseded by deployment "+by)
 	}
-	old.Want, old.Basis, old.UpdatedAt = desired, desired, call.Now
+	old.Want, old.Basis, old.UpdatedAt = had, desired, call.Now
 	return &old
 }
 

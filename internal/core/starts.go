@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/core/place"
@@ -100,11 +101,13 @@ func (w *work) taskTags(def *model.TaskDefinition) []model.Tag {
 // each; the rest is due to the deployment, or to the desired count.
 func (w *work) startCauses(d *model.Deployment, n int) []model.Cause {
 	var behind []model.Cause
-	behind = append(behind, w.recentEnds(d)...)
 	if d == w.primary {
 		for _, t := range w.pool.Fresh.Unhealthy {
 			behind = append(behind, w.sick(t))
 		}
+	}
+	behind = append(behind, w.recentEnds(d)...)
+	if d == w.primary {
 		for _, t := range slices.Concat(w.pool.Stale.Healthy, w.pool.Stale.Unready, w.pool.Stale.Unproved) {
 			if c := w.drained(t.Instance); c != nil && t.Deployment == d.ID {
 				behind = append(behind, *c)
@@ -156,14 +159,26 @@ func (w *work) wanted(d *model.Deployment) model.Cause {
 }
 
 // recentEnds are the ends of a deployment's tasks that the scheduler did not bring about, since the last change of the
-// service by its owner, newest first.
+// service by its owner, and for which nothing was started yet; newest first.
 func (w *work) recentEnds(d *model.Deployment) []model.Cause {
-	ends := slices.Clone(w.failures)
+	ends, answered := slices.Clone(w.failures), map[event]bool{}
 	for t := range w.TasksOfService(w.svc.ARN) {
+		if t.Start.By != nil {
+			answered[eventOf(t.Start.By)] = true
+		}
 		if t.Stop != nil && t.Deployment == d.ID && t.Stop.Kind.Outside() && t.Stop.At.After(w.svc.Cause.At) {
 			ends = append(ends, *t.Stop)
 		}
 	}
+	ends = slices.DeleteFunc(ends, func(c model.Cause) bool { return answered[eventOf(&c)] })
 	slices.SortStableFunc(ends, func(a, b model.Cause) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Subject, b.Subject)) })
 	return ends
 }
+
+// event tells what happened outside from what else did: the same end is the cause of one start alone.
+type event struct {
+	subject, id string
+	at          time.Time
+}
+
+func eventOf(c *model.Cause) event { return event{c.Subject, c.ID, c.At} }

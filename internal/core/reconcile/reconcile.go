@@ -204,6 +204,9 @@ func (p *Pool) owed(s Situation, alive map[string]int) {
 // Owed is how many tasks an older deployment shall have, apart from those that a newer one stands in for: what was
 // wanted of it, and what the service has grown by since.
 func Owed(d *model.Deployment, desired int) int {
+	if d.Want == 0 {
+		return 0 // what was at rest when it was replaced is not started again
+	}
 	return min(d.Want+max(0, desired-d.Basis), desired)
 }
 

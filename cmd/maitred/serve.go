@@ -20,7 +20,7 @@ func defaults() *options { return &options{Config: daemon.Defaults()} }
 
 func (o *options) shared(flags *pflag.FlagSet) {
 	flags.StringVar(&o.DataDir, "data-dir", o.DataDir, "directory of the state, the logs and the sockets")
-	flags.StringVar(&o.Timings, "timings", o.Timings, "delays that AWS chose for itself: fast, or ecs for AWS's own (see `maitred timings`)")
+	flags.StringVar(&o.Timings, "timings", o.Timings, "delays that AWS chose for itself: fast, or ecs for AWS's own (see maitred timings)")
 	flags.BoolVar(&o.debug, "debug", false, "log more")
 	flags.StringSliceVar(&o.EtcdEndpoints, "etcd-endpoints", nil, "URLs of an external etcd, instead of the embedded one")
 	flags.StringVar(&o.EtcdCA, "etcd-ca", "", "PEM file of the authority that signed the external etcd's certificate")

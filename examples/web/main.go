@@ -8,7 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
@@ -18,12 +18,14 @@ import (
 )
 
 func main() {
-	if err := serve(); err != nil {
-		log.Fatal(err)
+	log := slog.New(slog.NewTextHandler(os.Stdout, nil))
+	if err := serve(log); err != nil {
+		log.Error("the server ended", "error", err)
+		os.Exit(1)
 	}
 }
 
-func serve() error {
+func serve(log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	port := os.Getenv("PORT")
@@ -36,13 +38,13 @@ func serve() error {
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
-	log.Printf("listening on %s", server.Addr)
+	log.Info("listening", "address", server.Addr)
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	log.Print("asked to stop")
+	log.Info("asked to stop")
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := server.Shutdown(end); err != nil && !errors.Is(err, http.ErrServerClosed) {

@@ -47,46 +47,6 @@ func said(message string) bool {
 	return true
 }
 
-func (v Viewer) serviceNow(s *model.Service) string {
-	running, pending := 0, 0
-	for t := range v.View.TasksOfService(s.ARN) {
-		switch {
-		case t.LastStatus() == model.TaskRunning:
-			running++
-		case t.Alive():
-			pending++
-		}
-	}
-	now := fmt.Sprintf("%s, %d running, %d pending", s.Status, running, pending)
-	if s.Scheduling == model.Replica {
-		now = fmt.Sprintf("%s, %d of %d running, %d pending", s.Status, running, s.DesiredCount, pending)
-	}
-	if state, ok := v.View.ServiceState(s.ARN); ok && !state.SteadyAt.IsZero() {
-		now += ", steady"
-	}
-	return now
-}
-
-// held says what keeps a service from having its tasks: a pause after failures, and what is short on each machine.
-func (v Viewer) held(s *model.Service) []string {
-	state, ok := v.View.ServiceState(s.ARN)
-	if !ok || s.Status != model.Active {
-		return nil
-	}
-	var held []string
-	if v.Now.Before(state.ThrottledUntil) {
-		text := fmt.Sprintf("%d starts in a row failed; the next one is tried in %v", state.StartFailures, state.ThrottledUntil.Sub(v.Now).Round(1e8))
-		if state.Failure != nil {
-			text += ". The last failure: " + state.Failure.Detail
-		}
-		held = append(held, text)
-	}
-	if _, waits := state.Said["placement"]; waits {
-		held = append(held, v.shortage(s)...)
-	}
-	return held
-}
-
 // shortage explains for each machine why it does not take another task of the service.
 func (v Viewer) shortage(s *model.Service) []string {
 	d, ok := v.View.Deployment(s.ARN, s.Primary)
@@ -131,7 +91,7 @@ func (s deploymentSubject) tell(v Viewer) Story {
 	}
 	now := fmt.Sprintf("%s of service %s, %s", s.d.Rollout, s.svc.Name, model.ShortID(s.d.TaskDefinition))
 	if s.d.Failed > 0 {
-		now += fmt.Sprintf(", %d tasks failed", s.d.Failed)
+		now += ", " + count(s.d.Failed, "task") + " failed"
 	}
 	return Story{Subject: s.d.ID, Kind: "deployment", Now: now, Steps: newestFirst(steps)}
 }

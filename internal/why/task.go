@@ -22,10 +22,13 @@ func (v Viewer) taskNow(t model.TaskState) string {
 		now += ", " + string(t.Seen.Health)
 	}
 	if t.Protected(v.Now) {
-		now += ", protected from scale-in until " + t.ProtectedUntil.Format("15:04:05")
+		now += ", protected from scale-in until " + v.clock(t.ProtectedUntil)
 	}
 	return now
 }
+
+// clock is a time of day as the reader's clock shows it.
+func (v Viewer) clock(t time.Time) string { return t.In(v.Now.Location()).Format("15:04:05") }
 
 func (v Viewer) host(machine string) string {
 	if m, ok := v.View.Machine(machine); ok && m.Host != "" {
@@ -36,30 +39,41 @@ func (v Viewer) host(machine string) string {
 
 // taskSteps tells a task's life in order.
 func (v Viewer) taskSteps(t model.TaskState) []Step {
-	id := model.ShortID(t.ARN)
-	steps := []Step{{At: t.CreatedAt, Task: t.ARN, Text: fmt.Sprintf("task %s is started on %s", id, v.host(t.Machine)), Because: t.Start.Chain()}}
+	start := taskStep(t, t.CreatedAt, "of "+model.ShortID(t.TaskDefinition)+" is started on "+v.host(t.Machine), "")
+	start.Because = t.Start.Chain()
+	steps := []Step{start}
 	seen := t.Seen
 	if seen != nil && !seen.StartedAt.IsZero() {
-		text := fmt.Sprintf("task %s runs, %v after it was asked for%s", id, brief(seen.StartedAt.Sub(t.CreatedAt)), ports(seen))
-		steps = append(steps, Step{At: seen.StartedAt, Task: t.ARN, Text: text})
+		own := fmt.Sprintf(", %v after it was asked for%s", brief(seen.StartedAt.Sub(t.CreatedAt)), ports(seen))
+		steps = append(steps, taskStep(t, seen.StartedAt, "runs", own))
 	}
-	ended := seen != nil && !seen.StoppedAt.IsZero()
 	if t.Stop != nil && t.Stop.Kind != model.CauseExit {
-		text := fmt.Sprintf("task %s is asked to stop: %s", id, t.StopReason)
-		steps = append(steps, Step{At: t.StopAt, Task: t.ARN, Text: text, Because: t.Stop.Chain()})
+		stop := taskStep(t, t.StopAt, "is asked to stop: "+t.StopReason, "")
+		stop.Because = t.Stop.Chain()
+		steps = append(steps, stop)
 	}
-	if ended {
-		steps = append(steps, Step{At: seen.StoppedAt, Task: t.ARN, Text: "task " + id + " is stopped: " + ending(seen)})
+	if seen != nil && !seen.StoppedAt.IsZero() {
+		end := taskStep(t, seen.StoppedAt, "is stopped: "+ending(t), "")
+		end.failed = v.failed(t)
+		steps = append(steps, end)
 	}
 	return steps
 }
 
+// taskStep tells something that happens to a task; own is what is said of it alone.
+func taskStep(t model.TaskState, at time.Time, verb, own string) Step {
+	return Step{At: at, Task: t.ARN, Verb: verb, Text: "task " + model.ShortID(t.ARN) + " " + verb + own}
+}
+
 // brief leaves out the digits of a duration that tell nobody anything.
 func brief(d time.Duration) time.Duration {
-	if d < time.Second {
+	switch {
+	case d < time.Second:
 		return d.Round(100 * time.Microsecond)
+	case d < time.Minute:
+		return d.Round(time.Millisecond)
 	}
-	return d.Round(time.Millisecond)
+	return d.Round(time.Second)
 }
 
 func ports(seen *model.Observed) string {
@@ -75,15 +89,28 @@ func ports(seen *model.Observed) string {
 	return ", at " + strings.Join(list, ", ")
 }
 
-func ending(seen *model.Observed) string {
-	var parts []string
-	if seen.StopReason != "" {
-		parts = append(parts, seen.StopReason)
+// askedToStop says that the task's containers were stopped, rather than that one of them ended.
+func askedToStop(t model.TaskState) bool {
+	switch t.Seen.StopCode {
+	case model.StopContainerExited, model.StopFailedToStart:
+		return false
+	case model.StopTermination:
+		return true
+	case model.StopUser, model.StopScheduler:
 	}
-	for _, c := range seen.Containers {
+	return t.Stop != nil && t.Stop.Kind != model.CauseExit
+}
+
+func ending(t model.TaskState) string {
+	var parts []string
+	if t.Seen.StopReason != "" {
+		parts = append(parts, t.Seen.StopReason)
+	}
+	for _, c := range t.Seen.Containers {
 		part := "container " + c.Name
 		if c.ExitCode != nil {
 			part += fmt.Sprintf(" exited with code %d", *c.ExitCode)
+			part += signalled(t, *c.ExitCode)
 		}
 		if c.Reason != "" {
 			part += " (" + c.Reason + ")"
@@ -91,4 +118,26 @@ func ending(seen *model.Observed) string {
 		parts = append(parts, part)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// The exit codes of a program that a signal ended: 128 and the signal's number.
+const (
+	exitKilled     = 137
+	exitTerminated = 143
+)
+
+// signalled explains the exit code of a container that was asked to stop. When maitred itself ends it may kill before the
+// stopTimeout is over, and nobody knows whether it did.
+func signalled(t model.TaskState, code int) string {
+	switch {
+	case !askedToStop(t):
+		return ""
+	case code == exitTerminated:
+		return " (SIGTERM, as asked)"
+	case code == exitKilled && t.Seen.StopCode == model.StopTermination:
+		return " (killed)"
+	case code == exitKilled:
+		return " (killed after stopTimeout)"
+	}
+	return ""
 }

@@ -30,6 +30,15 @@ type Step struct {
 	Task string    `json:"task,omitempty"` // ARN
 	// Because is the chain of causes, nearest first; none where an event speaks for itself.
 	Because []model.Cause `json:"because,omitempty"`
+	// Verb is the part of Text that says what happens to the task and is not the task's own: steps with the same one can
+	// be told together.
+	Verb string `json:"verb,omitempty"`
+	// Output is the last that a program printed which failed, line by line, and OutputIn the file of this machine where it
+	// is instead, when another process has it.
+	Output   []string `json:"output,omitempty"`
+	OutputIn string   `json:"outputIn,omitempty"`
+
+	failed string // the container that failed, "" for none
 }
 
 // Viewer is what a story is told from.
@@ -39,6 +48,12 @@ type Viewer struct {
 	Refuse func(*model.Machine, *model.TaskDefinition) string
 	// Connected says whether a machine's agent is there; nil: as its record says.
 	Connected func(*model.Machine) bool
+	// Output gives the last that a container of a task (ARN) printed, line by line; none when it is not known here. It may
+	// be nil.
+	Output func(task, container string) []string
+	// OutputIn gives the file of this machine with the output of an attempt of a container (see
+	// model.ObservedContainer.Restarts), "" when there is none. It may be nil.
+	OutputIn func(task, container string, attempt int) string
 }
 
 // Of tells the story of a task, service or deployment, given by ARN, id, a unique beginning of an id, or name.
@@ -51,7 +66,9 @@ func (v Viewer) Of(ref string) (Story, error) {
 			Message: fmt.Sprintf("There is no task, service or deployment %q. Stopped tasks are remembered for a day.", ref),
 		}
 	case 1:
-		return found[0].tell(v), nil
+		story := found[0].tell(v)
+		v.addOutput(story.Steps)
+		return story, nil
 	}
 	var names []string
 	for _, f := range found[:min(len(found), 5)] {

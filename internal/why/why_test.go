@@ -91,7 +91,7 @@ func TestNewestFirst(t *testing.T) {
 	for _, s := range tell(t, viewer(t), first).Steps {
 		got = append(got, s.Text)
 	}
-	want := []string{"is stopped: Essential container in task exited; container app exited with code 137", "runs, 1s after it was asked for, at 127.0.0.1:32768", "is started on box"}
+	want := []string{"is stopped: Essential container in task exited; container app exited with code 137", "runs, 1s after it was asked for, at 127.0.0.1:32768", "of web:1 is started on box"}
 	if len(got) != len(want) {
 		t.Fatalf("got %q, want %q", got, want)
 	}
@@ -159,7 +159,7 @@ func TestServiceStory(t *testing.T) {
 	story := tell(t, viewer(t,
 		&model.ServiceEvent{ID: "e1", Service: service, Number: 1, At: at(0), Message: "(service web) has started 1 tasks: (task aaaa)."},
 		&model.ServiceEvent{ID: "e2", Service: service, Number: 2, At: at(12), Message: "(service web) has reached a steady state."}), "web")
-	if story.Now != "ACTIVE, 0 of 1 running, 1 pending" {
+	if story.Now != "ACTIVE, 0 of 1 running, 1 pending; deployment ecs-svc/0000000000000000001 of web:1 in progress" {
 		t.Errorf("got %q", story.Now)
 	}
 	text := ""

@@ -34,6 +34,7 @@ type server struct {
 	timings model.Timings
 	url     string
 	serving atomic.Bool // writes are served
+	logs    openLog     // nil where there is no agent
 }
 
 func (s *server) scope() arn.Scope { return arn.Scope{Region: s.cfg.Region, Account: s.cfg.Account} }

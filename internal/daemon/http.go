@@ -86,8 +86,10 @@ const whyPath = "/maitred/v1/why"
 // why answers GET /maitred/v1/why?of=REF with a why.Story, or a refusal as {"code", "message"}.
 func (s *server) why(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
+	ctx, cancel := context.WithTimeout(r.Context(), outputTimeout)
+	defer cancel()
 	viewer := why.Viewer{
-		View: s.store.View(), Now: now, Refuse: refuse,
+		View: s.store.View(), Now: now, Refuse: refuse, Output: s.output(ctx), OutputIn: s.outputIn,
 		Connected: func(m *model.Machine) bool { return control.AgentConnected(m, now) },
 	}
 	story, err := viewer.Of(r.URL.Query().Get("of"))

@@ -142,6 +142,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 	if err != nil {
 		return "", "", err
 	}
+	s.logs = a.Logs
 	roles.run(ctx, "agent", a.Run)
 	if !s.cfg.Detach {
 		roles.end(func() error { return s.stopTasks(ctx, a) })

@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/maitred/maitred/internal/agent/lifecycle"
+)
+
+// What a story tells of a program's output, and how long it may look for it.
+const (
+	outputLines   = 10
+	outputBytes   = 2 << 10
+	outputTimeout = 2 * time.Second
+)
+
+// openLog opens what a container of a task (ARN) wrote.
+type openLog func(ctx context.Context, task, container string) (io.ReadCloser, error)
+
+// output reads the last lines of containers of this process's agent; nil where there is none.
+func (s *server) output(ctx context.Context) func(task, container string) []string {
+	if s.logs == nil {
+		return nil
+	}
+	return func(task, container string) []string {
+		log, err := s.logs(ctx, task, container)
+		if err != nil {
+			s.cfg.Log.Debug("there is no output to tell of", "taskArn", task, "container", container, "error", err)
+			return nil
+		}
+		defer func() { _ = log.Close() }()
+		var end tail
+		if _, err := io.Copy(&end, log); err != nil {
+			s.cfg.Log.Debug("not all of the output could be read", "taskArn", task, "container", container, "error", err)
+		}
+		return end.lines()
+	}
+}
+
+// outputIn finds the output of a container whose agent is another process of this machine with the same data directory:
+// its keeper's newest file.
+func (s *server) outputIn(task, container string, attempt int) string {
+	dir := filepath.Join(s.cfg.DataDir, "keeper", "logs")
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return "" // another driver, or another machine
+	}
+	newest, last := "", -1
+	for _, f := range files {
+		number, ok := strings.CutPrefix(f.Name(), lifecycle.ID(task, container, attempt)+".")
+		if n, err := strconv.Atoi(number); ok && err == nil && n > last {
+			newest, last = filepath.Join(dir, f.Name()), n
+		}
+	}
+	return newest
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	end []byte
+	cut bool // something came before
+}
+
+// Write implements io.Writer.
+func (t *tail) Write(p []byte) (int, error) {
+	t.end = append(t.end, p...)
+	if more := len(t.end) - outputBytes; more > 0 {
+		t.end, t.cut = append(t.end[:0], t.end[more:]...), true
+	}
+	return len(p), nil
+}
+
+// lines gives the last lines. The first one is left out if it is not whole, unless there is no other.
+func (t *tail) lines() []string {
+	text := bytes.TrimRight(t.end, "\r\n\t ")
+	if _, rest, more := bytes.Cut(text, []byte("\n")); t.cut && more {
+		text = rest
+	}
+	if len(text) == 0 {
+		return nil
+	}
+	lines := strings.Split(strings.ToValidUTF8(string(text), "\uFFFD"), "\n")
+	lines = lines[max(0, len(lines)-outputLines):]
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, "\r")
+	}
+	return lines
+}

@@ -30,9 +30,11 @@ func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
 	var failed error
 	for i := range running {
 		u, err := d.cgroup(running[i].ID).usage()
-		if err == nil {
+		switch {
+		case err == nil && u == driver.Usage{}: // it has ended, and Docker takes its time to notice
+		case err == nil:
 			use[running[i].Labels[labelID]] = u
-		} else if !errors.Is(err, os.ErrNotExist) { // it has ended meanwhile
+		case !errors.Is(err, os.ErrNotExist): // else it has ended meanwhile
 			failed = err
 		}
 	}

@@ -212,14 +212,15 @@ func runTags(cluster *model.Cluster, def *model.TaskDefinition, in RunTask) []mo
 }
 
 // occupy tells everybody else who places tasks on a machine that its room has changed, or that nothing may be placed
-// there any more, and depends on nobody else having placed a task there meanwhile.
+// there any more, and depends on nobody else having placed a task there meanwhile: others like this one write the
+// occupancy too, the scheduler its mark. To guard the tasks themselves would cost as much as there ever were on the machine.
 func occupy(tx *store.Tx, machine string, placed int) {
 	o := &model.Occupancy{Machine: machine, Placements: placed}
 	if r, _, ok := tx.View().Get(model.OccupancyKey(machine)); ok {
 		o.Placements += r.(*model.Occupancy).Placements
 	}
 	tx.Put(o)
-	tx.GuardPrefix(model.KindTask, machine+"/")
+	tx.Guard(model.PlacementKey(machine))
 }
 
 // remembered finds the tasks of an earlier call with the same token.

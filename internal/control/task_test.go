@@ -74,6 +74,7 @@ func TestRaces(t *testing.T) {
 					ARN: arn.Task(y.cluster(), "s"), Cluster: y.cluster(), Service: y.web(), Machine: "m", Instance: y.instance(),
 					Desired: model.TaskRunning, Reserved: model.Resources{Memory: 60},
 				})
+				tx.Put(&model.Placement{Machine: "m"})
 				return nil
 			},
 		},

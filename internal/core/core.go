@@ -61,16 +61,18 @@ type Plan struct {
 }
 
 // Change is what is written for one service or task, all or nothing. Each put and delete is guarded by the version that
-// the view has of it, and so is each of Guards.
+// the view has of it, and so is each of Guards. Touches are not: they mark the machines on which the change places tasks,
+// for those who place tasks outside the scheduler.
 type Change struct {
 	Subject string // ARN
 	Puts    []model.Record
 	Deletes []model.Key
+	Touches []model.Record
 	Guards  []model.Key
 }
 
 // Size is how many operations the change has.
-func (c Change) Size() int { return len(c.Puts) + len(c.Deletes) }
+func (c Change) Size() int { return len(c.Puts) + len(c.Deletes) + len(c.Touches) }
 
 // Wake names a service and when to look at it.
 type Wake struct {
@@ -79,8 +81,8 @@ type Wake struct {
 }
 
 // The bounds of a step. One change fits a transaction of 126 guarded records: at most maxMoves tasks end, stop and start
-// on as many machines, each of those that stop has an event, which drives an old one out, and few events and deployments
-// come to that. A plan ends when it has so many writes, so that others get their turn.
+// on as many machines, which get a mark, each of those that stop has an event, which drives an old one out, and few
+// events and deployments come to that. A plan ends when it has so many writes, so that others get their turn.
 const (
 	maxMoves  = 14   // tasks of one service that start, that stop, and whose ends are noted, in one step
 	maxWrites = 4096 // records of one plan
@@ -98,6 +100,7 @@ func Step(v View, in Input) Plan {
 			break
 		}
 		if c := s.service(service); c.Size() > 0 {
+			c.Touches = s.marks(&c)
 			s.plan.Changes = append(s.plan.Changes, c)
 			writes += c.Size()
 		}
@@ -108,6 +111,23 @@ func Step(v View, in Input) Plan {
 		}
 	}
 	return s.plan
+}
+
+// marks are the placement marks of the machines on which a change places tasks, in the order of the tasks.
+func (s *step) marks(c *Change) []model.Record {
+	var marks []model.Record
+	marked := map[string]bool{}
+	for _, r := range c.Puts {
+		t, ok := r.(*model.Task)
+		if !ok || marked[t.Machine] {
+			continue
+		}
+		if _, exists := s.Task(t.ARN); !exists {
+			marks = append(marks, &model.Placement{Machine: t.Machine})
+			marked[t.Machine] = true
+		}
+	}
+	return marks
 }
 
 // step is one run of Step: what it looks at, and the plan as far as it got.

@@ -243,7 +243,7 @@ func fitting(changes []core.Change) int {
 	ops, guards := 0, 0
 	for i, c := range changes {
 		ops += c.Size()
-		guards += c.Size() + len(c.Guards)
+		guards += len(c.Puts) + len(c.Deletes) + len(c.Guards)
 		if i > 0 && (ops > store.MaxOps || guards > store.MaxOps) {
 			return i
 		}
@@ -256,6 +256,7 @@ func (l *Loop) merge(changes []core.Change) store.Change {
 	for _, c := range changes {
 		merged.Puts = append(merged.Puts, c.Puts...)
 		merged.Deletes = append(merged.Deletes, c.Deletes...)
+		merged.Touches = append(merged.Touches, c.Touches...)
 		merged.Guards = append(merged.Guards, c.Guards...)
 	}
 	return merged

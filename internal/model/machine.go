@@ -69,6 +69,19 @@ func (o *Occupancy) Key() Key { return OccupancyKey(o.Machine) }
 // OccupancyKey is the key of a machine's occupancy.
 func OccupancyKey(machine string) Key { return Key{KindOccupancy, machine} }
 
+// Placement is the mark that the scheduler leaves on a machine whenever it places tasks there. Nobody reads it: whoever
+// places a task outside the scheduler guards it, and so learns at the cost of one record that the room may be taken. The
+// scheduler itself does not guard it, for its own placements are computed together.
+type Placement struct {
+	Machine string `json:"machine"`
+}
+
+// Key implements Record.
+func (p *Placement) Key() Key { return PlacementKey(p.Machine) }
+
+// PlacementKey is the key of a machine's placement mark.
+func PlacementKey(machine string) Key { return Key{KindPlacement, machine} }
+
 // Resources is an amount of what tasks take from machines.
 type Resources struct {
 	CPU      int   `json:"cpu,omitempty"` // units, 1024 to a core

@@ -26,6 +26,7 @@ const (
 	KindMachine        Kind = "machine"      // agent: Machine
 	KindInstance       Kind = "instance"     // control: Instance
 	KindOccupancy      Kind = "occupancy"    // control: Occupancy
+	KindPlacement      Kind = "placement"    // control (the scheduler): Placement
 	KindSetting        Kind = "setting"      // control: Setting
 	KindToken          Kind = "token"        // control: Token
 )
@@ -34,7 +35,8 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		KindCluster, KindTaskDefinition, KindFamily, KindService, KindServiceState, KindDeployment, KindEvent,
-		KindTask, KindObserved, KindMachine, KindInstance, KindOccupancy, KindSetting, KindToken,
+		KindTask, KindObserved, KindMachine, KindInstance, KindOccupancy, KindPlacement, KindSetting,
+		KindToken,
 	}
 }
 
@@ -80,6 +82,8 @@ func New(k Kind) Record {
 		return &Instance{}
 	case KindOccupancy:
 		return &Occupancy{}
+	case KindPlacement:
+		return &Placement{}
 	case KindSetting:
 		return &Setting{}
 	case KindToken:

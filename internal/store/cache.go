@@ -16,6 +16,7 @@ const (
 	tMachine
 	tInstance
 	tOccupancy
+	tPlacement
 	tSetting
 	tToken
 	tables
@@ -44,6 +45,8 @@ func tableOf(k model.Kind) int {
 		return tInstance
 	case model.KindOccupancy:
 		return tOccupancy
+	case model.KindPlacement:
+		return tPlacement
 	case model.KindSetting:
 		return tSetting
 	case model.KindToken:

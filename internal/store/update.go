@@ -24,6 +24,7 @@ type op struct {
 // draft is a transaction before it is guarded.
 type draft struct {
 	ops      []op
+	touches  []model.Record
 	guards   []model.Key
 	prefixes []Range
 	fence    *Fence
@@ -125,19 +126,24 @@ func (s *Store) passTurn() { <-s.turn }
 
 // Change is a transaction computed from a view.
 type Change struct {
-	Puts     []model.Record
-	Deletes  []model.Key
+	Puts    []model.Record
+	Deletes []model.Key
+	// Touches are written without a guard, whatever became of them since the view. They are marks for others to guard:
+	// changes that touch the same record do not get into each other's way. One that is written as well, or touched twice,
+	// is written once.
+	Touches  []model.Record
 	Guards   []model.Key // records that must not have changed, besides those that are written
 	Prefixes []Range     // where nothing may have been written
 	Fence    *Fence
 }
 
 // Empty says that the change writes nothing.
-func (c *Change) Empty() bool { return len(c.Puts)+len(c.Deletes) == 0 }
+func (c *Change) Empty() bool { return len(c.Puts)+len(c.Deletes)+len(c.Touches) == 0 }
 
 func (c *Change) draft() *draft {
 	d := &draft{
-		ops: make([]op, 0, len(c.Puts)+len(c.Deletes)), guards: c.Guards, prefixes: c.Prefixes, fence: c.Fence,
+		ops: make([]op, 0, len(c.Puts)+len(c.Deletes)), touches: c.Touches, guards: c.Guards, prefixes: c.Prefixes,
+		fence: c.Fence,
 	}
 	for _, r := range c.Puts {
 		d.ops = append(d.ops, op{key: r.Key(), record: r})
@@ -149,7 +155,7 @@ func (c *Change) draft() *draft {
 }
 
 // Apply makes one attempt to carry out a change that was computed from a view, and gives its revision as soon as it is
-// durable; WaitFor waits until it can be seen. If anything that it writes or guards has changed since the view, the
+// durable; WaitFor waits until it can be seen. If anything that it puts, deletes or guards has changed since the view, the
 // answer is ErrConflict. Several may be in flight. A synchronous store shows the change at once.
 func (s *Store) Apply(ctx context.Context, view *View, c Change) (rev int64, err error) {
 	rev, err = s.commit(ctx, view, c.draft())
@@ -182,10 +188,11 @@ func (s *Store) commit(ctx context.Context, view *View, d *draft) (int64, error)
 	return rev, nil
 }
 
-// build guards a draft by the versions of a view. A delete of what the view does not have becomes a guard.
+// build guards a draft by the versions of a view. A delete of what the view does not have becomes a guard. What is only
+// touched is not guarded.
 func (s *Store) build(view *View, d *draft) (*Txn, error) {
 	n := len(d.ops) + len(d.guards)
-	txn := &Txn{Guards: make([]Guard, 0, n), Puts: make([]Put, 0, len(d.ops)), Fence: d.fence}
+	txn := &Txn{Guards: make([]Guard, 0, n), Puts: make([]Put, 0, len(d.ops)+len(d.touches)), Fence: d.fence}
 	guarded := make(map[model.Key]struct{}, n)
 	guard := func(k model.Key) (version int64) {
 		version = view.Version(k)
@@ -203,6 +210,7 @@ func (s *Store) build(view *View, d *draft) (*Txn, error) {
 			txn.Deletes = append(txn.Deletes, o.key)
 		}
 	}
+	txn.Puts = append(txn.Puts, d.untouched()...)
 	for _, k := range d.guards {
 		guard(k)
 	}
@@ -212,11 +220,26 @@ func (s *Store) build(view *View, d *draft) (*Txn, error) {
 	return txn, s.within(txn)
 }
 
+// untouched are the touches of records that the draft does not write anyhow, each once.
+func (d *draft) untouched() (puts []Put) {
+	for _, r := range d.touches {
+		k := r.Key()
+		if !slices.ContainsFunc(d.ops, func(o op) bool { return o.key == k }) &&
+			!slices.ContainsFunc(puts, func(p Put) bool { return p.Key == k }) {
+			puts = append(puts, Put{Key: k, Record: r})
+		}
+	}
+	return puts
+}
+
 // within refuses what this store cannot see, and so could neither guard nor show.
 func (s *Store) within(txn *Txn) error {
 	for _, p := range txn.Puts {
 		if !known(p.Key.Kind) {
 			return fmt.Errorf("%w: unknown table %q", ErrInvalid, p.Key.Kind)
+		}
+		if !s.scope.Contains(p.Key) {
+			return fmt.Errorf("%w: %s", ErrOutOfScope, p.Key)
 		}
 	}
 	for _, g := range txn.Guards {
@@ -233,11 +256,12 @@ func (s *Store) within(txn *Txn) error {
 }
 
 // Chunk cuts a change that is too large to be carried out at once into several of at most ops puts and deletes, in
-// order. Each keeps all guards, prefixes and the fence, so ops and the guards together must not exceed MaxOps.
+// order. Each keeps all touches, guards, prefixes and the fence, so ops and the touches, and ops and the guards, together must not
+// exceed MaxOps.
 func Chunk(c Change, ops int) []Change {
 	var chunks []Change
 	next := func() *Change {
-		chunks = append(chunks, Change{Guards: c.Guards, Prefixes: c.Prefixes, Fence: c.Fence})
+		chunks = append(chunks, Change{Touches: c.Touches, Guards: c.Guards, Prefixes: c.Prefixes, Fence: c.Fence})
 		return &chunks[len(chunks)-1]
 	}
 	for part := range slices.Chunk(c.Puts, ops) {

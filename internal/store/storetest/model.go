@@ -120,6 +120,9 @@ func (m *world) apply(r *rapid.T, t testing.TB, s *store.Store, view *store.View
 	if rapid.Bool().Draw(r, "prefix") {
 		c.Prefixes = []store.Range{{Kind: rapid.SampledFrom(model.Kinds()).Draw(r, "table")}}
 	}
+	if touched := Records().Draw(r, "touch"); rapid.Bool().Draw(r, "touches") {
+		c.Touches = []model.Record{touched, touched}
+	}
 	want, writes := m.holds(view, &c), writes(view, &c)
 	rev, err := s.Apply(within(t), view, c)
 	switch {
@@ -131,12 +134,26 @@ func (m *world) apply(r *rapid.T, t testing.TB, s *store.Store, view *store.View
 	if err := s.WaitFor(within(t), rev); err != nil {
 		r.Fatalf("WaitFor(%d): %v", rev, err)
 	}
+	for _, x := range c.Touches {
+		if k := x.Key(); !d.writes(k) {
+			m.records[k], m.versions[k] = x, rev
+		}
+	}
 	m.commit(d, rev)
+}
+
+func (d *drawn) writes(k model.Key) bool {
+	return slices.Contains(d.deletes, k) || slices.ContainsFunc(d.puts, func(x model.Record) bool { return x.Key() == k })
 }
 
 // writes counts what a change does that is computed from a view: to delete what the view does not have is nothing.
 func writes(view *store.View, c *store.Change) int {
 	n := len(c.Puts)
+	for _, x := range c.Touches {
+		if !slices.Contains(c.Deletes, x.Key()) {
+			n++
+		}
+	}
 	for _, k := range c.Deletes {
 		if view.Version(k) != 0 {
 			n++

@@ -202,6 +202,44 @@ func testApply(t *testing.T, h Harness) {
 	}
 }
 
+// testTouches touches a record from an old view: that is no conflict, but whoever guards the record has one.
+func testTouches(t *testing.T, h Harness) {
+	s := openStore(t, h.Backend, store.Scope{})
+	update(t, s, machine("mark", "0"), machine("gone", "0"))
+	old := s.View()
+	touch := func(host string, c store.Change) error {
+		t.Helper()
+		c.Touches = []model.Record{machine("mark", host), machine("mark", host)}
+		rev, err := s.Apply(within(t), old, c)
+		if err != nil {
+			return err
+		}
+		return s.WaitFor(within(t), rev)
+	}
+	for i, c := range []store.Change{
+		{Puts: []model.Record{machine("a", "")}}, {Deletes: []model.Key{model.MachineKey("gone")}}, {},
+	} {
+		host := fmt.Sprint(i + 1)
+		if err := touch(host, c); err != nil || hostOf(s.View(), "mark") != host {
+			t.Errorf("touch %s: %v, the record has %s", host, err, hostOf(s.View(), "mark"))
+		}
+	}
+	if err := touch("4", store.Change{Puts: []model.Record{machine("a", "again")}}); !errors.Is(err, store.ErrConflict) || hostOf(s.View(), "mark") != "3" {
+		t.Errorf("a touch with a stale put: %v, the record has %s; want %v and 3", err, hostOf(s.View(), "mark"), store.ErrConflict)
+	}
+	guarded := store.Change{Puts: []model.Record{machine("b", "")}, Guards: []model.Key{model.MachineKey("mark")}}
+	if _, err := s.Apply(within(t), old, guarded); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("a change that guards what was touched: %v, want %v", err, store.ErrConflict)
+	}
+	if _, err := s.Apply(within(t), s.View(), guarded); err != nil {
+		t.Errorf("a change that guards what was not touched any more: %v", err)
+	}
+	agent := openStore(t, h.Backend, store.Scope{Machine: "m1"})
+	if _, err := agent.Apply(within(t), agent.View(), store.Change{Touches: []model.Record{machine("m2", "")}}); !errors.Is(err, store.ErrOutOfScope) {
+		t.Errorf("the agent of m1 touches m2: %v, want %v", err, store.ErrOutOfScope)
+	}
+}
+
 // flaky is a backend whose streams break, and whose lists fail for a while after that.
 type flaky struct {
 	store.Backend

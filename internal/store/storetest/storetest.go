@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"update in a crowd", testUpdateCrowd},
 		{"update errors", testUpdateErrors},
 		{"apply", testApply},
+		{"apply touches", testTouches},
 		{"relist after compaction", testRelist},
 		{"watcher", testWatcher},
 		{"scope of a machine", testScopedStore},

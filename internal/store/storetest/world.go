@@ -41,6 +41,10 @@ func Records() *rapid.Generator[model.Record] {
 			return &model.Machine{ID: group("id"), SeenAt: at}
 		case model.KindInstance:
 			return &model.Instance{ARN: "i" + id, Cluster: group("cluster"), Machine: group("machine")}
+		case model.KindOccupancy:
+			return &model.Occupancy{Machine: group("machine"), Placements: n}
+		case model.KindPlacement:
+			return &model.Placement{Machine: group("machine")}
 		case model.KindSetting:
 			return &model.Setting{Region: "r", Principal: group("principal"), Name: id}
 		default:

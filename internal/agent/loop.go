@@ -66,9 +66,6 @@ func newLoop(ctx context.Context, a *Agent, w *writer, kept *ledger, group *sync
 		joinedAt: c.Now().UTC().Round(0),
 	}
 	l.starts, l.stops, l.checks = lane{l: l, limit: c.Starts}, lane{l: l, limit: c.Stops}, lane{l: l, limit: c.Checks}
-	if m, ok := c.Store.View().Machine(c.Machine.ID); ok && !m.JoinedAt.IsZero() {
-		l.joinedAt = m.JoinedAt
-	}
 	l.beat = newAlarm(l.heartbeat)
 	return l
 }

@@ -107,6 +107,12 @@ func TestJoinMachine(t *testing.T) {
 	if got := joined(st, "all"); got != "b " {
 		t.Errorf("got %q, want b alone", got)
 	}
+	// But when its agent was started again since.
+	all.JoinedAt = inactive.Cause.At.Add(time.Second)
+	join(all)
+	if got := joined(st, "all"); got != "a b " {
+		t.Errorf("after a start of its agent: got %q, want a and b", got)
+	}
 }
 
 func TestJoinsAreDoneInParts(t *testing.T) {

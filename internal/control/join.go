@@ -51,13 +51,14 @@ func JoinMachine(tx *store.Tx, call Call, m *model.Machine) (more bool) {
 }
 
 // Join makes a machine a container instance of a cluster, if the cluster is active, the machine joins it, and it is not
-// or has not been one: who was deregistered does not come back by itself. It says whether it wrote anything.
+// one. Who was deregistered does not come back by itself, but when its agent has been started again since. It says whether
+// it wrote anything.
 func Join(tx *store.Tx, cause model.Cause, m *model.Machine, c *model.Cluster) bool {
 	if c.Status != model.Active || !joins(m, c) {
 		return false
 	}
 	id := InstanceARN(m.ID, c.ARN)
-	if _, ok := tx.View().Instance(id); ok {
+	if old, ok := tx.View().Instance(id); ok && (old.Status != model.Inactive || !m.JoinedAt.After(old.Cause.At)) {
 		return false
 	}
 	tx.Guard(c.Key())

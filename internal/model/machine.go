@@ -15,7 +15,7 @@ type Machine struct {
 	Attributes   map[string]string `json:"attributes,omitempty"`   // built-in ones: ecs.os-type, ecs.cpu-architecture …
 	Clusters     []string          `json:"clusters,omitempty"`     // names of the clusters it joins; none: all
 	BootID       string            `json:"boot,omitempty"`
-	JoinedAt     time.Time         `json:"joined"`
+	JoinedAt     time.Time         `json:"joined"` // when the agent was started
 	// SeenAt and Connected say when the agent last came or went.
 	SeenAt    time.Time `json:"seen"`
 	Connected bool      `json:"connected"`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -87,7 +88,7 @@ func newServer(p *cli.Printer) *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Server, o.Detach = true, true
-			o.Announce = func(r daemon.Ready) { p.Linef("API      %s\nState    %s", p.Bold(r.API), r.DataDir) }
+			o.Announce = func(r daemon.Ready) { announceServer(p, r, o.EtcdEndpoints) }
 			return o.run(cmd)
 		},
 	}
@@ -126,13 +127,32 @@ func announce(p *cli.Printer, r daemon.Ready) {
 	p.Linef("Driver   %s (%s)", p.Bold(r.Driver), r.DriverReason)
 	p.Linef("State    %s", r.DataDir)
 	announceExample(p, r)
+	announceClient(p, r)
+	p.Linef("")
+	p.Linef("%s", p.Dim("Ctrl-C ends it. `maitred why "+exampleOr(r.ExampleName)+"` explains every start and stop."))
+}
+
+// announceServer tells the same of a server alone, and what it lacks.
+func announceServer(p *cli.Printer, r daemon.Ready, etcd []string) {
+	p.Linef("API      %s\nState    %s", p.Bold(r.API), r.DataDir)
+	announceClient(p, r)
+	if r.Machines > 0 {
+		return
+	}
+	where := "--data-dir " + r.DataDir
+	if len(etcd) > 0 {
+		where = "--etcd-endpoints " + strings.Join(etcd, ",")
+	}
+	p.Linef("")
+	p.Linef("Run `maitred agent %s` to give it a machine.", where)
+}
+
+func announceClient(p *cli.Printer, r daemon.Ready) {
 	p.Linef("")
 	p.Linef("Point the aws CLI at it, in another terminal:")
 	p.Linef("")
 	p.Linef("  export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_DEFAULT_REGION=%s AWS_PAGER=", r.API, r.Region, r.Region)
 	p.Linef("  export AWS_ACCESS_KEY_ID=maitred AWS_SECRET_ACCESS_KEY=maitred")
-	p.Linef("")
-	p.Linef("%s", p.Dim("Ctrl-C ends it. `maitred why "+exampleOr(r.ExampleName)+"` explains every start and stop."))
 }
 
 func announceExample(p *cli.Printer, r daemon.Ready) {

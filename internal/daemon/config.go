@@ -54,6 +54,7 @@ type Ready struct {
 	API            string // URL; the console is there too
 	Region         string // of requests that name none
 	DataDir        string
+	Machines       int // that are known, connected or not
 	Driver         string
 	DriverReason   string
 	Example        []string // URLs of the example's tasks

@@ -169,6 +169,9 @@ func (s *server) start(ctx context.Context, roles *roles, listener net.Listener)
 			return err
 		}
 	}
+	for range s.store.View().Machines() {
+		ready.Machines++
+	}
 	s.cfg.Announce(ready)
 	return nil
 }

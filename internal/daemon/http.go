@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/maitred/maitred/internal/control"
@@ -30,7 +31,7 @@ func (s *server) handler(api http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET "+whyPath, s.why)
-	mux.HandleFunc("GET /{$}", s.status)
+	mux.Handle("GET /{$}", statusOr(api, http.HandlerFunc(s.status)))
 	mux.Handle("/", api)
 	return s.guardHost(mux)
 }
@@ -45,11 +46,38 @@ func (s *server) guardHost(next http.Handler) http.Handler {
 		}
 		origin := r.Header.Get("Origin")
 		if !s.cfg.AnyAddress && (!loopback(trimBrackets(host)) || origin != "" && origin != "http://"+r.Host) {
-			http.Error(w, "maitred answers to its own address only, not to "+r.Host, http.StatusForbidden)
+			s.refused(w, http.StatusForbidden, &model.Error{
+				Code: "AccessDeniedException", Message: "maitred answers to its own address only, not to " + r.Host,
+			})
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// statusOr sends what an AWS client has signed to the API, and everybody else, who has a browser, to the status page.
+func statusOr(api, status http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if signed(r) {
+			api.ServeHTTP(w, r)
+			return
+		}
+		status.ServeHTTP(w, r)
+	})
+}
+
+// signed says whether a request carries an AWS signature, in a header or, presigned, in the query ("AWS Signature
+// Version 4 for API requests").
+func signed(r *http.Request) bool {
+	if strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-") {
+		return true
+	}
+	for name := range r.URL.Query() {
+		if strings.HasPrefix(name, "X-Amz-") {
+			return true
+		}
+	}
+	return false
 }
 
 func trimBrackets(host string) string {
@@ -93,17 +121,23 @@ func (s *server) why(w http.ResponseWriter, r *http.Request) {
 		Connected: func(m *model.Machine) bool { return control.AgentConnected(m, now) },
 	}
 	story, err := viewer.Of(r.URL.Query().Get("of"))
-	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
-		w.WriteHeader(http.StatusNotFound)
 		var refusal *model.Error
 		if !errors.As(err, &refusal) {
 			refusal = &model.Error{Code: "ServerException", Message: err.Error()}
 		}
-		s.write(w, map[string]string{"code": refusal.Code, "message": refusal.Message})
+		s.refused(w, http.StatusNotFound, refusal)
 		return
 	}
+	w.Header().Set("Content-Type", "application/json")
 	s.write(w, story)
+}
+
+// refused answers {"code", "message"}.
+func (s *server) refused(w http.ResponseWriter, status int, refusal *model.Error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	s.write(w, map[string]string{"code": refusal.Code, "message": refusal.Message})
 }
 
 func (s *server) write(w http.ResponseWriter, v any) {
@@ -152,16 +186,21 @@ func Why(ctx context.Context, endpoint, ref string) (why.Story, error) {
 		return why.Story{}, fmt.Errorf("no maitred answers at %s (is it running? `maitred up`, or --endpoint): %w", endpoint, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		var refusal struct{ Message string }
-		if err := json.NewDecoder(answer.Body).Decode(&refusal); err != nil || refusal.Message == "" {
-			return why.Story{}, fmt.Errorf("%s answered %s", endpoint, answer.Status)
-		}
-		return why.Story{}, errors.New(refusal.Message)
+	return readStory(endpoint, answer)
+}
+
+// readStory reads the answer to Why. What is neither a story nor a refusal comes from something else.
+func readStory(endpoint string, answer *http.Response) (why.Story, error) {
+	var body struct {
+		why.Story
+		Code, Message string
 	}
-	var story why.Story
-	if err := json.NewDecoder(answer.Body).Decode(&story); err != nil {
-		return why.Story{}, fmt.Errorf("read the answer of %s: %w", endpoint, err)
+	err := json.NewDecoder(answer.Body).Decode(&body)
+	switch {
+	case err == nil && answer.StatusCode == http.StatusOK && body.Subject != "":
+		return body.Story, nil
+	case err == nil && answer.StatusCode != http.StatusOK && body.Code != "" && body.Message != "":
+		return why.Story{}, errors.New(body.Message)
 	}
-	return story, nil
+	return why.Story{}, fmt.Errorf("%s is not maitred (it answered %s); --endpoint says where to ask", endpoint, answer.Status)
 }

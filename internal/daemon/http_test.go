@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 )
@@ -63,5 +65,56 @@ func TestStalled(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestRoot: a browser gets the page, an AWS client the API's answer.
+func TestRoot(t *testing.T) {
+	t.Parallel()
+	says := func(text string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
+	}
+	for name, c := range map[string]struct{ url, authorization, want string }{
+		"a browser":          {"/", "", "page"},
+		"a browser's query":  {"/?tab=tasks", "", "page"},
+		"another credential": {"/", "Basic bWU6bWU=", "page"},
+		"signed":             {"/", "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request", "api"},
+		"presigned":          {"/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0", "", "api"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, c.url, http.NoBody)
+		if c.authorization != "" {
+			r.Header.Set("Authorization", c.authorization)
+		}
+		w := httptest.NewRecorder()
+		statusOr(says("api"), says("page")).ServeHTTP(w, r)
+		if got := w.Body.String(); got != c.want {
+			t.Errorf("%s: the %s answers, want the %s", name, got, c.want)
+		}
+	}
+}
+
+// TestWhyAsksMaitred: what is no answer of maitred's is not taken for one.
+func TestWhyAsksMaitred(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status     int
+		body, want string // want: of the error, "" for none
+	}{
+		"a story":           {http.StatusOK, `{"subject":"arn","kind":"service","now":"ACTIVE"}`, ""},
+		"a refusal":         {http.StatusNotFound, `{"code":"ResourceNotFoundException","message":"There is no task"}`, "There is no task"},
+		"a page":            {http.StatusOK, "<!doctype html>", "is not maitred"},
+		"no page":           {http.StatusNotFound, "404 page not found", "is not maitred"},
+		"another's JSON":    {http.StatusOK, "{}", "is not maitred"},
+		"another's refusal": {http.StatusForbidden, `{"message":"no"}`, "is not maitred"},
+	} {
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+		}))
+		_, err := Why(t.Context(), other.URL, "web")
+		other.Close()
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: Why = %v, want an error with %q", name, err, c.want)
+		}
 	}
 }

@@ -41,6 +41,7 @@ func TestVerbs(t *testing.T) {
 	}{
 		{name: "version", args: []string{"version"}, stdout: "maitred "},
 		{name: "help", args: []string{"help"}, stdout: "maitred [command]"},
+		{name: "help of a flag's value", args: []string{"up", "--help"}, stdout: "--timings string "},
 		{name: "nothing", stdout: "maitred [command]"},
 		{name: "env", args: []string{"env"}, stdout: "export AWS_ENDPOINT_URL=http://127.0.0.1:6248\n"},
 		{name: "env by a variable", env: []string{"MAITRED_ENDPOINT=http://127.0.0.1:7000"}, args: []string{"env"}, stdout: "export AWS_ENDPOINT_URL=http://127.0.0.1:7000\n"},
@@ -148,6 +149,32 @@ func TestExampleThatWasChanged(t *testing.T) {
 	}
 	if text, err := get(p.api + "/healthz"); err != nil || text != "ok\n" {
 		t.Errorf("GET /healthz: %q, %v", text, err)
+	}
+}
+
+// TestServerAlone says how to talk to it, and what it lacks as long as there is no machine.
+func TestServerAlone(t *testing.T) {
+	t.Parallel()
+	dir := stateDir(t)
+	args := []string{"server", "--data-dir", dir, "--listen", "127.0.0.1:0"}
+	p := start(t, args...)
+	lacks := "Run `maitred agent --data-dir " + dir + "` to give it a machine."
+	eventually(t, "it has said what it lacks", func() bool { return strings.Contains(p.output(), lacks) })
+	if want := "export AWS_ENDPOINT_URL=" + p.api; !strings.Contains(p.output(), want) {
+		t.Errorf("it does not say %q:\n%s", want, p.output())
+	}
+	agent := start(t, "agent", "--data-dir", dir, "--driver", "process")
+	eventually(t, "the page shows the machine", func() bool {
+		page, _ := get(p.api + "/")
+		return strings.Contains(page, "<td>process")
+	})
+	agent.interrupt()
+	p.interrupt()
+	p = start(t, args...)
+	eventually(t, "it has said everything", func() bool { return strings.Contains(p.output(), "AWS_SECRET_ACCESS_KEY") })
+	p.interrupt()
+	if strings.Contains(p.output(), "to give it a machine") {
+		t.Errorf("it knows a machine, and asks for one:\n%s", p.output())
 	}
 }
 

@@ -103,6 +103,9 @@ func (c *call) run(w http.ResponseWriter, r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	c.describe()
+	if err := c.handler.router.checkSigned(c.route, scopeOf(r).service); err != nil {
+		return answer{}, err
+	}
 	if err := c.checkMethod(r); err != nil {
 		return answer{}, err
 	}

@@ -133,6 +133,11 @@ func TestRefusedRequests(t *testing.T) {
 		{"query too deep", formRequest(action + "&" + deep("a.", "b", "", 100) + "=1"), 400, "MalformedQueryString", "too deep"},
 		{"query too large", formRequest(action + "&a=" + long), 413, "RequestEntityTooLarge", "4096 bytes"},
 		{"query method", func() *http.Request { r := formRequest(""); r.Method = http.MethodDelete; return r }(), 405, "MethodNotAllowed", "use GET, POST"},
+		{
+			"query signed for another service",
+			with(httptest.NewRequest(http.MethodPut, "/bucket", nil), "Authorization", "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request, Signature=x"),
+			400, "InvalidAction", "not served here; served are: ecs",
+		},
 		{"query browser", httptest.NewRequest(http.MethodGet, "/", nil), 400, "MissingAction", "served are: ecs"},
 
 		{"cbor unknown operation", cborRequest("/service/GraniteServiceVersion20100801/operation/MakeCoffee", nil), 400, "UnknownOperationException", "MakeCoffee"},

@@ -40,6 +40,7 @@ func newEndpoint(s *Service, c *codec.Codec) *endpoint {
 // router finds the endpoint of a request. It is immutable.
 type router struct {
 	names    []string             // of the services, for error texts
+	all      []*endpoint          // of all services
 	byTarget map[string]*endpoint // by TargetPrefix
 	byQuery  []*endpoint          // those that speak a query protocol
 	// The protocols in which errors are told before the service is known.
@@ -73,6 +74,7 @@ func (t *router) add(e *endpoint) error {
 		return errors.New("another service has this name")
 	}
 	t.names = append(t.names, s.Name)
+	t.all = append(t.all, e)
 	if s.TargetPrefix != "" {
 		if t.byTarget[s.TargetPrefix] != nil {
 			return fmt.Errorf("another service has the target prefix %s", s.TargetPrefix)
@@ -141,6 +143,21 @@ func (t *router) guess(r *http.Request) protocol {
 	default:
 		return t.query
 	}
+}
+
+// checkSigned refuses a request that only its signature assigns to a service when it is one that nobody here serves: the
+// REST protocols of S3, Lambda and others have neither a target nor an Action that could be told about.
+func (t *router) checkSigned(rt route, signedFor string) error {
+	if !rt.form || signedFor == "" {
+		return nil
+	}
+	for _, e := range t.all {
+		if slices.Contains(e.service.SigningNames, signedFor) {
+			return nil
+		}
+	}
+	return unknownOperation("The request is signed for the service %.100q, which is not served here; served are: %s",
+		signedFor, strings.Join(t.names, ", "))
 }
 
 // byForm completes a route with what a form says: Action, Version, and the name

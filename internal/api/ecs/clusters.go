@@ -60,7 +60,7 @@ func (a *API) newCluster(in *ecs.CreateClusterInput) (control.NewCluster, error)
 		return spec, err
 	}
 	spec.Settings, spec.Tags = settings, tags
-	spec.Document, err = a.docs.encode(&doc)
+	spec.Document, err = a.docs.keep("cluster", &doc)
 	return spec, err
 }
 

@@ -65,7 +65,7 @@ func (a *API) editDocument(c *model.Cluster, edit func(*clusterDocument) error) 
 		return err
 	}
 	var err error
-	c.Document, err = a.docs.encode(&doc)
+	c.Document, err = a.docs.keep("cluster", &doc)
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/maitred/maitred/internal/api/wire/codec"
+	"github.com/maitred/maitred/internal/model"
 )
 
 // documents writes and reads what the store keeps in the AWS API's JSON. The unions are those that can be part of it.
@@ -28,6 +29,19 @@ func (d documents) encode(v any) ([]byte, error) {
 		return nil, fmt.Errorf("encode a document of %T: %w", v, err)
 	}
 	return data, nil
+}
+
+// documentMax limits what is kept of a resource as it was given, in bytes: a transaction has to hold a few of them.
+const documentMax = 64 << 10
+
+// keep is encode for what a request gives of a resource; larger ones are refused.
+func (d documents) keep(resource string, v any) ([]byte, error) {
+	data, err := d.encode(v)
+	if err == nil && len(data) > documentMax {
+		err = model.InvalidParameter(fmt.Sprintf(
+			"The %s has %d bytes of configuration as JSON; at most %d are allowed.", resource, len(data), documentMax))
+	}
+	return data, err
 }
 
 // decode reads what encode wrote into the struct that into points to. No document is an empty one.

@@ -47,6 +47,12 @@ func badNames() []badInput {
 		{name: "token with a space", body: create(`"clientToken":"a b"`), parts: []string{"clientToken", `"a b"`}},
 		{name: "no desired count", body: `{"serviceName":"new","taskDefinition":"web:1"}`, parts: []string{"desiredCount", "REPLICA"}},
 		{name: "negative desired count", body: create(`"desiredCount":-1`), parts: []string{"desiredCount", "-1"}},
+		{name: "too many tasks", body: create(`"desiredCount":5001`), parts: []string{"desiredCount", "5000", "5001"}},
+		{name: "too many tasks later", operation: "UpdateService", body: `{"service":"web","desiredCount":5001}`, parts: []string{"desiredCount", "5000", "5001"}},
+		{
+			name: "a large document", body: deployment(`"alarms":{"enable":false,"rollback":false,"alarmNames":["` + strings.Repeat("x", 1<<16) + `"]}`),
+			parts: []string{"service", "65536"},
+		},
 		{name: "negative grace period", body: create(`"healthCheckGracePeriodSeconds":-1`), parts: []string{"healthCheckGracePeriodSeconds", "-1"}},
 		{name: "role", body: create(`"role":"ecsServiceRole"`), parts: []string{"role", "load balancers"}},
 		{name: "reserved tag", body: create(`"tags":[{"key":"aws:x","value":"y"}]`), parts: []string{"tags[0]", "aws:"}},
@@ -290,7 +296,7 @@ func TestGoodServices(t *testing.T) {
 		`"deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":false,"rollback":true},"alarms":{"enable":false,"rollback":false,"alarmNames":[]},` +
 		`"strategy":"ROLLING","bakeTimeInMinutes":0,"lifecycleHooks":[],"maximumPercent":200,"minimumHealthyPercent":100},"platformVersion":"","role":""`
 	for _, body := range []string{
-		create(`"desiredCount":0`), create(`"desiredCount":2147483647`), create(`"healthCheckGracePeriodSeconds":2147483647`),
+		create(`"desiredCount":0`), create(`"desiredCount":5000`), create(`"healthCheckGracePeriodSeconds":2147483647`),
 		create(`"clientToken":"` + strings.Repeat("~", 36) + `"`), create(`"taskDefinition":"` + prefix + `task-definition/web:1"`),
 		create(`"cluster":"` + prefix + `cluster/default"`), deployment(`"minimumHealthyPercent":0,"maximumPercent":1000`),
 		create(`"placementStrategy":[{"type":"spread","field":"attribute:rack"},{"type":"binpack","field":"cpu"}]`), daemon(""), create(nothing),

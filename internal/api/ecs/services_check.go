@@ -71,6 +71,7 @@ func checkService(in *ecs.UpdateServiceInput) error {
 		checkDeploymentController(in.DeploymentController),
 		refuseMembers(in),
 		checkNotNegative("desiredCount", in.DesiredCount),
+		checkDesiredMax(in.DesiredCount),
 		checkNotNegative("healthCheckGracePeriodSeconds", in.HealthCheckGracePeriodSeconds),
 		checkDeployment(in.DeploymentConfiguration),
 		checkServiceNetwork(in.NetworkConfiguration),
@@ -82,6 +83,16 @@ func checkService(in *ecs.UpdateServiceInput) error {
 func checkNotNegative(member string, n *int32) error {
 	if n != nil && *n < 0 {
 		return model.InvalidParameter(fmt.Sprintf("%s should be 0 or more, got %d.", member, *n))
+	}
+	return nil
+}
+
+// desiredMax is how many tasks a service may have ("Amazon ECS service quotas", tasks per service).
+const desiredMax = 5000
+
+func checkDesiredMax(n *int32) error {
+	if n != nil && *n > desiredMax {
+		return model.InvalidParameter(fmt.Sprintf("desiredCount should be at most %d, the quota of tasks per service; got %d.", desiredMax, *n))
 	}
 	return nil
 }

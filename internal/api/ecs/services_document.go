@@ -117,11 +117,11 @@ func (d *serviceDocument) configure(svc *model.Service, in *types.DeploymentConf
 
 // documents encodes the document of a service and that of the deployment that begins with it.
 func (a *API) serviceDocuments(svc *model.Service, doc *serviceDocument) (service, revision []byte, err error) {
-	if service, err = a.docs.encode(doc); err != nil {
+	if service, err = a.docs.keep("service", doc); err != nil {
 		return nil, nil, err
 	}
 	copied := *doc
 	copied.DeploymentConfiguration = doc.configuration(svc)
-	revision, err = a.docs.encode(&copied)
+	revision, err = a.docs.keep("service", &copied)
 	return service, revision, err
 }

@@ -84,15 +84,15 @@ func summary(steps []why.Step) string {
 	if verb == " runs" {
 		verb = " run"
 	}
-	text := fmt.Sprintf("%d tasks%s:", len(steps), verb)
-	for _, s := range steps {
+	ids := make([]string, len(steps))
+	for i, s := range steps {
 		id := model.ShortID(s.Task)
-		text += " " + id[:min(len(id), 8)]
+		ids[i] = id[:min(len(id), 8)]
 	}
-	return text
+	return fmt.Sprintf("%d tasks%s: %s", len(steps), verb, strings.Join(ids, " "))
 }
 
-var escapes = regexp.MustCompile(`\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)`)
+var escapes = regexp.MustCompile(`\x1b(\[[0-?]*[\x20-\x2f]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)`)
 
 // plain is a line that a program printed without what would steer the reader's terminal.
 func plain(line string) string {

@@ -2,6 +2,7 @@ package why
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/maitred/maitred/internal/model"
@@ -50,19 +51,19 @@ func (v Viewer) rollout(s *model.Service) string {
 	if !ok || !inProgress(primary) {
 		return ""
 	}
-	text := fmt.Sprintf("; deployment %s of %s in progress", primary.ID, model.ShortID(primary.TaskDefinition))
+	parts := []string{fmt.Sprintf("; deployment %s of %s in progress", primary.ID, model.ShortID(primary.TaskDefinition))}
 	if primary.Failed > 0 {
-		text += ", " + count(primary.Failed, "task") + " failed"
+		parts[0] += ", " + count(primary.Failed, "task") + " failed"
 	}
 	for d := range v.View.Deployments(s.ARN) {
 		if !d.Current || d.ID == primary.ID {
 			continue
 		}
 		if n := v.running(d); n > 0 {
-			text += fmt.Sprintf("; %s still runs %d", revision(d, primary), n)
+			parts = append(parts, fmt.Sprintf("%s still runs %d", revision(d, primary), n))
 		}
 	}
-	return text
+	return strings.Join(parts, "; ")
 }
 
 func inProgress(d *model.Deployment) bool { return d.Current && d.Rollout == model.RolloutInProgress }

@@ -92,7 +92,7 @@ func summary(steps []why.Step) string {
 	return fmt.Sprintf("%d tasks%s: %s", len(steps), verb, strings.Join(ids, " "))
 }
 
-var escapes = regexp.MustCompile(`\x1b(\[[0-?]*[\x20-\x2f]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)`)
+var escapes = regexp.MustCompile(`\x1b(\[[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]|\][^\x07\x1b]*(\x07|\x1b\\)?)`)
 
 // plain is a line that a program printed without what would steer the reader's terminal.
 func plain(line string) string {

@@ -89,7 +89,7 @@ func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) (rev int64, e
 			if err := s.takeTurn(ctx); err != nil {
 				return 0, err
 			}
-			defer s.passTurn()
+			defer s.passTurn() //nolint:gocritic // it comes once
 		}
 		tx := &Tx{view: s.View()}
 		if err := fn(tx); err != nil {

@@ -95,7 +95,7 @@ func describeEnd(t model.TaskState) string {
 	}
 	end := strings.Join(parts, ", ")
 	if t.EverRan() {
-		return end + " after running for " + t.Seen.StoppedAt.Sub(t.Seen.StartedAt).Round(time.Millisecond).String()
+		return end + " after running for " + max(0, t.Seen.StoppedAt.Sub(t.Seen.StartedAt)).Round(time.Millisecond).String()
 	}
 	return end + " without having run"
 }

@@ -31,7 +31,7 @@ import (
 
 // The deadlines of calls to the daemon. A start, a create and a pull have those of the Amazon ECS container agent.
 const (
-	answerTimeout = 300 * time.Millisecond // of a daemon that may not be there at all
+	answerTimeout = 3 * time.Second // of a daemon that may be busy; one that is not there is known at once
 	quickTimeout  = 30 * time.Second
 	removeTimeout = 2 * time.Minute
 	startTimeout  = 3 * time.Minute
@@ -98,7 +98,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 }
 
 // Answers says whether a daemon answers where DOCKER_HOST says, or else at the usual socket, and its version. It takes
-// 0.3 s at most.
+// 3 s at most: a busy daemon is no reason to run programs without it.
 func Answers(ctx context.Context) (version string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()

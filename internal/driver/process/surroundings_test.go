@@ -15,6 +15,7 @@ import (
 	"github.com/maitred/maitred/internal/driver/drivertest"
 	"github.com/maitred/maitred/internal/driver/process"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 // TestStartErrors checks that whatever keeps a program from running is said by Start itself.
@@ -86,9 +87,7 @@ func TestUlimits(t *testing.T) {
 
 func TestUser(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() != 0 {
-		t.Skip("only root can run programs as another user")
-	}
+	testneeds.Root(t) // only root can run programs as another user
 	w := newWorld(t)
 	d := w.connect(t)
 	defer func() { _ = d.Close() }()

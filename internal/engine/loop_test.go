@@ -53,7 +53,7 @@ func open(t *testing.T, b *mem.Backend) *store.Store {
 	return st
 }
 
-func put(t *testing.T, st *store.Store, records ...model.Record) {
+func put(t testing.TB, st *store.Store, records ...model.Record) {
 	t.Helper()
 	_, err := st.Update(t.Context(), func(tx *store.Tx) error {
 		for _, r := range records {
@@ -71,7 +71,7 @@ func machine(id string) *model.Machine {
 }
 
 // found makes a cluster with a machine and a task definition.
-func found(t *testing.T, st *store.Store) {
+func found(t testing.TB, st *store.Store) {
 	t.Helper()
 	put(t, st,
 		&model.Cluster{ARN: clusterARN(), Name: "demo", Region: "eu-west-1", Status: model.Active},
@@ -83,7 +83,7 @@ func found(t *testing.T, st *store.Store) {
 	)
 }
 
-func create(t *testing.T, st *store.Store, name string, desired int) {
+func create(t testing.TB, st *store.Store, name string, desired int) {
 	t.Helper()
 	call := control.Call{Scope: scope(), Operation: "CreateService", Now: start(), IDs: random, Refuse: runs}
 	_, err := st.Update(t.Context(), func(tx *store.Tx) error {
@@ -98,7 +98,7 @@ func create(t *testing.T, st *store.Store, name string, desired int) {
 	}
 }
 
-func settle(t *testing.T, l *engine.Loop, now time.Time) {
+func settle(t testing.TB, l *engine.Loop, now time.Time) {
 	t.Helper()
 	for range 100 {
 		more, err := l.Turn(t.Context(), now)

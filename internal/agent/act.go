@@ -164,7 +164,7 @@ func (l *loop) check(e *entry, a lifecycle.Action, id string) {
 	l.checks.add(func() func() {
 		ctx, cancel := context.WithTimeout(l.ctx, a.Timeout)
 		defer cancel()
-		code, output, err := l.driver.Exec(ctx, id, a.Command)
+		code, output, err := driver.Output(ctx, l.driver, id, a.Command)
 		r := lifecycle.Result{ExitCode: code, Output: string(output)}
 		switch {
 		case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):

@@ -3,7 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
-	"io"
+	"iter"
 	"maps"
 	"strings"
 	"sync"
@@ -89,9 +89,11 @@ func (a *Agent) Usage(ctx context.Context) (map[string]Usage, error) {
 	return total, nil
 }
 
-// Logs opens what the newest attempt of a container wrote so far. Those of a stopped task are there until its record is
+// Logs tells what the newest attempt of a container wrote so far. Those of a stopped task are there until its record is
 // deleted, or too many others have stopped since.
-func (a *Agent) Logs(ctx context.Context, task, container string) (io.ReadCloser, error) {
+func (a *Agent) Logs(
+	ctx context.Context, task, container string, o driver.LogOptions,
+) (iter.Seq2[driver.Line, error], error) {
 	id := ""
 	if err := a.ask(ctx, func(l *loop) {
 		if e := l.tasks[task]; e != nil {
@@ -103,7 +105,7 @@ func (a *Agent) Logs(ctx context.Context, task, container string) (io.ReadCloser
 	if id == "" {
 		return nil, fmt.Errorf("agent: there is no log of the container %q of %s", container, task)
 	}
-	return a.config.Driver.Logs(ctx, id)
+	return a.config.Driver.Logs(ctx, id, o), nil
 }
 
 // newest is the id of the newest attempt of a container that the driver may know, "" if there is none.

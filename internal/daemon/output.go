@@ -3,7 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/maitred/maitred/internal/agent/lifecycle"
+	"github.com/maitred/maitred/internal/driver"
 )
 
 // What a story tells of a program's output, and how long it may look for it.
@@ -20,8 +21,10 @@ const (
 	outputTimeout = 2 * time.Second
 )
 
-// openLog opens what a container of a task (ARN) wrote.
-type openLog func(ctx context.Context, task, container string) (io.ReadCloser, error)
+// openLog tells what a container of a task (ARN) wrote.
+type openLog func(
+	ctx context.Context, task, container string, o driver.LogOptions,
+) (iter.Seq2[driver.Line, error], error)
 
 // output reads the last lines of containers of this process's agent; nil where there is none.
 func (s *server) output(ctx context.Context) func(task, container string) []string {
@@ -29,15 +32,18 @@ func (s *server) output(ctx context.Context) func(task, container string) []stri
 		return nil
 	}
 	return func(task, container string) []string {
-		log, err := s.logs(ctx, task, container)
+		log, err := s.logs(ctx, task, container, driver.LogOptions{})
 		if err != nil {
 			s.cfg.Log.Debug("there is no output to tell of", "taskArn", task, "container", container, "error", err)
 			return nil
 		}
-		defer func() { _ = log.Close() }()
 		var end tail
-		if _, err := io.Copy(&end, log); err != nil {
-			s.cfg.Log.Debug("not all of the output could be read", "taskArn", task, "container", container, "error", err)
+		for line, err := range log {
+			if err != nil {
+				s.cfg.Log.Debug("not all of the output could be read", "taskArn", task, "container", container, "error", err)
+				break
+			}
+			_, _ = end.Write(append(line.Text, '\n'))
 		}
 		return end.lines()
 	}

@@ -9,6 +9,7 @@ package driver
 import (
 	"context"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/maitred/maitred/internal/model"
@@ -16,15 +17,16 @@ import (
 
 // Driver runs containers on this machine. All methods may be called at the same time from several goroutines.
 type Driver interface {
-	// Name is the name that people choose it by: process, docker.
+	// Name is the name that people choose it by: process, oci, docker.
 	Name() string
 	// Refuse says why this driver cannot run a task of a definition as it stands: one sentence that names the member
 	// and says what would be right. It is "" when it can. It is pure: the same answer on every machine.
 	Refuse(def *model.TaskDefinition) string
-	// Start makes a container run. It returns once the program has been executed, or an error whose text begins with
-	// the name that ECS gives it (CannotPullContainerError, CannotCreateContainerError, CannotStartContainerError).
+	// Start makes a container run; the first one of a task makes the task's sandbox, and an image that is not here is
+	// pulled. It returns once the program has been executed, or an error whose text begins with the name that ECS gives
+	// it (CannotPullContainerError, CannotCreateContainerError, CannotStartContainerError, ResourceInitializationError).
 	Start(ctx context.Context, spec Spec) (Status, error)
-	// Signal sends a signal ("" is the container's stop signal, normally SIGTERM) to all of the container.
+	// Signal sends a signal ("" is the container's stop signal, normally SIGTERM) to the container.
 	Signal(ctx context.Context, id, signal string) error
 	// Kill ends the container and everything that it started.
 	Kill(ctx context.Context, id string) error
@@ -35,30 +37,86 @@ type Driver interface {
 	// Watch sends the state of each container whenever it changes, until ctx ends. It begins with the present state of
 	// all, so that nothing is missed between a List and a Watch. It returns when the stream breaks; call it again.
 	Watch(ctx context.Context, changed func(Status)) error
-	// Exec runs a command inside a container, in its environment, and returns its exit code and the first output bytes.
-	// It is what container health checks use. The error is about running it at all, ctx's end included.
-	Exec(ctx context.Context, id string, command []string) (exitCode int, output []byte, err error)
+	// Exec runs a command inside a container, in its environment, until the command or ctx ends, and returns its exit
+	// code. The error is about running it at all, ctx's end included. Container health checks use it, and people.
+	Exec(ctx context.Context, id string, e Exec) (exitCode int, err error)
 	// Usage measures what the running containers use at the moment, by id.
 	Usage(ctx context.Context) (map[string]Usage, error)
-	// Logs opens what the container wrote so far, standard output and error interleaved; it may be asked for after the
-	// container's end, until it is removed.
-	Logs(ctx context.Context, id string) (io.ReadCloser, error)
+	// Logs tells what the container wrote, oldest line first, and ends after what there is, or, when it follows, with the
+	// container. It may be asked for after the container's end, until it is removed.
+	Logs(ctx context.Context, id string, o LogOptions) iter.Seq2[Line, error]
+	// Sandboxes tells the ids of all tasks that have a sandbox.
+	Sandboxes(ctx context.Context) ([]string, error)
+	// Secure sets the firewall rules of a task's own network; of a task without one it does nothing.
+	Secure(ctx context.Context, task string, rules []model.FirewallRule) error
+	// Release frees a task's sandbox: its network, its address, its cgroup and the volumes that live as long as it. Its
+	// containers have ended; they need not be removed.
+	Release(ctx context.Context, task string) error
 	// Close lets go of the driver's connections; containers run on.
 	Close() error
 }
 
-// Spec is a container to start, with everything resolved: overrides applied, ports chosen.
+// Spec is a container to start, with everything resolved: overrides applied, ports chosen, secrets fetched.
 type Spec struct {
 	ID         string                    // unique for ever: task id, container name and attempt
 	Task       string                    // ARN
 	Definition model.ContainerDefinition // with overrides applied; of Ports only ContainerPort and Protocol count
 	Env        []string                  // KEY=value, complete and final
 	Bindings   []model.PortBinding       // the chosen host ports
-	Network    string                    // the task's network mode
-	StopSignal string                    // "" for SIGTERM
-	CPU        int                       // of the task, units; 0 if the task sets no limit
-	Memory     int                       // of the task, MiB; likewise
+	StopSignal string                    // "" for the image's, else SIGTERM
+	Digest     string                    // of the image, that the deployment is bound to; "" to resolve the name
+	Registry   *Login                    // for the image's registry; nil for the machine's own
+	LogSecrets map[string]string         // options of the log driver that are secret
+	Peers      map[string]string         // ids of the task's other containers that have been started, by name
+	Sandbox    Sandbox
 }
+
+// Sandbox is what the containers of a task share. It is the same in every Spec of a task.
+type Sandbox struct {
+	Task        string // id
+	NetworkMode string // "", bridge, host, awsvpc, none
+	Attachment  *model.Attachment
+	Rules       []model.FirewallRule // of the task's own network
+	CPU         int                  // of the task, units; 0 if the task sets no limit
+	Memory      int                  // of the task, MiB; likewise
+	PIDMode     string               // "", host, task
+	IPCMode     string               // "", host, task, none
+	Storage     int                  // ephemeral, GiB; 0 if the task sets no limit
+	Volumes     []model.Volume
+}
+
+// Login is a user of a registry.
+type Login struct{ Username, Password string }
+
+// Exec is a command to run in a container.
+type Exec struct {
+	Command  []string
+	Terminal bool        // on a terminal of its own, whose output is all Stdout
+	Size     Size        // of the terminal at first
+	Resize   <-chan Size // nil if it does not change
+	Stdin    io.Reader   // nil for an empty one
+	Stdout   io.Writer   // nil to drop it
+	Stderr   io.Writer   // likewise
+}
+
+// Size is a terminal's size in characters.
+type Size struct{ Columns, Rows uint16 }
+
+// LogOptions says which lines of a log are wanted.
+type LogOptions struct {
+	Since  time.Time // not before; zero for all
+	Follow bool      // wait for more until the container has ended
+}
+
+// Line is a line that a container wrote, without its end.
+type Line struct {
+	At     time.Time // when the end of the line was read, to the nanosecond; zero where nobody noted it
+	Stream string    // stdout, stderr, or "" where they cannot be told apart
+	Text   []byte    // at most MaxLine bytes: a longer line is told in parts
+}
+
+// MaxLine bounds a Line in bytes.
+const MaxLine = 16 << 10
 
 // State is a container's state.
 type State string
@@ -80,6 +138,8 @@ type Status struct {
 	ExitCode  *int   // nil while it runs, and when nobody saw the end
 	Reason    string // of an end that the exit code does not tell: OutOfMemoryError: …, ContainerVanishedError: …
 	Image     string // digest, where there is one
+
+	PullStartedAt, PullStoppedAt time.Time // zero if the image was there
 }
 
 // Usage is what a container uses.

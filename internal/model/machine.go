@@ -19,6 +19,10 @@ type Machine struct {
 	// SeenAt and Connected say when the agent last came or went.
 	SeenAt    time.Time `json:"seen"`
 	Connected bool      `json:"connected"`
+	// Peer is how other roles reach its agent directly, nil where they cannot.
+	Peer *Peer `json:"peer,omitempty"`
+	// Policy is what its operator allows tasks to do to it.
+	Policy Policy `json:"policy,omitzero"`
 }
 
 // Key implements Record.
@@ -89,4 +93,18 @@ type Resources struct {
 	GPUs     int   `json:"gpus,omitempty"`
 	Ports    []int `json:"ports,omitempty"`    // fixed TCP host ports
 	UDPPorts []int `json:"udpPorts,omitempty"` // fixed UDP host ports
+}
+
+// Policy is what a machine's operator allows tasks to do to it. The zero value allows nothing of it.
+type Policy struct {
+	Privileged bool     `json:"privileged,omitempty"`
+	HostPaths  []string `json:"paths,omitempty"` // directories below which, or which, tasks may mount
+}
+
+// Peer is the direct line to an agent, for what does not go through the store: logs, exec, measurements. Both ends know
+// each other by it: the agent proves itself by the certificate, whoever calls it by the token.
+type Peer struct {
+	Address     string `json:"addr"`        // host:port
+	Fingerprint string `json:"fingerprint"` // SHA-256 of the certificate, in hex
+	Token       string `json:"token"`
 }

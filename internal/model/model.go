@@ -29,6 +29,11 @@ const (
 	KindPlacement      Kind = "placement"    // control (the scheduler): Placement
 	KindSetting        Kind = "setting"      // control: Setting
 	KindToken          Kind = "token"        // control: Token
+	KindVPC            Kind = "vpc"          // control: VPC
+	KindSubnet         Kind = "subnet"       // control: Subnet
+	KindSecurityGroup  Kind = "group"        // control: SecurityGroup
+	KindSecret         Kind = "secret"       // control: StoredSecret
+	KindLogGroup       Kind = "loggroup"     // control: LogGroup
 )
 
 // Kinds lists every table.
@@ -36,7 +41,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindCluster, KindTaskDefinition, KindFamily, KindService, KindServiceState, KindDeployment, KindEvent,
 		KindTask, KindObserved, KindMachine, KindInstance, KindOccupancy, KindPlacement, KindSetting,
-		KindToken,
+		KindToken, KindVPC, KindSubnet, KindSecurityGroup, KindSecret, KindLogGroup,
 	}
 }
 
@@ -88,6 +93,16 @@ func New(k Kind) Record { //nolint:gocyclo // one case for each table
 		return &Setting{}
 	case KindToken:
 		return &Token{}
+	case KindVPC:
+		return &VPC{}
+	case KindSubnet:
+		return &Subnet{}
+	case KindSecurityGroup:
+		return &SecurityGroup{}
+	case KindSecret:
+		return &StoredSecret{}
+	case KindLogGroup:
+		return &LogGroup{}
 	}
 	return nil
 }

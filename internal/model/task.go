@@ -76,9 +76,16 @@ type Task struct {
 	Reserved       Resources  `json:"reserved"`
 	Tags           []Tag      `json:"tags,omitempty"`
 	Overrides      *Overrides `json:"overrides,omitempty"`
-	ProtectedUntil time.Time  `json:"protected,omitzero"` // task scale-in protection
-	CreatedAt      time.Time  `json:"created"`
-	Start          Cause      `json:"start"`
+	// Network is where the task's own network interface shall be; nil for all modes but awsvpc.
+	Network *NetworkConfiguration `json:"network,omitempty"`
+	// Images are the digests that the deployment's images are bound to, by container; those that are not known yet are
+	// resolved by the agent ("Container image resolution").
+	Images map[string]string `json:"images,omitempty"`
+	// ExecuteCommand says that people may run commands in it (enableExecuteCommand).
+	ExecuteCommand bool      `json:"exec,omitempty"`
+	ProtectedUntil time.Time `json:"protected,omitzero"` // task scale-in protection
+	CreatedAt      time.Time `json:"created"`
+	Start          Cause     `json:"start"`
 	// What follows is set when Desired becomes STOPPED.
 	StopAt     time.Time `json:"stopAt,omitzero"`
 	StopCode   StopCode  `json:"stopCode,omitempty"`
@@ -103,6 +110,10 @@ type Overrides struct {
 	Containers []ContainerOverride `json:"containers,omitempty"`
 	CPU        int                 `json:"cpu,omitempty"`
 	Memory     int                 `json:"mem,omitempty"`
+	// TaskRole, ExecutionRole and Storage replace the definition's unless they are zero.
+	TaskRole      string `json:"role,omitempty"`
+	ExecutionRole string `json:"execRole,omitempty"`
+	Storage       int    `json:"storage,omitempty"`
 	// Document is the whole override as given, in the AWS API's JSON.
 	Document []byte `json:"doc,omitempty"`
 }
@@ -112,6 +123,7 @@ type ContainerOverride struct {
 	Name              string            `json:"name"`
 	Command           []string          `json:"command,omitempty"`
 	Environment       map[string]string `json:"env,omitempty"`
+	EnvironmentFiles  []string          `json:"envFiles,omitempty"`
 	CPU               *int              `json:"cpu,omitempty"`
 	Memory            *int              `json:"mem,omitempty"`
 	MemoryReservation *int              `json:"memres,omitempty"`
@@ -131,6 +143,7 @@ type Observed struct {
 	StoppedAt          time.Time           `json:"stopped,omitzero"`
 	StopCode           StopCode            `json:"stopCode,omitempty"`   // when it ended by itself
 	StopReason         string              `json:"stopReason,omitempty"` // likewise
+	Attachment         *Attachment         `json:"attachment,omitempty"`
 	Containers         []ObservedContainer `json:"containers,omitempty"`
 }
 

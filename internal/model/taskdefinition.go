@@ -11,22 +11,29 @@ const DeleteInProgress Status = "DELETE_IN_PROGRESS"
 // TaskDefinition is one immutable revision of a family. What decisions and drivers need is typed; Document keeps the
 // whole definition, normalised as ECS answers it, in the AWS API's JSON, so that it is given back faithfully.
 type TaskDefinition struct {
-	ARN         string                `json:"arn"`
-	Region      string                `json:"region"`
-	Family      string                `json:"family"`
-	Revision    int                   `json:"rev"`
-	Status      Status                `json:"status"`
-	NetworkMode string                `json:"net,omitempty"` // "", bridge, host, awsvpc, none
-	CPU         int                   `json:"cpu,omitempty"` // units of the whole task, 0 if not given
-	Memory      int                   `json:"mem,omitempty"` // MiB of the whole task, 0 if not given
-	Containers  []ContainerDefinition `json:"containers"`
-	Constraints []Constraint          `json:"constraints,omitempty"`
-	Requires    []string              `json:"requires,omitempty"` // attributes that an instance must have
-	Tags        []Tag                 `json:"tags,omitempty"`
-	Document    []byte                `json:"doc"`
-	CreatedAt   time.Time             `json:"created"`
-	ClosedAt    time.Time             `json:"closed,omitzero"`
-	Cause       Cause                 `json:"cause"`
+	ARN         string   `json:"arn"`
+	Region      string   `json:"region"`
+	Family      string   `json:"family"`
+	Revision    int      `json:"rev"`
+	Status      Status   `json:"status"`
+	NetworkMode string   `json:"net,omitempty"`     // "", bridge, host, awsvpc, none
+	CPU         int      `json:"cpu,omitempty"`     // units of the whole task, 0 if not given
+	Memory      int      `json:"mem,omitempty"`     // MiB of the whole task, 0 if not given
+	PIDMode     string   `json:"pid,omitempty"`     // "", host, task
+	IPCMode     string   `json:"ipc,omitempty"`     // "", host, task, none
+	Storage     int      `json:"storage,omitempty"` // GiB of ephemeral storage, 0 if not given
+	Volumes     []Volume `json:"volumes,omitempty"`
+	// TaskRole is the role of the programs, ExecutionRole of what is done for them; ARNs, "" if not given.
+	TaskRole      string                `json:"role,omitempty"`
+	ExecutionRole string                `json:"execRole,omitempty"`
+	Containers    []ContainerDefinition `json:"containers"`
+	Constraints   []Constraint          `json:"constraints,omitempty"`
+	Requires      []string              `json:"requires,omitempty"` // attributes that an instance must have
+	Tags          []Tag                 `json:"tags,omitempty"`
+	Document      []byte                `json:"doc"`
+	CreatedAt     time.Time             `json:"created"`
+	ClosedAt      time.Time             `json:"closed,omitzero"`
+	Cause         Cause                 `json:"cause"`
 }
 
 // Key implements Record.
@@ -90,6 +97,27 @@ type ContainerDefinition struct {
 	Restart           *RestartPolicy    `json:"restart,omitempty"`
 	Ulimits           []Ulimit          `json:"ulimits,omitempty"`
 	Labels            map[string]string `json:"labels,omitempty"`
+
+	EnvironmentFiles []string          `json:"envFiles,omitempty"` // ARNs of S3 objects
+	Secrets          []Secret          `json:"secrets,omitempty"`
+	Registry         string            `json:"registry,omitempty"` // repositoryCredentials: the secret's ARN or name
+	Unpinned         bool              `json:"unpinned,omitempty"` // versionConsistency disabled
+	Log              *LogConfiguration `json:"log,omitempty"`
+	Linux            *LinuxParameters  `json:"linux,omitempty"`
+	ReadonlyRoot     bool              `json:"readonly,omitempty"`
+	Privileged       bool              `json:"privileged,omitempty"`
+	SecurityOptions  []string          `json:"security,omitempty"` // dockerSecurityOptions
+	Interactive      bool              `json:"interactive,omitempty"`
+	Terminal         bool              `json:"tty,omitempty"` // pseudoTerminal
+	Mounts           []Mount           `json:"mounts,omitempty"`
+	VolumesFrom      []VolumeFrom      `json:"volumesFrom,omitempty"`
+	Sysctls          map[string]string `json:"sysctls,omitempty"`
+	Hostname         string            `json:"hostname,omitempty"`
+	ExtraHosts       []Host            `json:"hosts,omitempty"`
+	DNSServers       []string          `json:"dns,omitempty"`
+	DNSSearch        []string          `json:"dnsSearch,omitempty"`
+	NoNetwork        bool              `json:"noNetwork,omitempty"` // disableNetworking
+	Links            []string          `json:"links,omitempty"`     // name or name:alias
 	// Unmet names the members of the definition that are set, not typed above, and change how the container would run.
 	// A driver that cannot honour one refuses the task by that name.
 	Unmet []string `json:"unmet,omitempty"`
@@ -101,6 +129,8 @@ type PortMapping struct {
 	ContainerPort int    `json:"container"`
 	HostPort      int    `json:"host,omitempty"` // 0: the agent chooses a free one
 	Protocol      string `json:"proto"`          // tcp or udp
+	// Last is not 0 for a range of ports, which begins at ContainerPort (containerPortRange).
+	Last int `json:"last,omitempty"`
 }
 
 // Dependency gates the start of a container on another one's state ("ContainerDependency").
@@ -137,6 +167,83 @@ type Ulimit struct {
 	Name string `json:"name"`
 	Soft int64  `json:"soft"`
 	Hard int64  `json:"hard"`
+}
+
+// Secret is an environment variable whose value is kept elsewhere ("Secret").
+type Secret struct {
+	Name      string `json:"name"`
+	ValueFrom string `json:"from"` // ARN or name, with what Secrets Manager appends
+}
+
+// LogConfiguration says where a container's output goes ("LogConfiguration").
+type LogConfiguration struct {
+	Driver  string            `json:"driver"`
+	Options map[string]string `json:"options,omitempty"`
+	Secrets []Secret          `json:"secrets,omitempty"` // options that are secret
+}
+
+// LinuxParameters are what Linux alone knows ("LinuxParameters").
+type LinuxParameters struct {
+	Add        []string `json:"add,omitempty"`  // capabilities
+	Drop       []string `json:"drop,omitempty"` // capabilities
+	Devices    []Device `json:"devices,omitempty"`
+	Init       bool     `json:"init,omitempty"`
+	Tmpfs      []Tmpfs  `json:"tmpfs,omitempty"`
+	SharedSize int      `json:"shm,omitempty"`  // MiB of /dev/shm, 0 if not given
+	MaxSwap    *int     `json:"swap,omitempty"` // MiB
+	Swappiness *int     `json:"swappiness,omitempty"`
+}
+
+// Device is a device of the machine inside a container ("Device").
+type Device struct {
+	HostPath      string   `json:"host"`
+	ContainerPath string   `json:"container"`   // never ""
+	Permissions   []string `json:"permissions"` // read, write, mknod; never empty
+}
+
+// Tmpfs is a file system in memory ("Tmpfs").
+type Tmpfs struct {
+	Path    string   `json:"path"`
+	Size    int      `json:"size"` // MiB
+	Options []string `json:"options,omitempty"`
+}
+
+// Mount puts a volume into a container ("MountPoint").
+type Mount struct {
+	Volume   string `json:"volume"`
+	Path     string `json:"path"`
+	ReadOnly bool   `json:"readonly,omitempty"`
+}
+
+// VolumeFrom mounts all that another container mounts ("VolumeFrom").
+type VolumeFrom struct {
+	Container string `json:"container"`
+	ReadOnly  bool   `json:"readonly,omitempty"`
+}
+
+// Host is a line of a container's hosts file ("HostEntry").
+type Host struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+}
+
+// Volume is storage that containers of a task mount ("Volume"). One without HostPath and Docker is empty when the task
+// begins and goes with it.
+type Volume struct {
+	Name     string        `json:"name"`
+	HostPath string        `json:"host,omitempty"` // a directory of the machine
+	Docker   *DockerVolume `json:"docker,omitempty"`
+	// Unmet says that its other members cannot be honoured here: efsVolumeConfiguration and the like, by name.
+	Unmet string `json:"unmet,omitempty"`
+}
+
+// DockerVolume is a named volume ("DockerVolumeConfiguration").
+type DockerVolume struct {
+	Shared        bool              `json:"shared,omitempty"` // outlives the task
+	Autoprovision bool              `json:"provision,omitempty"`
+	Driver        string            `json:"driver,omitempty"` // "" or local: a directory of the machine
+	Options       map[string]string `json:"options,omitempty"`
+	Labels        map[string]string `json:"labels,omitempty"`
 }
 
 // Constraint limits where a task may be placed ("Task placement constraints").

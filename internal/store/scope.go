@@ -10,7 +10,7 @@ import (
 // everything.
 type Scope struct {
 	// Machine is the id of a machine. Its scope is its own record, its tasks and what was observed of them, and all
-	// task definitions.
+	// task definitions, networks and secrets (which are sealed).
 	Machine string
 }
 
@@ -42,6 +42,10 @@ func (s Scope) Ranges() []Range {
 		{Kind: model.KindObserved, Prefix: s.Machine + "/"},
 		{Kind: model.KindTask, Prefix: s.Machine + "/"},
 		{Kind: model.KindTaskDefinition},
+		{Kind: model.KindVPC},
+		{Kind: model.KindSubnet},
+		{Kind: model.KindSecurityGroup},
+		{Kind: model.KindSecret},
 	}
 }
 
@@ -51,7 +55,7 @@ func (s Scope) Contains(k model.Key) bool {
 		return true
 	}
 	switch k.Kind {
-	case model.KindTaskDefinition:
+	case model.KindTaskDefinition, model.KindVPC, model.KindSubnet, model.KindSecurityGroup, model.KindSecret:
 		return true
 	case model.KindMachine:
 		return k.Path == s.Machine

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -22,6 +23,11 @@ func Resolve(def *model.TaskDefinition, o *model.Overrides) *model.TaskDefinitio
 	if o.Memory != 0 {
 		resolved.Memory = o.Memory
 	}
+	if o.Storage != 0 {
+		resolved.Storage = o.Storage
+	}
+	resolved.TaskRole = cmp.Or(o.TaskRole, def.TaskRole)
+	resolved.ExecutionRole = cmp.Or(o.ExecutionRole, def.ExecutionRole)
 	resolved.Containers = slices.Clone(def.Containers)
 	for i := range o.Containers {
 		if c := resolved.Container(o.Containers[i].Name); c != nil {
@@ -43,6 +49,9 @@ func override(c *model.ContainerDefinition, o *model.ContainerOverride) {
 		}
 		maps.Copy(env, o.Environment)
 		c.Environment = env
+	}
+	if len(o.EnvironmentFiles) > 0 {
+		c.EnvironmentFiles = o.EnvironmentFiles
 	}
 	for _, set := range []struct{ to, from *int }{
 		{&c.CPU, o.CPU}, {&c.Memory, o.Memory}, {&c.MemoryReservation, o.MemoryReservation},
@@ -78,13 +87,23 @@ type Placing struct {
 	Bindings []model.PortBinding
 	// HostNetwork says that containers listen in the machine's own network, so that they must be told their host ports.
 	HostNetwork bool
+	// Attachment is the task's network interface, with the firewall rules that apply to it; nil if it has none.
+	Attachment *model.Attachment
+	Rules      []model.FirewallRule
+	// Peers are the ids of the task's other containers that have been started, by name.
+	Peers map[string]string
 }
 
 // Spec says what the driver shall run: a container of a task's resolved definition.
 func Spec(task *model.Task, def *model.TaskDefinition, c *model.ContainerDefinition, p Placing) driver.Spec {
 	return driver.Spec{
 		ID: ID(task.ARN, c.Name, p.Attempt), Task: task.ARN, Definition: *c, Env: environment(c, p),
-		Bindings: p.Bindings, Network: def.NetworkMode, CPU: def.CPU, Memory: def.Memory,
+		Bindings: p.Bindings, Digest: task.Images[c.Name], Peers: p.Peers,
+		Sandbox: driver.Sandbox{
+			Task: model.ShortID(task.ARN), NetworkMode: def.NetworkMode, Attachment: p.Attachment, Rules: p.Rules,
+			CPU: def.CPU, Memory: def.Memory, PIDMode: def.PIDMode, IPCMode: def.IPCMode,
+			Storage: def.Storage, Volumes: def.Volumes,
+		},
 	}
 }
 

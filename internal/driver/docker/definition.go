@@ -83,7 +83,7 @@ func (d *Driver) create(spec driver.Spec, digest string) (client.ContainerCreate
 			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		},
 		HostConfig: &container.HostConfig{
-			NetworkMode:   networkMode(spec.Network),
+			NetworkMode:   networkMode(spec.Sandbox.NetworkMode),
 			PortBindings:  bindings,
 			RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
 			Resources:     resources(spec),
@@ -117,18 +117,18 @@ func networkMode(mode string) container.NetworkMode {
 func resources(spec driver.Spec) container.Resources {
 	const mebibyte = 1 << 20
 	memory := spec.Definition.Memory
-	if memory == 0 || spec.Memory > 0 && spec.Memory < memory {
-		memory = spec.Memory
+	if memory == 0 || spec.Sandbox.Memory > 0 && spec.Sandbox.Memory < memory {
+		memory = spec.Sandbox.Memory
 	}
 	r := container.Resources{
 		CPUShares:         shares(spec.Definition.CPU),
 		Memory:            int64(memory) * mebibyte,
 		MemoryReservation: int64(spec.Definition.MemoryReservation) * mebibyte,
 	}
-	if spec.CPU > 0 {
+	if spec.Sandbox.CPU > 0 {
 		// A quota of each tenth of a second, as the Amazon ECS container agent sets it for a task.
 		r.CPUPeriod = 100_000
-		r.CPUQuota = max(int64(spec.CPU)*r.CPUPeriod/1024, 1000)
+		r.CPUQuota = max(int64(spec.Sandbox.CPU)*r.CPUPeriod/1024, 1000)
 	}
 	for _, u := range spec.Definition.Ulimits {
 		r.Ulimits = append(r.Ulimits, &container.Ulimit{Name: u.Name, Soft: u.Soft, Hard: u.Hard})
@@ -142,7 +142,7 @@ func shares(units int) int64 { return min(max(int64(units), 2), 262144) }
 
 // ports are the published ports. In the machine's own network, or in none, there is nothing to publish.
 func ports(spec driver.Spec) (network.PortSet, network.PortMap, error) {
-	if mode := networkMode(spec.Network); mode != network.NetworkBridge {
+	if mode := networkMode(spec.Sandbox.NetworkMode); mode != network.NetworkBridge {
 		return nil, nil, nil
 	}
 	exposed, published := network.PortSet{}, network.PortMap{}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+
+	"github.com/maitred/maitred/internal/driver"
 )
 
 // maxOutput is how many bytes of an exec's output are kept.
@@ -15,15 +17,18 @@ const maxOutput = 4 << 10
 // Exec implements driver.Driver. A command that cannot be executed in the container ends with 126 or 127, as in a shell.
 // The daemon has no way to end an exec: when ctx ends, its processes are killed from here if they are this machine's and
 // this process may signal them; else they run on, and that is logged.
-func (d *Driver) Exec(ctx context.Context, id string, command []string) (int, []byte, error) {
-	code, output, err := d.exec(ctx, id, command)
+func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error) {
+	code, output, err := d.exec(ctx, id, e.Command)
+	if e.Stdout != nil {
+		_, _ = e.Stdout.Write(output)
+	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return 0, output, fmt.Errorf("exec in container %s: %w", id, err)
+		return 0, fmt.Errorf("exec in container %s: %w", id, err)
 	}
-	return code, output, nil
+	return code, nil
 }
 
 func (d *Driver) exec(ctx context.Context, id string, command []string) (int, []byte, error) {

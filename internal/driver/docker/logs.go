@@ -6,14 +6,39 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/moby/moby/client"
+
+	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/model"
 )
 
 // Logs implements driver.Driver. The daemon keeps up to three files of 10 MB for each container, and the order between
 // what it read from standard output and what it read from standard error.
-func (d *Driver) Logs(ctx context.Context, id string) (io.ReadCloser, error) {
+func (d *Driver) Logs(ctx context.Context, id string, _ driver.LogOptions) iter.Seq2[driver.Line, error] {
+	return func(yield func(driver.Line, error) bool) {
+		log, err := d.openLog(ctx, id)
+		if err != nil {
+			yield(driver.Line{}, err)
+			return
+		}
+		defer func() { _ = log.Close() }()
+		driver.ReadLines(log)(yield)
+	}
+}
+
+// Sandboxes implements driver.Driver.
+func (d *Driver) Sandboxes(context.Context) ([]string, error) { return nil, nil }
+
+// Secure implements driver.Driver.
+func (d *Driver) Secure(context.Context, string, []model.FirewallRule) error { return nil }
+
+// Release implements driver.Driver.
+func (d *Driver) Release(context.Context, string) error { return nil }
+
+func (d *Driver) openLog(ctx context.Context, id string) (io.ReadCloser, error) {
 	c, err := d.inspect(ctx, d.name(id))
 	if err != nil {
 		return nil, err

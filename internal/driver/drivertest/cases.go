@@ -99,7 +99,7 @@ func killStubborn(b *bench) {
 		b.t.Fatalf("Signal = %v", err)
 	}
 	// An exec that ran to its end after the signal shows that the program outlived it.
-	if code, _, err := b.d.Exec(b.ctx, "a", b.h.Command("exit", "0")); code != 0 || err != nil {
+	if code, _, err := driver.Output(b.ctx, b.d, "a", b.h.Command("exit", "0")); code != 0 || err != nil {
 		b.t.Errorf("Exec after an ignored signal = %d, %v, want 0", code, err)
 	}
 	if s, _ := b.state("a"); s.State != driver.Running {
@@ -148,7 +148,7 @@ func goneIsNoError(b *bench) {
 	}
 	b.remove("a")
 	b.remove("a")
-	if _, err := b.d.Logs(b.ctx, "a"); err == nil {
+	if _, err := driver.Text(b.d.Logs(b.ctx, "a", driver.LogOptions{})); err == nil {
 		b.t.Error("Logs after Remove = nil, want an error")
 	}
 }
@@ -270,11 +270,11 @@ func logs(b *bench) {
 
 func execs(b *bench) {
 	b.start(b.spec("a", "sleep"))
-	code, output, err := b.d.Exec(b.ctx, "a", b.h.Command("print", "hello"))
+	code, output, err := driver.Output(b.ctx, b.d, "a", b.h.Command("print", "hello"))
 	if code != 0 || err != nil || string(output) != "hello\n" {
 		b.t.Errorf("Exec = %d, %q, %v, want 0, hello", code, output, err)
 	}
-	if code, _, err := b.d.Exec(b.ctx, "a", b.h.Command("exit", "5")); code != 5 || err != nil {
+	if code, _, err := driver.Output(b.ctx, b.d, "a", b.h.Command("exit", "5")); code != 5 || err != nil {
 		b.t.Errorf("Exec of what fails = %d, %v, want 5 and no error", code, err)
 	}
 	if s, _ := b.state("a"); s.State != driver.Running {
@@ -287,7 +287,7 @@ func execTimeout(b *bench) {
 	ctx, cancel := context.WithCancel(b.ctx)
 	result := make(chan error, 1)
 	go func() {
-		_, _, err := b.d.Exec(ctx, "a", b.h.Command("sleep"))
+		_, _, err := driver.Output(ctx, b.d, "a", b.h.Command("sleep"))
 		result <- err
 	}()
 	cancel()
@@ -299,7 +299,7 @@ func execTimeout(b *bench) {
 func execGone(b *bench) {
 	b.run("a", "exit", "0")
 	for _, id := range []string{"a", "never"} {
-		if _, _, err := b.d.Exec(b.ctx, id, b.h.Command("exit", "0")); err == nil {
+		if _, _, err := driver.Output(b.ctx, b.d, id, b.h.Command("exit", "0")); err == nil {
 			b.t.Errorf("Exec in %s = nil, want an error", id)
 		}
 	}
@@ -317,7 +317,7 @@ func environment(b *bench) {
 	spec = b.spec("c", "sleep")
 	spec.Env = []string{"A=1"}
 	b.start(spec)
-	_, output, err := b.d.Exec(b.ctx, "c", b.h.Command("env"))
+	_, output, err := driver.Output(b.ctx, b.d, "c", b.h.Command("env"))
 	if err != nil {
 		b.t.Fatalf("Exec = %v", err)
 	}

@@ -6,7 +6,6 @@ package drivertest
 
 import (
 	"context"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -189,16 +188,11 @@ func (b *bench) awaitEnd(id string) driver.Status {
 // log reads a container's log.
 func (b *bench) log(id string) string {
 	b.t.Helper()
-	r, err := b.d.Logs(b.ctx, id)
-	if err != nil {
-		b.t.Fatalf("Logs(%s) = %v", id, err)
-	}
-	defer func() { _ = r.Close() }()
-	text, err := io.ReadAll(r)
+	text, err := driver.Text(b.d.Logs(b.ctx, id, driver.LogOptions{}))
 	if err != nil {
 		b.t.Fatalf("reading the log of %s: %v", id, err)
 	}
-	return string(text)
+	return text
 }
 
 // awaitLog polls until a log contains a text: a running program's output makes no event.

@@ -4,11 +4,11 @@
 package fake
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +63,7 @@ type Machine struct {
 
 	mu         sync.Mutex
 	containers map[string]*container
+	sandboxes  map[string]driver.Sandbox // by task id
 	started    int
 	breaks     chan struct{} // closed to break all watches, then replaced
 	watches    map[*watch]bool
@@ -99,7 +100,7 @@ func New(cfg Config) *Machine {
 		}
 	}
 	return &Machine{
-		cfg: cfg, containers: map[string]*container{}, breaks: make(chan struct{}), watches: map[*watch]bool{},
+		cfg: cfg, containers: map[string]*container{}, sandboxes: map[string]driver.Sandbox{}, breaks: make(chan struct{}), watches: map[*watch]bool{},
 	}
 }
 
@@ -112,6 +113,14 @@ func (m *Machine) Exit(id string, code int) bool { return m.end(id, &code, "") }
 // Vanish ends a running container without an exit code, as when nobody saw its end.
 func (m *Machine) Vanish(id string) bool {
 	return m.end(id, nil, "ContainerVanishedError: nobody saw its end")
+}
+
+// Sandbox gives the sandbox of a task, by its id.
+func (m *Machine) Sandbox(task string) (driver.Sandbox, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	box, ok := m.sandboxes[task]
+	return box, ok
 }
 
 // SetHealth makes a container's health checks pass or fail from now on. It says whether there is such a container.
@@ -247,6 +256,9 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, er
 		return driver.Status{}, acts.StartError
 	}
 	m.started++
+	if box := spec.Sandbox; box.Task != "" {
+		m.sandboxes[box.Task] = box
+	}
 	c := &container{
 		spec: spec, acts: acts, stop: func() {},
 		status: driver.Status{
@@ -368,24 +380,28 @@ func (d *Driver) Watch(ctx context.Context, changed func(driver.Status)) error {
 }
 
 // Exec implements driver.Driver.
-func (d *Driver) Exec(ctx context.Context, id string, command []string) (int, []byte, error) {
+func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error) {
 	d.m.mu.Lock()
 	c := d.m.containers[id]
 	if c == nil || c.status.State != driver.Running {
 		d.m.mu.Unlock()
-		return 0, nil, fmt.Errorf("exec in %s: the container does not run", id)
+		return 0, fmt.Errorf("exec in %s: the container does not run", id)
 	}
 	acts := c.acts
 	d.m.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
-		return 0, nil, ctx.Err()
+		return 0, ctx.Err()
 	case acts.OnExec != nil:
-		return acts.OnExec(ctx, command)
+		code, output, err := acts.OnExec(ctx, e.Command)
+		if e.Stdout != nil {
+			_, _ = e.Stdout.Write(output)
+		}
+		return code, err
 	case acts.Unhealthy:
-		return 1, nil, nil
+		return 1, nil
 	}
-	return 0, nil, nil
+	return 0, nil
 }
 
 // Usage implements driver.Driver.
@@ -402,12 +418,43 @@ func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
 }
 
 // Logs implements driver.Driver.
-func (d *Driver) Logs(_ context.Context, id string) (io.ReadCloser, error) {
+func (d *Driver) Logs(_ context.Context, id string, _ driver.LogOptions) iter.Seq2[driver.Line, error] {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
 	c := d.m.containers[id]
 	if c == nil {
-		return nil, fmt.Errorf("there is no container %s", id)
+		return driver.Failed(fmt.Errorf("there is no container %s", id))
 	}
-	return io.NopCloser(bytes.NewReader([]byte(c.acts.Log))), nil
+	return driver.ReadLines(strings.NewReader(c.acts.Log))
+}
+
+// Sandboxes implements driver.Driver.
+func (d *Driver) Sandboxes(ctx context.Context) ([]string, error) {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	return slices.Sorted(maps.Keys(d.m.sandboxes)), ctx.Err()
+}
+
+// Secure implements driver.Driver.
+func (d *Driver) Secure(_ context.Context, task string, rules []model.FirewallRule) error {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	if box, ok := d.m.sandboxes[task]; ok {
+		box.Rules = rules
+		d.m.sandboxes[task] = box
+	}
+	return nil
+}
+
+// Release implements driver.Driver. It fails while a container of the task runs.
+func (d *Driver) Release(_ context.Context, task string) error {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	for id, c := range d.m.containers {
+		if c.spec.Sandbox.Task == task && c.status.State != driver.Exited {
+			return fmt.Errorf("release task %s: its container %s runs", task, id)
+		}
+	}
+	delete(d.m.sandboxes, task)
+	return nil
 }

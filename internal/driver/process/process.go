@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/driver/keeper"
+	"github.com/maitred/maitred/internal/model"
 )
 
 // Config says where and how.
@@ -140,12 +142,16 @@ func (d *Driver) Watch(ctx context.Context, changed func(driver.Status)) error {
 }
 
 // Exec implements driver.Driver. It is not tried again when the keeper goes away meanwhile, for it may have run.
-func (d *Driver) Exec(ctx context.Context, id string, command []string) (int, []byte, error) {
+func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error) {
 	c, err := d.connect(ctx)
 	if err != nil {
-		return 0, nil, err
+		return 0, err
 	}
-	return c.Exec(ctx, id, command)
+	code, output, err := c.Exec(ctx, id, e.Command)
+	if e.Stdout != nil {
+		_, _ = e.Stdout.Write(output)
+	}
+	return code, err
 }
 
 // Usage implements driver.Driver.
@@ -159,14 +165,29 @@ func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
 }
 
 // Logs implements driver.Driver.
-func (d *Driver) Logs(ctx context.Context, id string) (io.ReadCloser, error) {
-	var log io.ReadCloser
-	err := d.do(ctx, func(c *keeper.Client) (err error) {
-		log, err = c.Logs(ctx, id)
-		return err
-	})
-	return log, err
+func (d *Driver) Logs(ctx context.Context, id string, _ driver.LogOptions) iter.Seq2[driver.Line, error] {
+	return func(yield func(driver.Line, error) bool) {
+		var log io.ReadCloser
+		if err := d.do(ctx, func(c *keeper.Client) (err error) {
+			log, err = c.Logs(ctx, id)
+			return err
+		}); err != nil {
+			yield(driver.Line{}, err)
+			return
+		}
+		defer func() { _ = log.Close() }()
+		driver.ReadLines(log)(yield)
+	}
 }
+
+// Sandboxes implements driver.Driver: processes share nothing that would have to be freed.
+func (d *Driver) Sandboxes(context.Context) ([]string, error) { return nil, nil }
+
+// Secure implements driver.Driver: processes have no network of their own.
+func (d *Driver) Secure(context.Context, string, []model.FirewallRule) error { return nil }
+
+// Release implements driver.Driver.
+func (d *Driver) Release(context.Context, string) error { return nil }
 
 // StopKeeper ends the keeper; it fails while a container runs. The driver is of no use afterwards but to be closed: any
 // other call would start a keeper again.

@@ -4,7 +4,6 @@ package agent_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/maitred/maitred/internal/agent"
+	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/driver/process"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
@@ -200,14 +200,13 @@ func TestRealProcesses(t *testing.T) {
 	if got := exitCode(r.await(1, model.TaskStopped)); got != "137" {
 		t.Errorf("got exit code %s, want 137", got)
 	}
-	log, err := a.Logs(t.Context(), arnOf(1), "main")
+	log, err := a.Logs(t.Context(), arnOf(1), "main", driver.LogOptions{})
 	if err != nil {
 		t.Fatalf("Logs: %v", err)
 	}
-	text, err := io.ReadAll(log)
-	log.Close()
+	text, err := driver.Text(log)
 	want := "port " + strconv.Itoa(seen.Containers[0].Bindings[0].HostPort)
-	if err != nil || strings.TrimSpace(string(text)) != want {
+	if err != nil || strings.TrimSpace(text) != want {
 		t.Errorf("got log %q (%v), want %q", text, err, want)
 	}
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -359,15 +358,15 @@ func TestKeepStopped(t *testing.T) {
 			r.until("STOPPED", r.is(r.want(n, single()), model.TaskStopped))
 		}
 		r.until("two are left", func() bool { return len(r.list()) == 2 })
-		log, err := a.Logs(t.Context(), arnOf(2), "web")
+		log, err := a.Logs(t.Context(), arnOf(2), "web", driver.LogOptions{})
 		if err != nil {
 			t.Fatalf("Logs: %v", err)
 		}
-		text, err := io.ReadAll(log)
-		if want := "I am " + r.id(arnOf(2), "web", 0); err != nil || string(text) != want {
+		text, err := driver.Text(log)
+		if want := "I am " + r.id(arnOf(2), "web", 0) + "\n"; err != nil || text != want {
 			t.Errorf("got log %q (%v), want %q", text, err, want)
 		}
-		if _, err := a.Logs(t.Context(), arnOf(0), "web"); err == nil {
+		if _, err := a.Logs(t.Context(), arnOf(0), "web", driver.LogOptions{}); err == nil {
 			t.Errorf("got a log of a task that is forgotten, want an error")
 		}
 		a.stop()

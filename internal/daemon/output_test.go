@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/maitred/maitred/internal/driver"
 )
 
 // TestTail keeps the last lines of an output, however it comes, and no part of a line.
@@ -60,11 +63,14 @@ func TestOutput(t *testing.T) {
 	if s.output(t.Context()) != nil {
 		t.Error("got output without an agent, want none")
 	}
-	s.logs = func(_ context.Context, task, container string) (io.ReadCloser, error) {
+	s.logs = func(
+		_ context.Context, task, container string, _ driver.LogOptions,
+	) (iter.Seq2[driver.Line, error], error) {
 		if task != "t" || container != "c" {
 			return nil, errors.New("no such container")
 		}
-		return io.NopCloser(io.MultiReader(strings.NewReader("bad\n"), iotest.ErrReader(errors.New("torn")))), nil
+		torn := io.MultiReader(strings.NewReader("bad\n"), iotest.ErrReader(errors.New("torn")))
+		return driver.ReadLines(torn), nil
 	}
 	read := s.output(t.Context())
 	if diff := cmp.Diff([]string{"bad"}, read("t", "c")); diff != "" {

@@ -19,6 +19,11 @@ const (
 	tPlacement
 	tSetting
 	tToken
+	tVPC
+	tSubnet
+	tSecurityGroup
+	tSecret
+	tLogGroup
 	tables
 	tNone = -1
 )
@@ -51,6 +56,16 @@ func tableOf(k model.Kind) int {
 		return tSetting
 	case model.KindToken:
 		return tToken
+	case model.KindVPC:
+		return tVPC
+	case model.KindSubnet:
+		return tSubnet
+	case model.KindSecurityGroup:
+		return tSecurityGroup
+	case model.KindSecret:
+		return tSecret
+	case model.KindLogGroup:
+		return tLogGroup
 	}
 	return tNone
 }

@@ -59,7 +59,7 @@ func TestSpec(t *testing.T) {
 		got := lifecycle.Spec(task, def, c, lifecycle.Placing{Attempt: 2, Bindings: bindings, HostNetwork: test.host})
 		want := driver.Spec{
 			ID: "0123-web-2", Task: task.ARN, Definition: *c, Env: test.want, Bindings: bindings,
-			Network: "bridge", CPU: 1, Memory: 2,
+			Sandbox: driver.Sandbox{Task: "0123", NetworkMode: "bridge", CPU: 1, Memory: 2},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)

@@ -129,7 +129,8 @@ func (w *world) container(words ...string) model.ContainerDefinition {
 // spec is a container in the machine's network, which takes the daemon a third of the time of others.
 func (w *world) spec(id string, words ...string) driver.Spec {
 	return driver.Spec{
-		ID: id, Task: "arn:aws:ecs:us-east-1:000000000000:task/default/" + id, Definition: w.container(words...), Network: "host",
+		ID: id, Task: "arn:aws:ecs:us-east-1:000000000000:task/default/" + id, Definition: w.container(words...),
+		Sandbox: driver.Sandbox{Task: id, NetworkMode: "host"},
 	}
 }
 
@@ -150,7 +151,7 @@ func (w *world) harness() drivertest.Harness {
 type hostNetwork struct{ driver.Driver }
 
 func (h hostNetwork) Start(ctx context.Context, spec driver.Spec) (driver.Status, error) {
-	spec.Network = "host"
+	spec.Sandbox.NetworkMode = "host"
 	return h.Driver.Start(ctx, spec)
 }
 

@@ -107,12 +107,12 @@ func TestResources(t *testing.T) {
 		{"the container's alone", limits(64, 0), container.Resources{CPUShares: 2, Memory: 64 * mebibyte}},
 		{
 			"two cores of a task",
-			driver.Spec{CPU: 2048},
+			driver.Spec{Sandbox: driver.Sandbox{CPU: 2048}},
 			container.Resources{CPUShares: 2, CPUPeriod: 100_000, CPUQuota: 200_000},
 		},
 		{
 			"the least quota that Docker takes",
-			driver.Spec{CPU: 1},
+			driver.Spec{Sandbox: driver.Sandbox{CPU: 1}},
 			container.Resources{CPUShares: 2, CPUPeriod: 100_000, CPUQuota: 1000},
 		},
 	} {
@@ -123,7 +123,7 @@ func TestResources(t *testing.T) {
 }
 
 func limits(own, task int) driver.Spec {
-	return driver.Spec{Definition: model.ContainerDefinition{Memory: own}, Memory: task}
+	return driver.Spec{Definition: model.ContainerDefinition{Memory: own}, Sandbox: driver.Sandbox{Memory: task}}
 }
 
 func TestPorts(t *testing.T) {
@@ -138,7 +138,7 @@ func TestPorts(t *testing.T) {
 	if got := published[port]; len(published) != 1 || !slices.Equal(got, want[port]) {
 		t.Errorf("published are %v, want %v", published, want)
 	}
-	if _, published, err := ports(driver.Spec{Network: "host", Bindings: []model.PortBinding{good}}); published != nil || err != nil {
+	if _, published, err := ports(driver.Spec{Sandbox: driver.Sandbox{NetworkMode: "host"}, Bindings: []model.PortBinding{good}}); published != nil || err != nil {
 		t.Errorf("in the machine's network, published are %v, %v, want none", published, err)
 	}
 	for _, bad := range []model.PortBinding{

@@ -103,16 +103,11 @@ func (w *world) ends(d *Driver, spec driver.Spec) driver.Status {
 
 func (w *world) log(d *Driver, id string) string {
 	w.Helper()
-	r, err := d.Logs(w.ctx, id)
+	text, err := driver.Text(d.Logs(w.ctx, id, driver.LogOptions{}))
 	if err != nil {
 		w.Fatalf("Logs(%s) = %v", id, err)
 	}
-	defer r.Close()
-	text, err := io.ReadAll(r)
-	if err != nil {
-		w.Fatalf("read the log of %s: %v", id, err)
-	}
-	return string(text)
+	return text
 }
 
 // poll asks again and again for what makes no event.
@@ -165,7 +160,7 @@ func freePort(t *testing.T) int {
 func publishedPort(w *world) {
 	d := w.connect()
 	spec := w.spec("a", "serve", "8080")
-	spec.Network = ""
+	spec.Sandbox.NetworkMode = ""
 	port := freePort(w.T)
 	spec.Bindings = []model.PortBinding{{Address: "127.0.0.1", ContainerPort: 8080, HostPort: port, Protocol: "tcp"}}
 	s := w.must(d, spec)
@@ -209,7 +204,7 @@ func portTaken(w *world) {
 	}
 	defer l.Close()
 	spec := w.spec("a", "sleep")
-	spec.Network = "bridge"
+	spec.Sandbox.NetworkMode = "bridge"
 	spec.Bindings = []model.PortBinding{
 		{Address: "127.0.0.1", ContainerPort: 80, HostPort: l.Addr().(*net.TCPAddr).Port, Protocol: "tcp"},
 	}
@@ -220,7 +215,7 @@ func portTaken(w *world) {
 func noNetwork(w *world) {
 	d := w.connect()
 	spec := w.spec("a", "interfaces")
-	spec.Network = "none"
+	spec.Sandbox.NetworkMode = "none"
 	w.ends(d, spec)
 	for name := range strings.FieldsSeq(w.log(d, "a")) {
 		if name == "eth0" {
@@ -234,7 +229,7 @@ func members(w *world) {
 	spec := w.spec("a", "env")
 	spec.Env = []string{"A=1", "B=two words"}
 	spec.Definition.Labels = map[string]string{"team": "blue", labelScope: "somebody else's"}
-	spec.Definition.CPU, spec.CPU = 1, 512
+	spec.Definition.CPU, spec.Sandbox.CPU = 1, 512
 	spec.Definition.Memory, spec.Definition.MemoryReservation = 64, 32
 	s := w.ends(d, spec)
 	env := strings.Split(w.log(d, "a"), "\n")
@@ -299,7 +294,7 @@ func tooMuchMemory(w *world) {
 func taskMemory(w *world) {
 	d := w.connect()
 	spec := w.spec("a", "sleep")
-	spec.Memory = 48
+	spec.Sandbox.Memory = 48
 	c, err := d.inspect(w.ctx, w.must(d, spec).RuntimeID)
 	if err != nil {
 		w.Fatal(err)
@@ -435,7 +430,7 @@ func nameTaken(w *world) {
 func execOutput(w *world) {
 	d := w.connect()
 	w.must(d, w.spec("a", "sleep"))
-	code, output, err := d.Exec(w.ctx, "a", []string{"/program", "flood", "1000"})
+	code, output, err := driver.Output(w.ctx, d, "a", []string{"/program", "flood", "1000"})
 	if code != 0 || err != nil || len(output) != maxOutput {
 		w.Errorf("Exec = %d, %d bytes, %v, want 0 and %d bytes", code, len(output), err, maxOutput)
 	}
@@ -444,7 +439,7 @@ func execOutput(w *world) {
 func execAbsent(w *world) {
 	d := w.connect()
 	w.must(d, w.spec("a", "sleep"))
-	code, output, err := d.Exec(w.ctx, "a", []string{"/does/not/exist"})
+	code, output, err := driver.Output(w.ctx, d, "a", []string{"/does/not/exist"})
 	if code != 126 && code != 127 || err != nil {
 		w.Errorf("Exec of what does not exist = %d, %q, %v, want 126 or 127", code, output, err)
 	}
@@ -465,7 +460,7 @@ func execKilled(w *world) {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
-		_, _, err := d.Exec(ctx, "a", []string{"/program", "sleep"})
+		_, _, err := driver.Output(ctx, d, "a", []string{"/program", "sleep"})
 		ended <- err
 	}()
 	w.poll("the exec to run", func() bool { return processes() == 2 })

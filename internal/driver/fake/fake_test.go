@@ -56,7 +56,7 @@ func script(spec driver.Spec) fake.Behaviour {
 	case "print":
 		acts.Exits, acts.Log = true, strings.Join(words[1:], "\n")+"\n"
 	case "flood":
-		acts.Exits, acts.Log = true, strings.Repeat("x", 100*number(words[1]))
+		acts.Exits, acts.Log = true, strings.Repeat(strings.Repeat("x", 99)+"\n", number(words[1]))
 	}
 	return acts
 }
@@ -115,11 +115,11 @@ func TestTheTestControlsIt(t *testing.T) {
 		}
 	}
 	m.SetHealth("a", false)
-	if code, _, err := d.Exec(t.Context(), "a", []string{"check"}); code != 1 || err != nil {
+	if code, _, err := driver.Output(t.Context(), d, "a", []string{"check"}); code != 1 || err != nil {
 		t.Errorf("Exec in an unhealthy container = %d, %v, want 1", code, err)
 	}
 	m.SetHealth("a", true)
-	if code, _, err := d.Exec(t.Context(), "a", []string{"check"}); code != 0 || err != nil {
+	if code, _, err := driver.Output(t.Context(), d, "a", []string{"check"}); code != 0 || err != nil {
 		t.Errorf("Exec in a healthy container = %d, %v, want 0", code, err)
 	}
 	if err := d.Kill(t.Context(), "a"); err != nil {

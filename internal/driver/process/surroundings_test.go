@@ -164,7 +164,7 @@ func TestExecIsKilled(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pids")
 	result := make(chan error, 1)
 	go func() {
-		_, _, err := other.Exec(t.Context(), "a", []string{
+		_, _, err := driver.Output(t.Context(), other, "a", []string{
 			"/bin/sh", "-c", "sleep 1000 & echo $! $$ > " + file + ".new; mv " + file + ".new " + file + "; wait",
 		})
 		result <- err

@@ -80,16 +80,11 @@ func awaitEnd(t *testing.T, d *process.Driver, id string) driver.Status {
 
 func logOf(t *testing.T, d *process.Driver, id string) string {
 	t.Helper()
-	r, err := d.Logs(t.Context(), id)
+	text, err := driver.Text(d.Logs(t.Context(), id, driver.LogOptions{}))
 	if err != nil {
 		t.Fatalf("Logs(%s) = %v", id, err)
 	}
-	defer func() { _ = r.Close() }()
-	text, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return text
 }
 
 func awaitLog(t *testing.T, d *process.Driver, id, want string) {

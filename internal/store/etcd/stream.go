@@ -14,7 +14,7 @@ import (
 )
 
 // maxRanges is how many ranges a scope has at most.
-const maxRanges = 4
+const maxRanges = 8
 
 // The pauses after which etcd is asked again how far it has come; it does not answer while a watch is catching up.
 const (
@@ -64,7 +64,7 @@ func (s *stream) Nudge(ctx context.Context) error {
 }
 
 // Next implements store.Stream.
-func (s *stream) Next(ctx context.Context) ([]store.Batch, error) {
+func (s *stream) Next(ctx context.Context) ([]store.Batch, error) { //nolint:gocyclo // one case for each watch
 	var again <-chan time.Time
 	pause := firstAsk
 	for {
@@ -84,6 +84,14 @@ func (s *stream) Next(ctx context.Context) ([]store.Batch, error) {
 			err = s.receive(2, &r, ok)
 		case r, ok := <-s.watch[3]:
 			err = s.receive(3, &r, ok)
+		case r, ok := <-s.watch[4]:
+			err = s.receive(4, &r, ok)
+		case r, ok := <-s.watch[5]:
+			err = s.receive(5, &r, ok)
+		case r, ok := <-s.watch[6]:
+			err = s.receive(6, &r, ok)
+		case r, ok := <-s.watch[7]:
+			err = s.receive(7, &r, ok)
 		case <-again:
 			again, pause = time.After(pause), min(2*pause, lastAsk)
 			err = s.Nudge(ctx)

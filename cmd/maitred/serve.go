@@ -39,6 +39,7 @@ func (o *options) server(flags *pflag.FlagSet) {
 func (o *options) agent(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Driver, "driver", o.Driver, "what runs containers: auto, process or docker")
 	flags.StringVar(&o.Address, "address", o.Address, "IP address at which this machine publishes the ports of its tasks")
+	flags.StringVar(&o.PeerListen, "peer-listen", "", "HOST:PORT at which a server on another machine reaches this agent for logs and exec (default: a free port of 127.0.0.1)")
 	flags.StringVar(&o.Zone, "zone", "", "availability zone of this machine (default: the region's zone a)")
 	flags.StringSliceVar(&o.Clusters, "clusters", nil, "clusters that this machine joins (default: all)")
 }

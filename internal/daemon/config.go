@@ -39,6 +39,9 @@ type Config struct {
 	Driver   string   // auto, process, docker
 	Address  string   // IP address at which the ports of tasks are published
 	Zone     string   // availability zone of this machine
+	// PeerListen is the host:port of the direct line to this machine's agent; "" for a free port of 127.0.0.1, which does
+	// where the server is on the same machine.
+	PeerListen string
 	Clusters []string // that this machine joins; none for all
 	Example  string   // name of an example service to create, "" for none
 
@@ -109,6 +112,9 @@ func (c Config) Validate() error {
 	}
 	if net.ParseIP(c.Address) == nil {
 		return fmt.Errorf("--address %q: it is an IP address, as 127.0.0.1", c.Address)
+	}
+	if _, port, err := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && (err != nil || port == "") {
+		return fmt.Errorf("--peer-listen %q: it is HOST:PORT, as 10.0.0.7:6249", c.PeerListen)
 	}
 	if c.Example != "" && c.Example != exampleWeb {
 		return fmt.Errorf("--example %q: the examples are: %s", c.Example, exampleWeb)

@@ -15,6 +15,7 @@ import (
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/driver/keeper"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/peer"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/etcd"
 )
@@ -35,6 +36,7 @@ type server struct {
 	url     string
 	serving atomic.Bool // writes are served
 	logs    openLog     // nil where there is no agent
+	peers   *peer.Caller
 }
 
 func (s *server) scope() arn.Scope { return arn.Scope{Region: s.cfg.Region, Account: s.cfg.Account} }
@@ -59,6 +61,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.backend.Close()) }()
 	defer s.store.Close()
+	s.peers = s.newCaller()
+	defer s.peers.Close()
 	roles := newRoles()
 	err = s.start(ctx, roles, listener)
 	if err == nil {

@@ -132,6 +132,11 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 	if err != nil {
 		return "", "", err
 	}
+	line, err := s.listenPeer(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	machine.Peer = new(line.Peer())
 	life := lifecycle.DefaultOptions()
 	life.FirstCheck = s.timings.FirstCheck
 	a, err := agent.New(agent.Config{
@@ -140,10 +145,11 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 		HostNetwork: d.Name() == "process",
 	})
 	if err != nil {
-		return "", "", err
+		return "", "", errors.Join(err, line.Close())
 	}
 	s.logs = a.Logs
 	roles.run(ctx, "agent", a.Run)
+	roles.run(ctx, "line to the agent", line.Run)
 	if !s.cfg.Detach {
 		roles.end(func() error { return s.stopTasks(ctx, a) })
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/driver/keeper"
+	"github.com/maitred/maitred/internal/driver/members"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -31,17 +32,23 @@ func Refuse(def *model.TaskDefinition) string {
 			return fmt.Sprintf("container %s: %s", def.Containers[i].Name, reason)
 		}
 	}
-	return ""
+	return members.Refuse(def, "the process driver runs plain programs, and", honoured()...)
+}
+
+// honoured are the members that a plain program can have. Sizes are for placement: a memory limit is not enforced.
+// Volumes that nobody mounts mean nothing.
+func honoured() []string {
+	return []string{
+		"networkMode", "cpu", "memory", "memoryReservation", "entryPoint", "command", "workingDirectory", "user", "ulimits",
+		"portMappings", "dockerLabels", "logConfiguration.logDriver=awslogs", "logConfiguration.logDriver=json-file",
+		"volumes", "volumes.host", "volumes.dockerVolumeConfiguration",
+	}
 }
 
 func refuseContainer(c *model.ContainerDefinition) string {
 	if c.Image != image && !isPath(c.Image) {
 		return fmt.Sprintf("image %q: the process driver runs plain programs, so image must be %q or the path of a "+
 			"program (/…, ./… or ../…); use Docker (--driver docker) for images", c.Image, image)
-	}
-	if len(c.Unmet) > 0 {
-		// The docker driver refuses these too: nothing is gained by sending anybody there.
-		return fmt.Sprintf("the process driver runs plain programs and cannot honour %s: leave out what is named", strings.Join(c.Unmet, ", "))
 	}
 	for _, u := range c.Ulimits {
 		if !keeper.KnownLimit(u.Name) {

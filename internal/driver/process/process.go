@@ -9,14 +9,11 @@ package process
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/maitred/maitred/internal/driver"
@@ -41,13 +38,8 @@ type Config struct {
 
 // Driver implements driver.Driver. Make it with New.
 type Driver struct {
-	cfg Config
-	log *slog.Logger
-
-	mu      sync.Mutex
-	client  *keeper.Client // nil before the first call
-	spawned []int          // pids of keepers that this process started and has not waited for
-	closed  bool
+	cfg  Config
+	link *keeper.Link
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -57,51 +49,30 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if cfg.WorkingDirectory == "" {
 		cfg.WorkingDirectory = "/"
 	}
-	if cfg.StartTimeout <= 0 {
-		cfg.StartTimeout = 10 * time.Second
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Keeper == nil {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("find this program: %w", err)
-		}
-		cfg.Keeper = []string{self, "keeper"}
-	}
 	var err error
-	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
-		return nil, err
-	}
 	if cfg.WorkingDirectory, err = filepath.Abs(cfg.WorkingDirectory); err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, log: cfg.Logger}
-	if _, err := d.connect(ctx); err != nil {
-		return nil, err
+	link, err := keeper.NewLink(ctx, keeper.LinkConfig{
+		Dir: cfg.Dir, Command: cfg.Keeper, Flags: cfg.KeeperFlags, StartTimeout: cfg.StartTimeout, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("process driver: %w", err)
 	}
-	return d, nil
+	return &Driver{cfg: cfg, link: link}, nil
 }
 
 // Name implements driver.Driver.
 func (d *Driver) Name() string { return "process" }
 
 // KeeperPID tells the keeper's process id as of the last connection.
-func (d *Driver) KeeperPID() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.client == nil {
-		return 0
-	}
-	return d.client.PID()
-}
+func (d *Driver) KeeperPID() int { return d.link.PID() }
 
 // Start implements driver.Driver. The definition's Memory is not enforced.
 func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, error) {
 	program := d.program(spec)
 	var status driver.Status
-	err := d.do(ctx, func(c *keeper.Client) (err error) {
+	err := d.link.Do(ctx, func(c *keeper.Client) (err error) {
 		status, err = c.Start(ctx, program)
 		return err
 	})
@@ -110,23 +81,23 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, er
 
 // Signal implements driver.Driver: all processes of the container get the signal.
 func (d *Driver) Signal(ctx context.Context, id, signal string) error {
-	return d.do(ctx, func(c *keeper.Client) error { return c.Signal(ctx, id, signal) })
+	return d.link.Do(ctx, func(c *keeper.Client) error { return c.Signal(ctx, id, signal) })
 }
 
 // Kill implements driver.Driver. It returns when the signals have been sent.
 func (d *Driver) Kill(ctx context.Context, id string) error {
-	return d.do(ctx, func(c *keeper.Client) error { return c.Kill(ctx, id) })
+	return d.link.Do(ctx, func(c *keeper.Client) error { return c.Kill(ctx, id) })
 }
 
 // Remove implements driver.Driver; the log goes too.
 func (d *Driver) Remove(ctx context.Context, id string) error {
-	return d.do(ctx, func(c *keeper.Client) error { return c.Remove(ctx, id) })
+	return d.link.Do(ctx, func(c *keeper.Client) error { return c.Remove(ctx, id) })
 }
 
 // List implements driver.Driver.
 func (d *Driver) List(ctx context.Context) ([]driver.Status, error) {
 	var all []driver.Status
-	err := d.do(ctx, func(c *keeper.Client) (err error) {
+	err := d.link.Do(ctx, func(c *keeper.Client) (err error) {
 		all, err = c.List(ctx)
 		return err
 	})
@@ -135,15 +106,15 @@ func (d *Driver) List(ctx context.Context) ([]driver.Status, error) {
 
 // Watch implements driver.Driver.
 func (d *Driver) Watch(ctx context.Context, changed func(driver.Status)) error {
-	if _, err := d.connect(ctx); err != nil {
+	if _, err := d.link.Client(ctx); err != nil {
 		return err
 	}
-	return keeper.Watch(ctx, d.cfg.Dir, changed)
+	return keeper.Watch(ctx, d.link.Dir(), changed)
 }
 
 // Exec implements driver.Driver. It is not tried again when the keeper goes away meanwhile, for it may have run.
 func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error) {
-	c, err := d.connect(ctx)
+	c, err := d.link.Client(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -157,7 +128,7 @@ func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error
 // Usage implements driver.Driver.
 func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
 	var usage map[string]driver.Usage
-	err := d.do(ctx, func(c *keeper.Client) (err error) {
+	err := d.link.Do(ctx, func(c *keeper.Client) (err error) {
 		usage, err = c.Usage(ctx)
 		return err
 	})
@@ -168,7 +139,7 @@ func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
 func (d *Driver) Logs(ctx context.Context, id string, _ driver.LogOptions) iter.Seq2[driver.Line, error] {
 	return func(yield func(driver.Line, error) bool) {
 		var log io.ReadCloser
-		if err := d.do(ctx, func(c *keeper.Client) (err error) {
+		if err := d.link.Do(ctx, func(c *keeper.Client) (err error) {
 			log, err = c.Logs(ctx, id)
 			return err
 		}); err != nil {
@@ -191,45 +162,15 @@ func (d *Driver) Release(context.Context, string) error { return nil }
 
 // StopKeeper ends the keeper; it fails while a container runs. The driver is of no use afterwards but to be closed: any
 // other call would start a keeper again.
-func (d *Driver) StopKeeper(ctx context.Context) error {
-	c, err := d.connect(ctx)
-	if err != nil {
-		return err
-	}
-	if err := c.Stop(ctx); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.reap(c.PID(), true)
-	return nil
-}
+func (d *Driver) StopKeeper(ctx context.Context) error { return d.link.Stop(ctx) }
 
 // Close implements driver.Driver: the keeper and the containers run on.
-func (d *Driver) Close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.closed = true
-	d.reap(0, false)
-	if d.client == nil {
-		return nil
-	}
-	_ = d.client.Close() // it may be broken, and closed, already
-	return nil
-}
+func (d *Driver) Close() error { return d.link.Close() }
 
-// do makes a call that is idempotent; when the connection breaks, once more over a new one.
-func (d *Driver) do(ctx context.Context, call func(*keeper.Client) error) error {
-	c, err := d.connect(ctx)
-	if err != nil {
-		return err
+// absolute makes a path of a definition absolute.
+func (d *Driver) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return path
 	}
-	if err = call(c); !errors.Is(err, keeper.ErrBroken) {
-		return err
-	}
-	d.log.Warn("the keeper is connected again", "reason", err)
-	if c, err = d.connect(ctx); err != nil {
-		return err
-	}
-	return call(c)
+	return filepath.Join(d.cfg.WorkingDirectory, path)
 }

@@ -1,4 +1,4 @@
-package process
+package keeper
 
 import (
 	"context"
@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/maitred/maitred/internal/driver/keeper"
 )
 
 // maxKeeperLog is the size in bytes from which the keeper's own log begins anew when a keeper is started.
@@ -22,15 +20,15 @@ const maxKeeperLog = 1 << 20
 // noKeeper says that an error of Dial means that no keeper runs: there is no socket, nobody listens on it, or who did is
 // about to end.
 func noKeeper(err error) bool {
-	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, keeper.ErrBroken)
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, ErrBroken)
 }
 
 // startKeeper starts a keeper and connects to it. Of several programs that try, one does it while the others wait.
-func (d *Driver) startKeeper(ctx context.Context) (*keeper.Client, error) {
-	if err := os.MkdirAll(d.cfg.Dir, 0o700); err != nil {
+func (l *Link) startKeeper(ctx context.Context) (*Client, error) {
+	if err := os.MkdirAll(l.cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(d.cfg.Dir, "start.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(l.cfg.Dir, "start.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -38,20 +36,20 @@ func (d *Driver) startKeeper(ctx context.Context) (*keeper.Client, error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
-	if client, err := keeper.Dial(ctx, d.cfg.Dir); !noKeeper(err) {
+	if client, err := Dial(ctx, l.cfg.Dir); !noKeeper(err) {
 		return client, err
 	}
-	if err := d.spawn(ctx); err != nil {
-		return nil, fmt.Errorf("start the keeper (its log is %s): %w", d.logPath(), err)
+	if err := l.spawn(ctx); err != nil {
+		return nil, fmt.Errorf("start the keeper (its log is %s): %w", l.logPath(), err)
 	}
-	return keeper.Dial(ctx, d.cfg.Dir)
+	return Dial(ctx, l.cfg.Dir)
 }
 
-func (d *Driver) logPath() string { return filepath.Join(d.cfg.Dir, "keeper.log") }
+func (l *Link) logPath() string { return filepath.Join(l.cfg.Dir, "keeper.log") }
 
 // spawn executes the keeper and waits until it is ready. It is a session of its own: no terminal's Ctrl-C reaches it.
-func (d *Driver) spawn(ctx context.Context) error {
-	log, err := d.openLog()
+func (l *Link) spawn(ctx context.Context) error {
+	log, err := l.openLog()
 	if err != nil {
 		return err
 	}
@@ -61,10 +59,10 @@ func (d *Driver) spawn(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = answer.Close() }()
-	args := append(append([]string{}, d.cfg.Keeper[1:]...), "--dir", d.cfg.Dir, "--announce")
+	args := append(append([]string{}, l.cfg.Command[1:]...), "--dir", l.cfg.Dir, "--announce")
 	// Only its start ends with ctx.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), d.cfg.Keeper[0], append(args, d.cfg.KeeperFlags...)...)
-	cmd.Dir, cmd.Env = d.cfg.Dir, []string{"GOTRACEBACK=all"}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), l.cfg.Command[0], append(args, l.cfg.Flags...)...)
+	cmd.Dir, cmd.Env = l.cfg.Dir, []string{"GOTRACEBACK=all"}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{announce}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -74,24 +72,24 @@ func (d *Driver) spawn(ctx context.Context) error {
 		return err
 	}
 	pid := cmd.Process.Pid
-	d.spawned = append(d.spawned, pid)
+	l.spawned = append(l.spawned, pid)
 	_ = cmd.Process.Release() // it is waited for by its pid, see reap
 	if err := ready(ctx, answer); err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL)
-		d.reap(pid, true)
+		l.reap(pid, true)
 		return err
 	}
-	d.log.Info("the keeper was started", "pid", pid, "dir", d.cfg.Dir)
+	l.log.Info("the keeper was started", "pid", pid, "dir", l.cfg.Dir)
 	return nil
 }
 
 // openLog opens the keeper's own log.
-func (d *Driver) openLog() (*os.File, error) {
+func (l *Link) openLog() (*os.File, error) {
 	mode := os.O_CREATE | os.O_WRONLY | os.O_APPEND
-	if info, err := os.Stat(d.logPath()); err == nil && info.Size() > maxKeeperLog {
+	if info, err := os.Stat(l.logPath()); err == nil && info.Size() > maxKeeperLog {
 		mode |= os.O_TRUNC
 	}
-	return os.OpenFile(d.logPath(), mode, 0o600)
+	return os.OpenFile(l.logPath(), mode, 0o600)
 }
 
 // ready waits for the keeper's announcement.
@@ -113,10 +111,10 @@ func ready(ctx context.Context, answer *os.File) error {
 }
 
 // reap takes leave of keepers that this process started and that have ended; for one of them it waits if told so. It is
-// done when there is an occasion, as no goroutine shall live as long as a keeper. The driver's mu is held.
-func (d *Driver) reap(pid int, wait bool) {
-	left := d.spawned[:0]
-	for _, p := range d.spawned {
+// done when there is an occasion, as no goroutine shall live as long as a keeper. The link's mu is held.
+func (l *Link) reap(pid int, wait bool) {
+	left := l.spawned[:0]
+	for _, p := range l.spawned {
 		options := unix.WNOHANG
 		if wait && p == pid {
 			options = 0
@@ -129,5 +127,5 @@ func (d *Driver) reap(pid int, wait bool) {
 			left = append(left, p)
 		}
 	}
-	d.spawned = left
+	l.spawned = left
 }

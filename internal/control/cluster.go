@@ -9,17 +9,20 @@ import (
 // DefaultCluster is the name of the cluster that a request means when it names none ("CreateCluster").
 const DefaultCluster = "default"
 
-// RegionKnown says whether a region of an account has its default cluster, or has had it: one that its owner deleted
-// stays deleted. It is cheap enough to be asked for each request.
+// RegionKnown says whether a region of an account has its default VPC and its default cluster, or has had that: one that
+// its owner deleted stays deleted. It is cheap enough to be asked for each request.
 func RegionKnown(v *store.View, region arn.Scope) bool {
 	_, ok := v.Cluster(region.Cluster(DefaultCluster))
-	return ok
+	return ok && networkKnown(v, region)
 }
 
-// EnsureRegion makes the default cluster of the call's region, if there has never been one. ECS leaves that to its
+// EnsureRegion makes the default cluster and the default VPC of the call's region, if there has never been one. ECS leaves that to its
 // user; here nobody has to begin with CreateCluster.
 func EnsureRegion(tx *store.Tx, call Call) {
-	if RegionKnown(tx.View(), call.Scope) {
+	if !networkKnown(tx.View(), call.Scope) {
+		ensureNetwork(tx, call)
+	}
+	if _, ok := tx.View().Cluster(call.Cluster(DefaultCluster)); ok {
 		return
 	}
 	c := newCluster(tx.View(), call, NewCluster{Name: DefaultCluster})

@@ -21,6 +21,7 @@ type Call struct {
 	Now       time.Time
 	IDs       arn.IDs
 	Timings   model.Timings
+	VPC       string // CIDR block of default VPCs; "" for DefaultCIDR
 	// Refuse says why a machine's driver cannot run a task definition, "" if it can.
 	Refuse func(*model.Machine, *model.TaskDefinition) string
 	// Connected says whether a machine's agent is there; nil: as its record says.

@@ -24,6 +24,7 @@ type NewService struct {
 	Constraints    []model.Constraint
 	Strategy       []model.Strategy
 	HealthGrace    time.Duration
+	Network        *model.NetworkConfiguration // of its tasks; nil: they have no network of their own
 	PropagateTags  string
 	ManagedTags    bool
 	Tags           []model.Tag
@@ -65,7 +66,7 @@ func CreateService(tx *store.Tx, call Call, in NewService) (*model.Service, erro
 	if in.Scheduling == model.Daemon {
 		svc.Cause.Detail = fmt.Sprintf("%s with a task of %s on each machine", in.Name, def.Name())
 	}
-	deploy(tx, call, svc, def.ARN, in.Revision)
+	deploy(tx, call, svc, made{def.ARN, in.Network, in.Revision})
 	tx.Put(svc)
 	rememberCreation(tx, call, in, svc)
 	return svc, nil
@@ -123,6 +124,7 @@ func again(v *store.View, old *model.Service, in NewService) (*model.Service, er
 		Scheduling: old.Scheduling, LaunchType: old.LaunchType, MinHealthy: old.MinHealthy, MaxPercent: old.MaxPercent,
 		Constraints: old.Constraints, Strategy: old.Strategy, HealthGrace: old.HealthGrace,
 		PropagateTags: old.PropagateTags, ManagedTags: old.ManagedTags, Tags: old.Tags, Document: old.Document,
+		Network: d.Network,
 		// How the newest deployment was asked for and by which call are not what the service is.
 		Revision: in.Revision, Token: in.Token, Request: in.Request,
 	}
@@ -159,10 +161,11 @@ type ServiceUpdate struct {
 
 // ServiceEdit is a service that is being updated.
 type ServiceEdit struct {
-	Service    *model.Service        // a copy
-	Definition *model.TaskDefinition // of which its tasks will be; nil if it is gone
-	Revision   []byte                // the document of the deployment, if there has to be one
-	Deploy     bool                  // what the tasks are made of has changed, so there has to be one
+	Service    *model.Service              // a copy
+	Definition *model.TaskDefinition       // of which its tasks will be; nil if it is gone
+	Network    *model.NetworkConfiguration // of its tasks; another one makes a deployment
+	Revision   []byte                      // the document of the deployment, if there has to be one
+	Deploy     bool                        // what the tasks are made of has changed, so there has to be one
 }
 
 // UpdateService changes a service (given by ARN), and deploys it anew if what its tasks are made of has changed
@@ -180,7 +183,7 @@ func UpdateService(tx *store.Tx, call Call, service string, in ServiceUpdate) (*
 	set(&svc.DesiredCount, in.DesiredCount)
 	set(&svc.MinHealthy, in.MinHealthy)
 	set(&svc.MaxPercent, in.MaxPercent)
-	edit := &ServiceEdit{Service: &svc, Revision: d.Document, Deploy: in.Force}
+	edit := &ServiceEdit{Service: &svc, Network: d.Network, Revision: d.Document, Deploy: in.Force}
 	if edit.Definition, err = updatedDefinition(tx, d, in.TaskDefinition); err != nil {
 		return nil, err
 	}
@@ -198,7 +201,7 @@ func UpdateService(tx *store.Tx, call Call, service string, in ServiceUpdate) (*
 	}
 	svc.Cause = call.Cause(describeUpdate(old, d, edit))
 	if edit.Deploy {
-		deploy(tx, call, &svc, definition, edit.Revision)
+		deploy(tx, call, &svc, made{definition, edit.Network, edit.Revision})
 	}
 	tx.Put(&svc)
 	return &svc, nil

@@ -6,12 +6,19 @@ import (
 	"github.com/maitred/maitred/internal/store"
 )
 
+// made is what the tasks of a deployment are made of.
+type made struct {
+	definition string // ARN
+	network    *model.NetworkConfiguration
+	document   []byte // of the revision
+}
+
 // deploy makes a new primary deployment; those that were current become the ones that it replaces.
-func deploy(tx *store.Tx, call Call, svc *model.Service, definition string, revision []byte) {
+func deploy(tx *store.Tx, call Call, svc *model.Service, of made) {
 	d := &model.Deployment{
-		ID: call.IDs.Deployment(), Token: call.IDs.Token(), Service: svc.ARN, TaskDefinition: definition,
-		LaunchType: svc.LaunchType, Rollout: model.RolloutInProgress, Status: model.DeploymentInProgress, Current: true,
-		CreatedAt: call.Now, StartedAt: call.Now, UpdatedAt: call.Now, Document: revision, Cause: svc.Cause,
+		ID: call.IDs.Deployment(), Token: call.IDs.Token(), Service: svc.ARN, TaskDefinition: of.definition,
+		LaunchType: svc.LaunchType, Network: of.network, Rollout: model.RolloutInProgress, Status: model.DeploymentInProgress, Current: true,
+		CreatedAt: call.Now, StartedAt: call.Now, UpdatedAt: call.Now, Document: of.document, Cause: svc.Cause,
 	}
 	if old, ok := tx.View().Service(svc.ARN); ok {
 		d.Sources = replace(tx, call, old, svc.DesiredCount, d.ID)

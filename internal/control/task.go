@@ -28,7 +28,7 @@ type RunTask struct {
 	LaunchType     string
 	Constraints    []model.Constraint
 	Strategy       []model.Strategy
-	Network        bool // a networkConfiguration is given
+	Network        *NetworkRequest // nil: none is given
 	Overrides      *model.Overrides
 	Tags           []model.Tag
 	PropagateTags  string
@@ -54,13 +54,17 @@ func Run(tx *store.Tx, call Call, in RunTask) ([]model.TaskState, []place.Failur
 	if err := suits(def, in); err != nil {
 		return nil, nil, err
 	}
+	network, err := Network(tx, call, in.Network)
+	if err != nil {
+		return nil, nil, err
+	}
 	in.Group, in.Tags = cmp.Or(in.Group, "family:"+def.Family), runTags(cluster, def, in)
 	if n := countTags(in.Tags); n > TagsMax {
 		return nil, nil, model.InvalidParameter(fmt.Sprintf(
 			"tags: a task would have %d tags together with those of its definition; at most %d are allowed.", n, TagsMax))
 	}
 	search, err := core.NewRoom(tx.View(), call.Connected).Search(place.Request{
-		Cluster: cluster.ARN, Group: in.Group, Demand: place.Demand(def, in.Overrides), Requires: def.Requires,
+		Cluster: cluster.ARN, Group: in.Group, Demand: place.Demand(def, in.Overrides), Requires: def.Requires, Zones: network.InZones(),
 		Constraints: slices.Concat(def.Constraints, in.Constraints), Strategy: in.Strategy,
 		Refuse: func(m *model.Machine) string { return call.Refuse(m, def) },
 	})
@@ -71,19 +75,21 @@ func Run(tx *store.Tx, call Call, in RunTask) ([]model.TaskState, []place.Failur
 	if err != nil {
 		return nil, nil, err
 	}
-	tasks := begin(tx, call, cluster, def, in, seats)
+	tasks := begin(tx, call, cluster, def, network, in, seats)
 	remember(tx, call, in, tasks)
 	return tasks, failures, nil
 }
 
 // begin writes the tasks that have found their places, which depend on the machines being occupied as they were.
 func begin(
-	tx *store.Tx, call Call, cluster *model.Cluster, def *model.TaskDefinition, in RunTask, seats []place.Seat,
+	tx *store.Tx, call Call, cluster *model.Cluster, def *model.TaskDefinition, network *model.NetworkConfiguration,
+	in RunTask, seats []place.Seat,
 ) []model.TaskState {
 	var tasks []model.TaskState
 	placed := map[string]int{}
 	for _, s := range seats {
 		t := standalone(call, cluster, def, in, s)
+		t.Network = network
 		tx.Put(t)
 		placed[s.Machine.ID]++
 		tasks = append(tasks, model.TaskState{Task: t})
@@ -110,9 +116,9 @@ const constraintsMax = 10
 func suits(def *model.TaskDefinition, in RunTask) error {
 	awsvpc := def.NetworkMode == "awsvpc"
 	switch n := len(def.Constraints) + len(in.Constraints); {
-	case awsvpc && !in.Network:
+	case awsvpc && in.Network == nil:
 		return model.InvalidParameter("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
-	case in.Network && !awsvpc:
+	case in.Network != nil && !awsvpc:
 		return model.InvalidParameter("Network Configuration is not valid for the given networkMode of this task definition.")
 	case n > constraintsMax:
 		return model.InvalidParameter(fmt.Sprintf(

@@ -57,10 +57,10 @@ func (s *step) random() uint64 {
 }
 
 // search prepares to place tasks of a definition.
-func (w *work) search(def *model.TaskDefinition) (*place.Search, error) {
+func (w *work) search(d *model.Deployment, def *model.TaskDefinition) (*place.Search, error) {
 	return w.room().Search(place.Request{
 		Cluster: w.svc.Cluster, Service: w.svc.ARN, Group: group(w.svc), Demand: place.Demand(def, nil),
-		Requires: def.Requires, Constraints: slices.Concat(def.Constraints, w.svc.Constraints), Strategy: w.svc.Strategy,
+		Requires: def.Requires, Zones: d.Network.InZones(), Constraints: slices.Concat(def.Constraints, w.svc.Constraints), Strategy: w.svc.Strategy,
 		Refuse: func(m *model.Machine) string { return w.in.Refuse(m, def) },
 	})
 }
@@ -69,8 +69,8 @@ func group(svc *model.Service) string { return "service:" + svc.Name }
 
 // place finds seats for up to n tasks of a definition. If there are too few, it says why and asks to be woken when there
 // is room again.
-func (w *work) place(def *model.TaskDefinition, n int) []place.Seat {
-	search, err := w.search(def)
+func (w *work) place(d *model.Deployment, def *model.TaskDefinition, n int) []place.Seat {
+	search, err := w.search(d, def)
 	if err != nil {
 		w.unplaced(" was unable to place a task. Reason: " + err.Error() + ".")
 		return nil
@@ -131,7 +131,7 @@ func (w *work) daemonTargets() []*model.Instance {
 	if !ok {
 		return nil
 	}
-	search, err := w.search(def)
+	search, err := w.search(w.primary, def)
 	if err != nil {
 		return nil
 	}

@@ -41,7 +41,7 @@ func (w *work) start(d *model.Deployment, n int) {
 	}
 	var started []*model.Task
 	causes := w.startCauses(d, n)
-	for _, seat := range w.place(def, n) {
+	for _, seat := range w.place(d, def, n) {
 		why := causes[len(started)]
 		if by := w.joined(seat.Instance); by != nil {
 			why.Kind, why.Subject, why.By = model.CauseService, w.svc.ARN, by
@@ -77,7 +77,7 @@ func (w *work) newTask(d *model.Deployment, def *model.TaskDefinition, on *model
 		ARN: arn.Task(w.svc.Cluster, w.in.IDs.Hex()), Cluster: w.svc.Cluster, TaskDefinition: d.TaskDefinition,
 		Machine: on.Machine, Instance: on.ARN, Service: w.svc.ARN, Deployment: d.ID, Group: group(w.svc),
 		StartedBy: d.ID, LaunchType: d.LaunchType, Desired: model.TaskRunning, Reserved: place.Demand(def, nil),
-		Tags: w.taskTags(def), CreatedAt: w.in.Now, Start: why,
+		Network: d.Network, Tags: w.taskTags(def), CreatedAt: w.in.Now, Start: why,
 	}
 }
 

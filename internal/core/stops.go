@@ -116,7 +116,7 @@ func (w *work) makeRoom() {
 	if !ok || w.svc.Scheduling == model.Daemon || w.pool.Leaving+len(w.gone) > 0 {
 		return
 	}
-	search, err := w.search(def)
+	search, err := w.search(w.primary, def)
 	if err != nil {
 		return
 	}

@@ -19,6 +19,8 @@ type Machine struct {
 	// SeenAt and Connected say when the agent last came or went.
 	SeenAt    time.Time `json:"seen"`
 	Connected bool      `json:"connected"`
+	// Zoned says that its operator chose its zone: then it takes only tasks whose subnets are in that zone.
+	Zoned bool `json:"zoned,omitempty"`
 	// Peer is how other roles reach its agent directly, nil where they cannot.
 	Peer *Peer `json:"peer,omitempty"`
 	// Policy is what its operator allows tasks to do to it.

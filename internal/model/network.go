@@ -20,6 +20,15 @@ type NetworkConfiguration struct {
 	Subnets        []string `json:"subnets"`
 	SecurityGroups []string `json:"groups"`
 	AssignPublicIP bool     `json:"public,omitempty"`
+	Zones          []string `json:"zones"` // of the subnets
+}
+
+// InZones is where a task with this network may be placed; a task without one anywhere.
+func (n *NetworkConfiguration) InZones() []string {
+	if n == nil {
+		return nil
+	}
+	return n.Zones
 }
 
 // FirewallRule lets traffic pass, in one direction. What no rule lets pass is dropped; answers to what passed always

@@ -102,14 +102,16 @@ const (
 // and service revision in one record (their ids are derived from one another, see package arn). A service always has at
 // least one. It stays as history after its end.
 type Deployment struct {
-	ID             string           `json:"id"`      // ecs-svc/<19 digits>
-	Token          string           `json:"token"`   // 21 characters, the id of the service deployment
-	Service        string           `json:"service"` // ARN
-	TaskDefinition string           `json:"taskdef"` // ARN
-	LaunchType     string           `json:"launch"`
-	Rollout        Rollout          `json:"rollout"`
-	Status         DeploymentStatus `json:"status"`
-	StatusReason   string           `json:"reason,omitempty"`
+	ID             string `json:"id"`      // ecs-svc/<19 digits>
+	Token          string `json:"token"`   // 21 characters, the id of the service deployment
+	Service        string `json:"service"` // ARN
+	TaskDefinition string `json:"taskdef"` // ARN
+	LaunchType     string `json:"launch"`
+	// Network is where the tasks' own network interfaces shall be; nil for all modes but awsvpc.
+	Network      *NetworkConfiguration `json:"network,omitempty"`
+	Rollout      Rollout               `json:"rollout"`
+	Status       DeploymentStatus      `json:"status"`
+	StatusReason string                `json:"reason,omitempty"`
 	// Current says that it still has, or may have, tasks: PRIMARY or ACTIVE, not history.
 	Current bool `json:"current,omitempty"`
 	// Want is how many tasks the scheduler still wants of it, once a newer deployment replaces it: what it lost by itself

@@ -106,7 +106,7 @@ func Describe(o Options) (*model.Machine, error) {
 			model.AttributeZone:         cmp.Or(o.Zone, o.Region+"a"),
 			model.AttributeInstanceType: cmp.Or(o.InstanceType, "self-hosted"),
 		},
-		Clusters: o.Clusters, BootID: bootID(),
+		Clusters: o.Clusters, BootID: bootID(), Zoned: o.Zone != "",
 	}, nil
 }
 

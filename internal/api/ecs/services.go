@@ -29,6 +29,9 @@ func (a *API) createService(ctx context.Context, call control.Call, in *ecs.Crea
 		if err != nil {
 			return err
 		}
+		if spec.Network, err = control.Network(tx, call, networkIn(in.NetworkConfiguration)); err != nil {
+			return err
+		}
 		made, err = control.CreateService(tx, call, spec)
 		return err
 	})
@@ -58,7 +61,7 @@ func (a *API) updateService(ctx context.Context, call control.Call, in *ecs.Upda
 		}
 		changed, err = control.UpdateService(tx, call, service, control.ServiceUpdate{
 			TaskDefinition: definition, Force: in.ForceNewDeployment,
-			Edit: func(e *control.ServiceEdit) error { return a.edit(tx.View(), e, in) },
+			Edit: func(e *control.ServiceEdit) error { return a.edit(tx, call, e, in) },
 		})
 		return err
 	})

@@ -104,7 +104,7 @@ func (a *API) specify(v *store.View, call control.Call, cluster string, asked *a
 }
 
 // edit makes the changes that UpdateService asks for.
-func (a *API) edit(v *store.View, e *control.ServiceEdit, in *ecs.UpdateServiceInput) error {
+func (a *API) edit(tx *store.Tx, call control.Call, e *control.ServiceEdit, in *ecs.UpdateServiceInput) error {
 	var doc, before serviceDocument
 	for _, d := range []*serviceDocument{&doc, &before} {
 		if err := a.docs.decode(e.Service.Document, d); err != nil {
@@ -117,11 +117,16 @@ func (a *API) edit(v *store.View, e *control.ServiceEdit, in *ecs.UpdateServiceI
 	if err := applyService(e.Service, &doc, in); err != nil {
 		return err
 	}
-	if err := a.checkTogether(v, e.Service, &doc, e.Definition); err != nil {
+	if err := a.checkTogether(tx.View(), e.Service, &doc, e.Definition); err != nil {
 		return err
 	}
-	e.Deploy = e.Deploy || !doc.sameTasks(&before)
 	var err error
+	if in.NetworkConfiguration != nil || doc.NetworkConfiguration == nil {
+		if e.Network, err = control.Network(tx, call, networkIn(doc.NetworkConfiguration)); err != nil {
+			return err
+		}
+	}
+	e.Deploy = e.Deploy || !doc.sameTasks(&before)
 	e.Service.Document, e.Revision, err = a.serviceDocuments(e.Service, &doc)
 	return err
 }

@@ -418,16 +418,32 @@ func TestNetworkConfiguration(t *testing.T) {
 	_, err := w.CreateService(t.Context(), in)
 	wantError(t, err, "InvalidParameterException", "Network Configuration must be provided when networkMode 'awsvpc' is specified.")
 	in.NetworkConfiguration = network("subnet-1")
+	_, err = w.CreateService(t.Context(), in)
+	wantError(t, err, "InvalidParameterException", "The subnet ID 'subnet-1' does not exist (ErrorCode: InvalidSubnetID.NotFound)")
+	var subnets []string
+	for s := range w.store.View().Subnets("us-east-1") {
+		subnets = append(subnets, s.ID)
+	}
+	in.NetworkConfiguration = network(subnets[0])
+	in.NetworkConfiguration.AwsvpcConfiguration.SecurityGroups = []string{"sg-1"}
+	_, err = w.CreateService(t.Context(), in)
+	wantError(t, err, "InvalidParameterException", "The security group 'sg-1' does not exist (ErrorCode: InvalidGroup.NotFound)")
+	in.NetworkConfiguration = network(subnets[0])
 	made := must(w.CreateService(t.Context(), in))(t).Service
 	if made.RoleArn == nil || made.NetworkConfiguration == nil || made.Deployments[0].NetworkConfiguration == nil {
 		t.Errorf("got %+v, want the network configuration and the role", made)
 	}
-	moved := must(w.UpdateService(t.Context(), &client.UpdateServiceInput{Service: aws.String("web"), NetworkConfiguration: network("subnet-2")}))(t).Service
-	if got := moved.Deployments[0]; *got.Id == *made.Deployments[0].Id || got.NetworkConfiguration.AwsvpcConfiguration.Subnets[0] != "subnet-2" {
+	moved := must(w.UpdateService(t.Context(), &client.UpdateServiceInput{Service: aws.String("web"), NetworkConfiguration: network(subnets[1])}))(t).Service
+	if got := moved.Deployments[0]; *got.Id == *made.Deployments[0].Id || got.NetworkConfiguration.AwsvpcConfiguration.Subnets[0] != subnets[1] {
 		t.Errorf("got %+v, want a new deployment in the other subnet", got)
 	}
+	for d := range w.store.View().Deployments(*made.ServiceArn) {
+		if n := d.Network; n == nil || len(n.Subnets) != 1 || len(n.SecurityGroups) != 1 || len(n.Zones) != 1 {
+			t.Errorf("deployment %s has the network %+v, want its subnet with its zone and the default security group", d.ID, n)
+		}
+	}
 	_, err = w.UpdateService(t.Context(), &client.UpdateServiceInput{
-		Service: aws.String("web"), TaskDefinition: aws.String("plain"), NetworkConfiguration: network("subnet-2"),
+		Service: aws.String("web"), TaskDefinition: aws.String("plain"), NetworkConfiguration: network(subnets[1]),
 	})
 	wantError(t, err, "InvalidParameterException", "Network Configuration is not valid for the given networkMode of this task definition.")
 	plain := must(w.UpdateService(t.Context(), &client.UpdateServiceInput{Service: aws.String("web"), TaskDefinition: aws.String("plain")}))(t).Service

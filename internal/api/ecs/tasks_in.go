@@ -78,7 +78,7 @@ func (a *API) runSpec(call control.Call, in *ecs.RunTaskInput, startedBy started
 		spec.Count = int(*in.Count)
 	}
 	spec.Group, spec.Reference = aws.ToString(in.Group), aws.ToString(in.ReferenceId)
-	spec.Network = in.NetworkConfiguration != nil
+	spec.Network = networkIn(in.NetworkConfiguration)
 	spec.PropagateTags, spec.ManagedTags = string(in.PropagateTags), in.EnableECSManagedTags
 	if spec.Constraints, err = placementConstraintsIn(in.PlacementConstraints); err != nil {
 		return spec, err

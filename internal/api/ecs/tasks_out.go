@@ -24,7 +24,7 @@ func (a *API) taskOut(v *store.View, call control.Call, t model.TaskState, withT
 		return types.Task{}, err
 	}
 	out := types.Task{
-		Attachments:           []types.Attachment{},
+		Attachments:           attachmentsOut(t),
 		Attributes:            []types.Attribute{},
 		ClusterArn:            aws.String(t.Cluster),
 		ContainerInstanceArn:  aws.String(t.Instance),
@@ -142,7 +142,7 @@ func containersOut(t model.TaskState, def *model.TaskDefinition) []types.Contain
 			LastStatus:        aws.String(string(unseenStatus(t))),
 			Name:              aws.String(c.Name),
 			NetworkBindings:   []types.NetworkBinding{},
-			NetworkInterfaces: []types.NetworkInterface{},
+			NetworkInterfaces: interfacesOut(t),
 			TaskArn:           aws.String(t.ARN),
 		}
 		if c.Memory != 0 {

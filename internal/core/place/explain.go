@@ -20,6 +20,7 @@ const (
 	// ReasonDriver is not a word of ECS either: the machine's driver cannot run such a task.
 	ReasonDriver    Reason = "DRIVER"
 	ReasonAttribute Reason = "ATTRIBUTE"
+	ReasonLocation  Reason = "LOCATION" // the machine is in another availability zone than the subnets
 	ReasonMemberOf  Reason = "MemberOf placement constraint unsatisfied."
 	ReasonDistinct  Reason = "DistinctInstance placement constraint unsatisfied."
 	ReasonCPU       Reason = "RESOURCE:CPU"
@@ -30,7 +31,7 @@ const (
 
 // gravity orders reasons for the choice of the closest match; all resources are alike.
 func (r Reason) gravity() int {
-	order := []Reason{ReasonDistinct, ReasonMemberOf, ReasonAttribute, ReasonDriver, ReasonAgent, ReasonDraining, ReasonMissing}
+	order := []Reason{ReasonDistinct, ReasonMemberOf, ReasonAttribute, ReasonLocation, ReasonDriver, ReasonAgent, ReasonDraining, ReasonMissing}
 	return slices.Index(order, r) + 1
 }
 
@@ -182,6 +183,9 @@ func (s *Search) misfits(i *instance) []Misfit {
 	}
 	if name := i.lacks(s.req.Requires); name != "" {
 		add(ReasonAttribute, "has no attribute "+name)
+	}
+	if i.elsewhere(s.req.Zones) {
+		add(ReasonLocation, "is in the zone "+i.on.Zone()+", the subnets are in "+strings.Join(s.req.Zones, ", "))
 	}
 	for _, e := range s.exprs {
 		if !e.Match(subject{i}) {

@@ -2,6 +2,7 @@ package place
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/maitred/maitred/internal/core/place/query"
@@ -19,6 +20,8 @@ type Request struct {
 	Demand model.Resources
 	// Requires lists attributes that an instance must have: NAME, or NAME=VALUE.
 	Requires []string
+	// Zones are the availability zones of the task's subnets; none: it has no network of its own.
+	Zones []string
 	// Constraints are those of the task definition together with those of the service or of RunTask.
 	Constraints []model.Constraint
 	Strategy    []model.Strategy
@@ -55,7 +58,7 @@ func (r *Room) Search(req Request) (*Search, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.members = c.class(req.Requires, fixed)
+	s.members = c.class(req.Requires, req.Zones, fixed)
 	if len(s.dynamic) > 0 {
 		c.host()
 	}
@@ -111,10 +114,13 @@ func (r *Room) expression(text string) (*query.Expr, error) {
 
 // class gives the ACTIVE instances that have the attributes and match the expressions, worked out once for all that
 // ask the same.
-func (c *cluster) class(requires []string, exprs []*query.Expr) set {
+func (c *cluster) class(requires, zones []string, exprs []*query.Expr) set {
 	var key strings.Builder
 	for _, a := range requires {
 		key.WriteString(a + "\x00")
+	}
+	for _, z := range zones {
+		key.WriteString("\x02" + z)
 	}
 	for _, e := range exprs {
 		key.WriteString("\x01" + e.String())
@@ -124,7 +130,7 @@ func (c *cluster) class(requires []string, exprs []*query.Expr) set {
 	}
 	members := newSet(len(c.instances))
 	for _, i := range c.instances {
-		if i.rec.Status == model.Active && i.lacks(requires) == "" && i.violates(exprs) == nil {
+		if i.rec.Status == model.Active && i.lacks(requires) == "" && !i.elsewhere(zones) && i.violates(exprs) == nil {
 			members.add(i.at)
 		}
 	}
@@ -144,6 +150,17 @@ func (i *instance) lacks(requires []string) string {
 		}
 	}
 	return ""
+}
+
+// elsewhere says that a machine stands in another zone than all of the given ones. One whose operator did not say where
+// it stands is everywhere, and so is one of another region: regions are names here, not places.
+func (i *instance) elsewhere(zones []string) bool {
+	at := i.on.Zone()
+	if !i.on.Zoned || at == "" || slices.Contains(zones, at) {
+		return false
+	}
+	region := at[:len(at)-1]
+	return slices.ContainsFunc(zones, func(z string) bool { return strings.HasPrefix(z, region) && len(z) == len(at) })
 }
 
 // violates gives the first expression that does not match an instance.

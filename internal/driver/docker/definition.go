@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/driver/members"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -30,18 +31,21 @@ func Refuse(def *model.TaskDefinition) string {
 			return fmt.Sprintf("container %s: %s", c.Name, reason)
 		}
 	}
-	return ""
+	return members.Refuse(def, "the docker driver of this version", honoured()...)
+}
+
+// honoured are the members that containers of a daemon can have. Volumes that nobody mounts mean nothing.
+func honoured() []string {
+	return []string{
+		"networkMode", "cpu", "memory", "memoryReservation", "entryPoint", "command", "workingDirectory", "user", "ulimits",
+		"portMappings", "dockerLabels", "logConfiguration.logDriver=awslogs", "logConfiguration.logDriver=json-file",
+		"volumes", "volumes.host", "volumes.dockerVolumeConfiguration",
+	}
 }
 
 func refuseContainer(c *model.ContainerDefinition, networkMode string) string {
 	if reason := refuseImage(c.Image); reason != "" {
 		return reason
-	}
-	if len(c.Unmet) > 0 {
-		return fmt.Sprintf("the docker driver of this version cannot honour %s: leave out what is named", strings.Join(c.Unmet, ", "))
-	}
-	if c.GPUs > 0 {
-		return "resourceRequirements: the docker driver of this version hands out no GPU; leave out the type GPU"
 	}
 	if networkMode == "none" && len(c.Ports) > 0 {
 		return "portMappings: with networkMode none there is nothing to publish; leave them out, or use bridge"

@@ -27,7 +27,7 @@ func realTests() map[string]func(*world) {
 		"a published port is reached at its address": publishedPort,
 		"a port that is taken":                       portTaken,
 		"no network":                                 noNetwork,
-		"the definition's members":                   members,
+		"the definition's members":                   definitionMembers,
 		"too much memory":                            tooMuchMemory,
 		"a task's memory bounds its containers":      taskMemory,
 		"removed behind our back":                    removedBehindOurBack,
@@ -224,7 +224,7 @@ func noNetwork(w *world) {
 	}
 }
 
-func members(w *world) {
+func definitionMembers(w *world) {
 	d := w.connect()
 	spec := w.spec("a", "env")
 	spec.Env = []string{"A=1", "B=two words"}

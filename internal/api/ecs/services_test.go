@@ -421,7 +421,7 @@ func TestNetworkConfiguration(t *testing.T) {
 	_, err = w.CreateService(t.Context(), in)
 	wantError(t, err, "InvalidParameterException", "The subnet ID 'subnet-1' does not exist (ErrorCode: InvalidSubnetID.NotFound)")
 	var subnets []string
-	for s := range w.store.View().Subnets("us-east-1") {
+	for s := range w.store.View().Subnets(def.Region) {
 		subnets = append(subnets, s.ID)
 	}
 	in.NetworkConfiguration = network(subnets[0])

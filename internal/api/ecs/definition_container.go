@@ -277,11 +277,19 @@ func checkLog(c container) string {
 	return ""
 }
 
+// allGPUs asks for all GPUs of a machine ("ResourceRequirement").
+const allGPUs = "ALL"
+
 func checkGPU(c container) string {
 	for i, r := range c.ResourceRequirements {
-		if _, ok := gpus(r); r.Type == types.ResourceTypeGpu && !ok {
-			return c.invalid("resourceRequirements", "resourceRequirements[%d].value should be a number of GPUs, at least 1; got %.100q.",
-				i, aws.ToString(r.Value))
+		_, ok := gpus(r)
+		switch {
+		case r.Type != types.ResourceTypeGpu:
+		case r.Value != nil && r.SharingStrategy != nil:
+			return c.invalid("resourceRequirements", "resourceRequirements[%d] has value and sharingStrategy; only one of them can be given.", i)
+		case !ok && r.SharingStrategy == nil && aws.ToString(r.Value) != allGPUs:
+			return c.invalid("resourceRequirements", "resourceRequirements[%d].value should be a number of GPUs, at least 1, or %s; got %.100q.",
+				i, allGPUs, aws.ToString(r.Value))
 		}
 	}
 	return ""

@@ -15,10 +15,20 @@ import (
 // model converts a checked and normalised definition: what decisions and drivers need of it.
 func (d *definition) model() model.TaskDefinition {
 	out := model.TaskDefinition{
-		Family:      aws.ToString(d.Family),
-		NetworkMode: string(d.NetworkMode),
-		CPU:         d.cpu,
-		Memory:      d.memory,
+		Family:        aws.ToString(d.Family),
+		NetworkMode:   string(d.NetworkMode),
+		CPU:           d.cpu,
+		Memory:        d.memory,
+		PIDMode:       string(d.PidMode),
+		IPCMode:       string(d.IpcMode),
+		TaskRole:      aws.ToString(d.TaskRoleArn),
+		ExecutionRole: aws.ToString(d.ExecutionRoleArn),
+	}
+	if d.EphemeralStorage != nil {
+		out.Storage = int(d.EphemeralStorage.SizeInGiB)
+	}
+	for _, v := range d.Volumes {
+		out.Volumes = append(out.Volumes, volumeModel(v))
 	}
 	for _, c := range d.PlacementConstraints {
 		out.Constraints = append(out.Constraints, model.Constraint{Type: model.MemberOf, Expression: aws.ToString(c.Expression)})
@@ -61,16 +71,9 @@ func (d *definition) requiredAttributes() []types.Attribute {
 }
 
 // unmet lists the members of the task that change how its containers would run and that have no type in model.
-//
-// Roles are not among them: nearly every definition names some, and what they give (credentials, pulling and logging on
-// the task's behalf) is asked for by the program or the driver, which sees that it is not there. Volumes are met where
-// containers mount them.
 func (d *definition) unmet() []string {
 	return setNames(
 		setMember{"enableFaultInjection", aws.ToBool(d.EnableFaultInjection)},
-		setMember{"ephemeralStorage", d.EphemeralStorage != nil},
-		setMember{"ipcMode", d.IpcMode != ""},
-		setMember{"pidMode", d.PidMode != ""},
 		setMember{"proxyConfiguration", d.ProxyConfiguration != nil},
 	)
 }
@@ -91,45 +94,100 @@ func containerModel(c container) model.ContainerDefinition {
 		Image:             aws.ToString(c.Image),
 		EntryPoint:        c.EntryPoint,
 		Command:           c.Command,
+		Environment:       keyed(c.Environment, func(e types.KeyValuePair) (string, string) { return aws.ToString(e.Name), aws.ToString(e.Value) }),
+		EnvironmentFiles:  each(c.EnvironmentFiles, func(f types.EnvironmentFile) string { return aws.ToString(f.Value) }),
+		Secrets:           each(c.Secrets, secretModel),
 		WorkingDirectory:  aws.ToString(c.WorkingDirectory),
 		User:              aws.ToString(c.User),
 		CPU:               int(c.Cpu),
 		Memory:            int(aws.ToInt32(c.Memory)),
 		MemoryReservation: int(aws.ToInt32(c.MemoryReservation)),
+		GPUs:              gpusOf(c.ResourceRequirements),
 		Essential:         essential(c),
+		Ports:             each(c.PortMappings, portModel),
+		DependsOn:         each(c.DependsOn, dependencyModel),
 		StartTimeout:      seconds(c.StartTimeout),
 		StopTimeout:       seconds(c.StopTimeout),
 		HealthCheck:       healthModel(c.HealthCheck),
 		Restart:           restartModel(c.RestartPolicy),
+		Ulimits:           each(c.Ulimits, ulimitModel),
 		Labels:            c.DockerLabels,
+		Unpinned:          c.VersionConsistency == types.VersionConsistencyDisabled,
+		Log:               logModel(c.LogConfiguration),
 		Unmet:             unmetMembers(c),
 	}
-	for _, e := range c.Environment {
-		if out.Environment == nil {
-			out.Environment = make(map[string]string, len(c.Environment))
-		}
-		out.Environment[aws.ToString(e.Name)] = aws.ToString(e.Value)
+	if r := c.RepositoryCredentials; r != nil {
+		out.Registry = aws.ToString(r.CredentialsParameter)
 	}
-	for _, p := range c.PortMappings {
-		if p.ContainerPort != nil {
-			out.Ports = append(out.Ports, model.PortMapping{
-				Name: aws.ToString(p.Name), ContainerPort: int(*p.ContainerPort),
-				HostPort: int(aws.ToInt32(p.HostPort)), Protocol: string(p.Protocol),
-			})
-		}
+	surroundings(&out, c)
+	return out
+}
+
+// each converts the elements of a list, nil if there are none.
+func each[T, M any](list []T, convert func(T) M) []M {
+	if len(list) == 0 {
+		return nil
 	}
-	for _, dep := range c.DependsOn {
-		out.DependsOn = append(out.DependsOn, model.Dependency{Container: aws.ToString(dep.ContainerName), Condition: string(dep.Condition)})
-	}
-	for _, u := range c.Ulimits {
-		out.Ulimits = append(out.Ulimits, model.Ulimit{Name: string(u.Name), Soft: int64(u.SoftLimit), Hard: int64(u.HardLimit)})
-	}
-	for _, r := range c.ResourceRequirements {
-		if n, ok := gpus(r); ok && r.Type == types.ResourceTypeGpu {
-			out.GPUs += n
-		}
+	out := make([]M, len(list))
+	for i := range list {
+		out[i] = convert(list[i])
 	}
 	return out
+}
+
+// keyed converts a list of names with values, nil if there are none. Of a name that is there twice, the last counts.
+func keyed[T any](list []T, pair func(T) (string, string)) map[string]string {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(list))
+	for i := range list {
+		name, value := pair(list[i])
+		out[name] = value
+	}
+	return out
+}
+
+func portModel(p types.PortMapping) model.PortMapping {
+	out := model.PortMapping{
+		Name: aws.ToString(p.Name), ContainerPort: int(aws.ToInt32(p.ContainerPort)),
+		HostPort: int(aws.ToInt32(p.HostPort)), Protocol: string(p.Protocol),
+	}
+	if p.ContainerPortRange != nil {
+		ports, _ := rangeOf(p) // it has been checked
+		out.ContainerPort, out.Last = ports.first, ports.last
+	}
+	return out
+}
+
+func dependencyModel(d types.ContainerDependency) model.Dependency {
+	return model.Dependency{Container: aws.ToString(d.ContainerName), Condition: string(d.Condition)}
+}
+
+func ulimitModel(u types.Ulimit) model.Ulimit {
+	return model.Ulimit{Name: string(u.Name), Soft: int64(u.SoftLimit), Hard: int64(u.HardLimit)}
+}
+
+func gpusOf(requirements []types.ResourceRequirement) (sum int) {
+	for _, r := range requirements {
+		if n, ok := gpus(r); ok && r.Type == types.ResourceTypeGpu {
+			sum += n
+		}
+	}
+	return sum
+}
+
+func secretModel(s types.Secret) model.Secret {
+	return model.Secret{Name: aws.ToString(s.Name), ValueFrom: aws.ToString(s.ValueFrom)}
+}
+
+func logModel(l *types.LogConfiguration) *model.LogConfiguration {
+	if l == nil {
+		return nil
+	}
+	return &model.LogConfiguration{
+		Driver: string(l.LogDriver), Options: noEntriesIsNil(l.Options), Secrets: each(l.SecretOptions, secretModel),
+	}
 }
 
 func seconds(n *int32) time.Duration { return time.Duration(aws.ToInt32(n)) * time.Second }
@@ -164,61 +222,19 @@ func restartModel(r *types.ContainerRestartPolicy) *model.RestartPolicy {
 
 // unmetMembers lists the members of a container that are set, change how it would run, and have no type in model.
 func unmetMembers(c container) []string {
-	var requirements []string
-	for _, r := range c.ResourceRequirements {
-		if r.Type != types.ResourceTypeGpu {
-			requirements = append(requirements, "resourceRequirements."+string(r.Type))
-		} else if r.SharingStrategy != nil {
-			requirements = append(requirements, "resourceRequirements.sharingStrategy")
-		}
-	}
 	names := setNames(
 		setMember{"credentialSpecs", len(c.CredentialSpecs) > 0},
-		setMember{"disableNetworking", aws.ToBool(c.DisableNetworking)},
-		setMember{"dnsSearchDomains", len(c.DnsSearchDomains) > 0},
-		setMember{"dnsServers", len(c.DnsServers) > 0},
-		setMember{"dockerSecurityOptions", len(c.DockerSecurityOptions) > 0},
-		setMember{"environmentFiles", len(c.EnvironmentFiles) > 0},
-		setMember{"extraHosts", len(c.ExtraHosts) > 0},
 		setMember{"firelensConfiguration", c.FirelensConfiguration != nil},
-		setMember{"hostname", aws.ToString(c.Hostname) != ""},
-		setMember{"interactive", aws.ToBool(c.Interactive)},
-		setMember{"links", len(c.Links) > 0},
-		setMember{"logConfiguration", !logsCaptured(c.LogConfiguration)},
-		setMember{"mountPoints", len(c.MountPoints) > 0},
-		setMember{"portMappings.containerPortRange", slices.ContainsFunc(c.PortMappings, isRange)},
-		setMember{"privileged", aws.ToBool(c.Privileged)},
-		setMember{"pseudoTerminal", aws.ToBool(c.PseudoTerminal)},
-		setMember{"readonlyRootFilesystem", aws.ToBool(c.ReadonlyRootFilesystem)},
-		setMember{"repositoryCredentials", c.RepositoryCredentials != nil},
-		setMember{"secrets", len(c.Secrets) > 0},
-		setMember{"systemControls", len(c.SystemControls) > 0},
-		setMember{"volumesFrom", len(c.VolumesFrom) > 0},
 	)
-	return slices.Concat(names, requirements, unmetLinux(c.LinuxParameters))
-}
-
-func isRange(p types.PortMapping) bool { return p.ContainerPortRange != nil }
-
-// logsCaptured says that the output of a container goes where its log configuration wants it. Whatever the driver, the
-// agent captures it, and that is what json-file does. It is also what stands for awslogs here, which very many
-// definitions carry: the output is kept on the machine rather than sent to AWS.
-func logsCaptured(l *types.LogConfiguration) bool {
-	return l == nil || l.LogDriver == types.LogDriverAwslogs || l.LogDriver == types.LogDriverJsonFile
-}
-
-func unmetLinux(l *types.LinuxParameters) []string {
-	if l == nil {
-		return nil
+	for _, r := range c.ResourceRequirements {
+		switch {
+		case r.Type != types.ResourceTypeGpu:
+			names = append(names, "resourceRequirements."+string(r.Type))
+		case r.SharingStrategy != nil:
+			names = append(names, "resourceRequirements.sharingStrategy")
+		case aws.ToString(r.Value) == allGPUs:
+			names = append(names, "resourceRequirements.GPU "+allGPUs)
+		}
 	}
-	capabilities := l.Capabilities != nil && len(l.Capabilities.Add)+len(l.Capabilities.Drop) > 0
-	return setNames(
-		setMember{"linuxParameters.capabilities", capabilities},
-		setMember{"linuxParameters.devices", len(l.Devices) > 0},
-		setMember{"linuxParameters.initProcessEnabled", aws.ToBool(l.InitProcessEnabled)},
-		setMember{"linuxParameters.maxSwap", l.MaxSwap != nil},
-		setMember{"linuxParameters.sharedMemorySize", aws.ToInt32(l.SharedMemorySize) > 0},
-		setMember{"linuxParameters.swappiness", l.Swappiness != nil},
-		setMember{"linuxParameters.tmpfs", len(l.Tmpfs) > 0},
-	)
+	return names
 }

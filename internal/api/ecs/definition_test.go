@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/cockroachdb/datadriven"
 	"github.com/google/go-cmp/cmp"
 
@@ -49,7 +50,10 @@ func TestDefinitionAsModel(t *testing.T) {
 		"family": "all", "networkMode": "bridge", "cpu": "1 vCPU", "memory": "2GB", "pidMode": "task", "taskRoleArn": "role",
 		"placementConstraints": [{"type": "memberOf", "expression": "attribute:zone == a"}],
 		"runtimePlatform": {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"},
-		"executionRoleArn": "role", "volumes": [{"name": "data"}],
+		"executionRoleArn": "exec", "ipcMode": "none", "ephemeralStorage": {"sizeInGiB": 30},
+		"volumes": [{"name": "data"}, {"name": "host", "host": {"sourcePath": "/srv"}}, {"name": "kept", "dockerVolumeConfiguration":
+			{"scope": "shared", "autoprovision": true, "driver": "local", "driverOpts": {"o": "v"}, "labels": {"l": "v"}}},
+			{"name": "efs", "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}],
 		"containerDefinitions": [{
 			"name": "app", "image": "nginx:1", "entryPoint": ["/e"], "command": ["c"], "workingDirectory": "/w", "user": "u",
 			"cpu": 256, "memory": 512, "memoryReservation": 256, "stopTimeout": 5, "startTimeout": 6,
@@ -60,14 +64,26 @@ func TestDefinitionAsModel(t *testing.T) {
 			"restartPolicy": {"enabled": true, "ignoredExitCodes": [0]},
 			"ulimits": [{"name": "nofile", "softLimit": 1, "hardLimit": 2}],
 			"resourceRequirements": [{"type": "GPU", "value": "2"}],
-			"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": "r"}}
+			"environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::b/a.env"}], "versionConsistency": "disabled",
+			"repositoryCredentials": {"credentialsParameter": "login"}, "links": ["init:i"], "interactive": true, "pseudoTerminal": true,
+			"dockerSecurityOptions": ["no-new-privileges"], "volumesFrom": [{"sourceContainer": "init", "readOnly": true}],
+			"extraHosts": [{"hostname": "db", "ipAddress": "10.0.0.1"}], "dnsServers": ["10.0.0.2"], "dnsSearchDomains": ["lan"],
+			"systemControls": [{"namespace": "net.core.somaxconn", "value": "1024"}],
+			"linuxParameters": {
+				"capabilities": {"add": ["NET_ADMIN"]}, "sharedMemorySize": 8, "maxSwap": 0, "swappiness": 10,
+				"devices": [{"hostPath": "/dev/fuse"}, {"hostPath": "/dev/kvm", "containerPath": "/dev/k", "permissions": ["read"]}],
+				"tmpfs": [{"containerPath": "/tmp", "size": 64, "mountOptions": ["noexec"]}]
+			},
+			"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": "r"},
+				"secretOptions": [{"name": "o", "valueFrom": "s"}]}
 		}, {
-			"name": "init", "image": "busybox", "essential": false, "privileged": true, "readonlyRootFilesystem": false,
-			"restartPolicy": {"enabled": false}, "mountPoints": [{"sourceVolume": "data", "containerPath": "/d"}],
-			"linuxParameters": {"initProcessEnabled": true, "capabilities": {"drop": ["ALL"]}}, "hostname": "h",
+			"name": "init", "image": "busybox", "essential": false, "privileged": true, "readonlyRootFilesystem": true,
+			"restartPolicy": {"enabled": false}, "mountPoints": [{"sourceVolume": "data", "containerPath": "/d", "readOnly": true}],
+			"linuxParameters": {"initProcessEnabled": true, "capabilities": {"drop": ["ALL"]}}, "hostname": "h", "disableNetworking": true,
 			"portMappings": [{"containerPortRange": "1000-2000"}], "secrets": [{"name": "S", "valueFrom": "arn"}],
-			"logConfiguration": {"logDriver": "syslog"}
-		}]}`); status != 200 {
+			"logConfiguration": {"logDriver": "syslog"}, "credentialSpecs": ["x"],
+			"resourceRequirements": [{"type": "GPU", "sharingStrategy": {"nvidiaMps": {}}}, {"type": "GPU", "value": "ALL"}]
+		}], "enableFaultInjection": true}`); status != 200 {
 		t.Fatalf("status %d: %s", status, body)
 	}
 	d, _ := w.store.View().TaskDefinition(prefix + "task-definition/all:1")
@@ -79,6 +95,16 @@ func TestDefinitionAsModel(t *testing.T) {
 	want := model.TaskDefinition{
 		ARN: prefix + "task-definition/all:1", Region: region, Family: "all", Revision: 1, Status: model.Active,
 		NetworkMode: "bridge", CPU: 1024, Memory: 2048, CreatedAt: start,
+		PIDMode: "task", IPCMode: "none", Storage: 30, TaskRole: "role", ExecutionRole: "exec",
+		Volumes: []model.Volume{
+			{Name: "data"},
+			{Name: "host", HostPath: "/srv"},
+			{Name: "kept", Docker: &model.DockerVolume{
+				Shared: true, Autoprovision: true, Driver: "local",
+				Options: map[string]string{"o": "v"}, Labels: map[string]string{"l": "v"},
+			}},
+			{Name: "efs", Unmet: "efsVolumeConfiguration"},
+		},
 		Constraints: []model.Constraint{{Type: "memberOf", Expression: "attribute:zone == a"}},
 		Requires:    []string{"ecs.cpu-architecture=arm64", "ecs.os-type=linux"},
 		Containers: []model.ContainerDefinition{
@@ -92,16 +118,36 @@ func TestDefinitionAsModel(t *testing.T) {
 				HealthCheck: &model.HealthCheck{
 					Command: []string{"CMD", "curl", "x"}, Interval: 30 * time.Second, Timeout: 5 * time.Second, Retries: 3, StartPeriod: time.Second,
 				},
-				Restart: &model.RestartPolicy{IgnoredExitCodes: []int{0}, AttemptPeriod: 5 * time.Minute},
-				Ulimits: []model.Ulimit{{Name: "nofile", Soft: 1, Hard: 2}},
-				Unmet:   []string{"pidMode"},
+				Restart:          &model.RestartPolicy{IgnoredExitCodes: []int{0}, AttemptPeriod: 5 * time.Minute},
+				Ulimits:          []model.Ulimit{{Name: "nofile", Soft: 1, Hard: 2}},
+				EnvironmentFiles: []string{"arn:aws:s3:::b/a.env"}, Unpinned: true, Registry: "login",
+				Links: []string{"init:i"}, Interactive: true, Terminal: true, SecurityOptions: []string{"no-new-privileges"},
+				VolumesFrom: []model.VolumeFrom{{Container: "init", ReadOnly: true}},
+				ExtraHosts:  []model.Host{{Name: "db", Address: "10.0.0.1"}},
+				DNSServers:  []string{"10.0.0.2"}, DNSSearch: []string{"lan"},
+				Sysctls: map[string]string{"net.core.somaxconn": "1024"},
+				Linux: &model.LinuxParameters{
+					Add: []string{"NET_ADMIN"}, SharedSize: 8, MaxSwap: aws.Int(0), Swappiness: aws.Int(10),
+					Devices: []model.Device{
+						{HostPath: "/dev/fuse", ContainerPath: "/dev/fuse", Permissions: []string{"read", "write", "mknod"}},
+						{HostPath: "/dev/kvm", ContainerPath: "/dev/k", Permissions: []string{"read"}},
+					},
+					Tmpfs: []model.Tmpfs{{Path: "/tmp", Size: 64, Options: []string{"noexec"}}},
+				},
+				Log: &model.LogConfiguration{
+					Driver: "awslogs", Options: map[string]string{"awslogs-group": "g", "awslogs-region": "r"},
+					Secrets: []model.Secret{{Name: "o", ValueFrom: "s"}},
+				},
+				Unmet: []string{"enableFaultInjection"},
 			},
 			{
-				Name: "init", Image: "busybox",
-				Unmet: []string{
-					"hostname", "logConfiguration", "mountPoints", "portMappings.containerPortRange", "privileged", "secrets",
-					"linuxParameters.capabilities", "linuxParameters.initProcessEnabled", "pidMode",
-				},
+				Name: "init", Image: "busybox", Privileged: true, ReadonlyRoot: true, Hostname: "h", NoNetwork: true,
+				Ports:   []model.PortMapping{{ContainerPort: 1000, Last: 2000, Protocol: "tcp"}},
+				Secrets: []model.Secret{{Name: "S", ValueFrom: "arn"}},
+				Mounts:  []model.Mount{{Volume: "data", Path: "/d", ReadOnly: true}},
+				Linux:   &model.LinuxParameters{Init: true, Drop: []string{"ALL"}},
+				Log:     &model.LogConfiguration{Driver: "syslog"},
+				Unmet:   []string{"credentialSpecs", "resourceRequirements.sharingStrategy", "resourceRequirements.GPU ALL", "enableFaultInjection"},
 			},
 		},
 	}

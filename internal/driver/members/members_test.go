@@ -147,7 +147,8 @@ func TestRefuse(t *testing.T) {
 		"what the agent does": {two(func(*model.TaskDefinition) {}), []string{"networkMode"}, ""},
 		"a value":             {two(func(*model.TaskDefinition) {}), []string{"networkMode=bridge"}, ""},
 		"another value": {
-			two(func(d *model.TaskDefinition) { d.NetworkMode = "awsvpc" }), []string{"networkMode=bridge", "networkMode=host"},
+			two(func(d *model.TaskDefinition) { d.NetworkMode = "awsvpc" }),
+			[]string{"networkMode=bridge", "networkMode=host"},
 			"the x driver cannot honour networkMode awsvpc: leave out what is named",
 		},
 		"of the task and its containers": {
@@ -171,7 +172,10 @@ func TestRefuse(t *testing.T) {
 		"volumes": {
 			two(func(d *model.TaskDefinition) {
 				d.Volumes = []model.Volume{
-					{Name: "a"}, {Name: "b"}, {Name: "c", HostPath: "/c"}, {Name: "d", Docker: &model.DockerVolume{}},
+					{Name: "a"},
+					{Name: "b"},
+					{Name: "c", HostPath: "/c"},
+					{Name: "d", Docker: &model.DockerVolume{}},
 					{Name: "e", Docker: &model.DockerVolume{Driver: "nfs"}},
 				}
 			}),

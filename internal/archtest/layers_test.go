@@ -71,7 +71,7 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/driver/...",
-			may:      nouns("internal/driver", "internal/driver/keeper", "internal/driver/members"),
+			may:      nouns("internal/driver", "internal/driver/keeper", "internal/driver/members", "internal/network"),
 			why:      "a driver runs containers: it knows its interface and the keeper that outlives it, no store and no other driver",
 		},
 		{

@@ -19,6 +19,7 @@ type work struct {
 	primary      *model.Deployment
 	older        []*model.Deployment
 	edited       map[string]*model.Deployment // copies of deployments that change
+	pinned       map[string]map[string]string // images of deployments whose digests have become known, by its id
 	desired      int
 	targets      []*model.Instance // of a DAEMON: where it runs
 	pool         reconcile.Pool
@@ -45,6 +46,7 @@ func (s *step) service(arn string) Change {
 		w.drain()
 		return w.done()
 	}
+	w.pin()
 	counts := w.counts()
 	allowed := rollout.Decide(counts)
 	w.stopSome(allowed)
@@ -166,7 +168,7 @@ func (w *work) edit(d *model.Deployment) *model.Deployment {
 // done finishes the change: what was edited is written after the tasks, in a fixed order.
 func (w *work) done() Change {
 	for _, d := range append([]*model.Deployment{w.primary}, w.older...) {
-		if e, ok := w.edited[d.ID]; ok {
+		if e := w.written(d); e != nil {
 			w.change.Puts = append(w.change.Puts, e)
 		}
 	}

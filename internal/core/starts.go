@@ -77,7 +77,7 @@ func (w *work) newTask(d *model.Deployment, def *model.TaskDefinition, on *model
 		ARN: arn.Task(w.svc.Cluster, w.in.IDs.Hex()), Cluster: w.svc.Cluster, TaskDefinition: d.TaskDefinition,
 		Machine: on.Machine, Instance: on.ARN, Service: w.svc.ARN, Deployment: d.ID, Group: group(w.svc),
 		StartedBy: d.ID, LaunchType: d.LaunchType, Desired: model.TaskRunning, Reserved: place.Demand(def, nil),
-		Network: d.Network, Tags: w.taskTags(def), CreatedAt: w.in.Now, Start: why,
+		Network: d.Network, Images: w.images(d), ExecuteCommand: w.svc.ExecuteCommand, Tags: w.taskTags(def), CreatedAt: w.in.Now, Start: why,
 	}
 }
 

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -38,7 +39,8 @@ func (s *story) act(d *datadriven.TestData) string {
 
 // command carries out one command. Those of a user:
 //
-//	task-definition FAMILY:REVISION cpu=N mem=N [port=N] [gpus=N] [checked]
+//	task-definition FAMILY:REVISION cpu=N mem=N [port=N] [gpus=N] [checked] [image=NAME] [unpinned]
+//	push IMAGE DIGEST   what the image's name points to from now on
 //	create-service NAME td=F:R desired=N [min=N max=N] [daemon] [grace=D] [strategy=TYPE:FIELD] [constraint=EXPR]
 //	update-service NAME [td=F:R] [desired=N] [min=N] [max=N] [force]
 //	delete-service NAME [force]
@@ -53,7 +55,7 @@ func (s *story) act(d *datadriven.TestData) string {
 //	exit TASK code=N    kill TASK...    fail-start TASK... [reason=TEXT]     health TASK HEALTHY|UNHEALTHY
 //	work                all of them, until there is nothing to do
 //
-// And those of the script: advance D; tasks; deployments NAME; events NAME; why TASK; said TEXT.
+// And those of the script: advance D; tasks; images; deployments NAME; events NAME; why TASK; said TEXT.
 func (s *story) command(d *datadriven.TestData) string {
 	if out, ok := s.call(d); ok {
 		return out
@@ -61,6 +63,8 @@ func (s *story) command(d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "machine":
 		s.machine(d)
+	case "push":
+		s.pushed[first(d)] = d.CmdArgs[1].Key
 	case "run":
 		s.observe(d, startable, s.run)
 	case "finish":
@@ -162,7 +166,7 @@ func (s *story) define(d *datadriven.TestData) string {
 	family, revision, _ := strings.Cut(first(d), ":")
 	rev, _ := strconv.Atoi(revision)
 	c := model.ContainerDefinition{
-		Name: "app", Image: family, Essential: true, CPU: number(d, "cpu", 0), Memory: number(d, "mem", 0), GPUs: number(d, "gpus", 0),
+		Name: "app", Image: text(d, "image", family), Unpinned: d.HasArg("unpinned"), Essential: true, CPU: number(d, "cpu", 0), Memory: number(d, "mem", 0), GPUs: number(d, "gpus", 0),
 	}
 	if port := number(d, "port", 0); port != 0 {
 		c.Ports = []model.PortMapping{{ContainerPort: 80, HostPort: port, Protocol: "tcp"}}
@@ -320,8 +324,14 @@ func (s *story) seen(t model.TaskState) *model.Observed {
 func (s *story) run(t model.TaskState) {
 	o := s.seen(t)
 	o.Status, o.StartedAt = model.TaskRunning, s.now
-	o.Containers = []model.ObservedContainer{{Name: "app", Status: model.TaskRunning}}
+	o.Containers = []model.ObservedContainer{{Name: "app", Status: model.TaskRunning, Image: s.digest(t)}}
 	s.put(o)
+}
+
+// digest is that of the image that a task runs: the one that it is bound to, else what the name points to now.
+func (s *story) digest(t model.TaskState) string {
+	def, _ := s.store.View().TaskDefinition(t.TaskDefinition)
+	return cmp.Or(t.Images["app"], s.pushed[def.Containers[0].Image])
 }
 
 func (s *story) finish(t model.TaskState) {

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ func (s *story) show(d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "tasks":
 		return s.listTasks()
+	case "images":
+		return s.listImages()
 	case "deployments":
 		return s.listDeployments(service(first(d)))
 	case "events":
@@ -133,6 +136,23 @@ func (s *story) listTasks() string {
 			fmt.Fprintf(&out, ": %s: %s", t.StopCode, s.short(t.StopReason))
 		}
 		out.WriteString("\n")
+	}
+	return out.String()
+}
+
+// listImages tells what the tasks that are not over run, and what they were bound to when they were started.
+func (s *story) listImages() string {
+	var out strings.Builder
+	tasks := slices.SortedFunc(s.store.View().Tasks(), func(a, b model.TaskState) int { return strings.Compare(a.ARN, b.ARN) })
+	for _, t := range tasks {
+		if t.Stopped() {
+			continue
+		}
+		runs := "nothing"
+		if t.Seen != nil && len(t.Seen.Containers) > 0 {
+			runs = cmp.Or(t.Seen.Containers[0].Image, "no digest")
+		}
+		fmt.Fprintf(&out, "%s runs %s, bound to %s\n", s.name(t.ARN), runs, cmp.Or(t.Images["app"], "nothing"))
 	}
 	return out.String()
 }

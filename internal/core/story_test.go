@@ -68,6 +68,7 @@ type story struct {
 	tasks   int               // that have names
 	said    map[string]int    // the number of the last event that was printed, by service
 	shown   map[string]string // the state that was last printed, by service
+	pushed  map[string]string // what images' names point to
 	planned int               // changes that the scheduler decided on
 }
 
@@ -76,7 +77,7 @@ func newStory(t *testing.T) *story {
 	timings, _ := model.TimingsByName("fast")
 	s := &story{
 		t: t, backend: mem.New(mem.Options{Measure: true}), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), timings: timings,
-		names: map[string]string{}, arns: map[string]string{}, said: map[string]int{}, shown: map[string]string{},
+		names: map[string]string{}, arns: map[string]string{}, said: map[string]int{}, shown: map[string]string{}, pushed: map[string]string{},
 	}
 	st, err := store.OpenSync(t.Context(), s.backend, store.Scope{})
 	if err != nil {

@@ -29,9 +29,11 @@ type Service struct {
 	HealthGrace   time.Duration `json:"grace,omitempty"`     // healthCheckGracePeriodSeconds
 	PropagateTags string        `json:"propagate,omitempty"` // TASK_DEFINITION, SERVICE or ""
 	ManagedTags   bool          `json:"managed,omitempty"`   // enableECSManagedTags
-	Tags          []Tag         `json:"tags,omitempty"`
-	CreatedAt     time.Time     `json:"created"`
-	ClosedAt      time.Time     `json:"closed,omitzero"` // when it became INACTIVE
+	// ExecuteCommand says that people may run commands in the tasks that are started from now on (enableExecuteCommand).
+	ExecuteCommand bool      `json:"exec,omitempty"`
+	Tags           []Tag     `json:"tags,omitempty"`
+	CreatedAt      time.Time `json:"created"`
+	ClosedAt       time.Time `json:"closed,omitzero"` // when it became INACTIVE
 	// Document keeps the members that are given back as they were given, in the AWS API's JSON.
 	Document []byte `json:"doc,omitempty"`
 	// Cause is the API call that last changed the service.
@@ -112,6 +114,9 @@ type Deployment struct {
 	Rollout      Rollout               `json:"rollout"`
 	Status       DeploymentStatus      `json:"status"`
 	StatusReason string                `json:"reason,omitempty"`
+	// Images are the digests that the first tasks found behind the images of their containers, by container: later tasks
+	// run these very images, wherever the names point to by then ("Container image resolution").
+	Images map[string]string `json:"images,omitempty"`
 	// Current says that it still has, or may have, tasks: PRIMARY or ACTIVE, not history.
 	Current bool `json:"current,omitempty"`
 	// Want is how many tasks the scheduler still wants of it, once a newer deployment replaces it: what it lost by itself

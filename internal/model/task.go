@@ -124,6 +124,7 @@ type ContainerOverride struct {
 	Command           []string          `json:"command,omitempty"`
 	Environment       map[string]string `json:"env,omitempty"`
 	EnvironmentFiles  []string          `json:"envFiles,omitempty"`
+	GPUs              *int              `json:"gpus,omitempty"`
 	CPU               *int              `json:"cpu,omitempty"`
 	Memory            *int              `json:"mem,omitempty"`
 	MemoryReservation *int              `json:"memres,omitempty"`

@@ -54,7 +54,7 @@ func override(c *model.ContainerDefinition, o *model.ContainerOverride) {
 		c.EnvironmentFiles = o.EnvironmentFiles
 	}
 	for _, set := range []struct{ to, from *int }{
-		{&c.CPU, o.CPU}, {&c.Memory, o.Memory}, {&c.MemoryReservation, o.MemoryReservation},
+		{&c.CPU, o.CPU}, {&c.GPUs, o.GPUs}, {&c.Memory, o.Memory}, {&c.MemoryReservation, o.MemoryReservation},
 	} {
 		if set.from != nil {
 			*set.to = *set.from

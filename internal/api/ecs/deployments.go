@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -281,7 +282,8 @@ func (d serviceDescriber) images(x *model.Deployment) []types.ContainerImage {
 	return list
 }
 
-// digests gives the image digest of each container that a task of a deployment knows.
+// digests gives the image digest of each container: the one that the deployment is bound to, else what a task has found,
+// of images that are not to be bound.
 func (d serviceDescriber) digests(x *model.Deployment) map[string]string {
 	digests := map[string]string{}
 	for t := range d.view.TasksOfService(x.Service) {
@@ -294,5 +296,6 @@ func (d serviceDescriber) digests(x *model.Deployment) map[string]string {
 			}
 		}
 	}
+	maps.Copy(digests, x.Images)
 	return digests
 }

@@ -37,6 +37,7 @@ func override(c model.ContainerDefinition, overrides *model.Overrides) model.Con
 			continue
 		}
 		assign(&c.CPU, o.CPU)
+		assign(&c.GPUs, o.GPUs)
 		assign(&c.Memory, o.Memory)
 		assign(&c.MemoryReservation, o.MemoryReservation)
 	}

@@ -33,6 +33,7 @@ func (o *options) shared(flags *pflag.FlagSet) {
 func (o *options) server(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Listen, "listen", o.Listen, "HOST:PORT of the API and the console")
 	flags.BoolVar(&o.AnyAddress, "allow-any-address", false, "listen on an address that other machines reach, although the API asks for no password")
+	flags.StringVar(&o.VPC, "vpc-cidr", o.VPC, "addresses of each region's default VPC, of which tasks in networkMode awsvpc get theirs")
 	flags.StringVar(&o.Account, "account-id", o.Account, "AWS account id that ARNs carry")
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -32,6 +33,7 @@ type Config struct {
 	Account    string
 	Region     string // of requests that name none
 	Timings    string // fast or ecs
+	VPC        string // CIDR block of each region's default VPC
 
 	EtcdEndpoints             []string // of an external etcd; none for the embedded one
 	EtcdCA, EtcdCert, EtcdKey string   // PEM files
@@ -68,7 +70,7 @@ type Ready struct {
 // Defaults is a configuration of an ordinary start.
 func Defaults() Config {
 	return Config{
-		Listen: "127.0.0.1:6248", DataDir: dataDir(), Account: "123456789012", Region: "us-east-1", Timings: "fast",
+		Listen: "127.0.0.1:6248", DataDir: dataDir(), Account: "123456789012", Region: "us-east-1", Timings: "fast", VPC: control.DefaultCIDR,
 		Driver: "auto", Address: "127.0.0.1", Log: slog.New(slog.DiscardHandler), Announce: func(Ready) {},
 	}
 }
@@ -106,6 +108,9 @@ func (c Config) Validate() error {
 	}
 	if _, ok := model.TimingsByName(c.Timings); !ok {
 		return fmt.Errorf("--timings %q: it is fast or ecs", c.Timings)
+	}
+	if problem := control.CheckVPC(c.VPC); problem != "" {
+		return fmt.Errorf("--vpc-cidr: %s", problem)
 	}
 	if !knownDriver(c.Driver) {
 		return fmt.Errorf("--driver %q: it is auto, process or docker", c.Driver)

@@ -12,6 +12,7 @@ import (
 	"github.com/maitred/maitred/internal/agent"
 	"github.com/maitred/maitred/internal/agent/host"
 	"github.com/maitred/maitred/internal/agent/lifecycle"
+	"github.com/maitred/maitred/internal/api/ec2"
 	"github.com/maitred/maitred/internal/api/ecs"
 	"github.com/maitred/maitred/internal/api/sts"
 	"github.com/maitred/maitred/internal/api/wire"
@@ -35,7 +36,7 @@ func random() (b [16]byte) {
 
 // startServer begins the scheduler and the API.
 func (s *server) startServer(ctx context.Context, roles *roles, listener net.Listener) error {
-	call := control.Call{Scope: s.scope(), Operation: "maitred", Now: time.Now().UTC(), IDs: random, Timings: s.timings}
+	call := control.Call{Scope: s.scope(), Operation: "maitred", Now: time.Now().UTC(), IDs: random, Timings: s.timings, VPC: s.cfg.VPC}
 	if _, err := s.store.Update(ctx, func(tx *store.Tx) error {
 		control.EnsureRegion(tx, call)
 		return nil
@@ -83,13 +84,16 @@ func (s *server) joined(ctx context.Context) error {
 // api is the handler of all AWS APIs.
 func (s *server) api() (http.Handler, error) {
 	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log}, services(ecs.Deps{
-		Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, Refuse: refuse, Log: s.cfg.Log,
+		Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, VPC: s.cfg.VPC, Refuse: refuse, Log: s.cfg.Log,
 	})...)
 }
 
 // services are the AWS APIs that are served.
 func services(deps ecs.Deps) []*wire.Service {
-	return []*wire.Service{ecs.New(deps).Service(), sts.New(deps.Account)}
+	networks := ec2.New(ec2.Deps{
+		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC,
+	})
+	return []*wire.Service{ecs.New(deps).Service(), sts.New(deps.Account), networks.Service()}
 }
 
 // API is an AWS API and what is done with its operations.

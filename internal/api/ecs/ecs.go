@@ -32,6 +32,7 @@ type Deps struct {
 	Now     func() time.Time
 	IDs     arn.IDs
 	Timings model.Timings
+	VPC     string // CIDR block of default VPCs, "" for control.DefaultCIDR
 	// Refuse says why a machine's driver cannot run a task definition, "" if it can.
 	Refuse func(*model.Machine, *model.TaskDefinition) string
 	Log    *slog.Logger // nil: nothing is logged
@@ -98,6 +99,7 @@ func (a *API) call(r *wire.Request) control.Call {
 		Connected: func(m *model.Machine) bool { return control.AgentConnected(m, now) },
 		IDs:       a.IDs,
 		Timings:   a.Timings,
+		VPC:       a.VPC,
 		Refuse:    a.Refuse,
 	}
 }

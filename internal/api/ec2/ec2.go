@@ -1,0 +1,136 @@
+// Package ec2 is as much of the API of Amazon EC2 as tasks with networks of their own need: the default VPC of a region
+// with its subnets, security groups and their rules, and the network interfaces of tasks.
+//
+// A security group's rules hold: the agent of each machine puts them into the network of the tasks that have it. The
+// addresses of a VPC are each machine's own; nothing carries them from one machine to another.
+package ec2
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/maitred/maitred/internal/api/wire"
+	"github.com/maitred/maitred/internal/api/wire/codec"
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// Deps is what the API works with.
+type Deps struct {
+	Store   *store.Store
+	Account string // 12 digits
+	Now     func() time.Time
+	IDs     arn.IDs
+	Timings model.Timings
+	VPC     string // CIDR block of default VPCs, "" for control.DefaultCIDR
+}
+
+// API implements the operations. It may be used by any number of goroutines.
+type API struct{ Deps }
+
+// New returns the API.
+func New(deps Deps) *API { return &API{deps} }
+
+// Service describes the API to the wire.
+func (a *API) Service() *wire.Service {
+	return &wire.Service{
+		Name: "ec2", SigningNames: []string{"ec2"}, QueryVersion: "2016-11-15", QueryStyle: codec.EC2Query,
+		Namespace: "http://ec2.amazonaws.com/doc/2016-11-15/", InternalCode: "InternalError",
+		Ops: a.table(),
+	}
+}
+
+func (a *API) table() []wire.Operation {
+	const fixed = "the default VPC and its subnets are all there is"
+	const machines = "container instances are the machines on which `maitred agent` or `maitred up` runs"
+	return []wire.Operation{
+		op(a, "AuthorizeSecurityGroupEgress", a.authorizeEgress),
+		op(a, "AuthorizeSecurityGroupIngress", a.authorizeIngress),
+		op(a, "CreateSecurityGroup", a.createSecurityGroup),
+		op(a, "CreateTags", a.createTags),
+		op(a, "DeleteSecurityGroup", a.deleteSecurityGroup),
+		op(a, "DeleteTags", a.deleteTags),
+		op(a, "DescribeAvailabilityZones", a.describeAvailabilityZones),
+		op(a, "DescribeNetworkInterfaces", a.describeNetworkInterfaces),
+		op(a, "DescribeSecurityGroupRules", a.describeSecurityGroupRules),
+		op(a, "DescribeSecurityGroups", a.describeSecurityGroups),
+		op(a, "DescribeSubnets", a.describeSubnets),
+		op(a, "DescribeTags", a.describeTags),
+		op(a, "DescribeVpcAttribute", a.describeVpcAttribute),
+		op(a, "DescribeVpcs", a.describeVpcs),
+		op(a, "RevokeSecurityGroupEgress", a.revokeEgress),
+		op(a, "RevokeSecurityGroupIngress", a.revokeIngress),
+		refuse("CreateNetworkInterface", "a task's network interface is made with the task"),
+		refuse("CreateSubnet", fixed), refuse("CreateVpc", fixed),
+		refuse("DeleteSubnet", fixed), refuse("DeleteVpc", fixed),
+		refuse("DescribeInstances", machines), refuse("RunInstances", machines), refuse("TerminateInstances", machines),
+		refuse("ModifySecurityGroupRules", "revoke the rule and authorize another one"),
+		refuse("UpdateSecurityGroupRuleDescriptionsEgress", "revoke the rule and authorize another one"),
+		refuse("UpdateSecurityGroupRuleDescriptionsIngress", "revoke the rule and authorize another one"),
+	}
+}
+
+// refuse is an operation that is not there; instead says why or what to do.
+func refuse(name, instead string) wire.Operation {
+	return wire.Refuse(name, "UnsupportedOperation", name+" is not supported by this version of maitred: "+instead+".")
+}
+
+// op makes an operation of a method.
+func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
+	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
+		scope := arn.Scope{Region: r.Region, Account: a.Account}
+		call := control.Call{
+			Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: a.Now().UTC(),
+			IDs: a.IDs, Timings: a.Timings, VPC: a.VPC,
+		}
+		if err := a.ensureRegion(ctx, call); err != nil {
+			return nil, wireError(err)
+		}
+		out, err := do(ctx, call, in)
+		if err != nil {
+			return nil, wireError(err)
+		}
+		return out, nil
+	})
+}
+
+func (a *API) ensureRegion(ctx context.Context, call control.Call) error {
+	if control.RegionKnown(a.Store.View(), call.Scope) {
+		return nil
+	}
+	return a.update(ctx, func(tx *store.Tx) error {
+		control.EnsureRegion(tx, call)
+		return nil
+	})
+}
+
+func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
+	_, err := a.Store.Update(ctx, do)
+	return err
+}
+
+// wireError translates an error to what the caller sees; what is not the caller's is hidden by the wire.
+func wireError(err error) error {
+	if refusal, ok := errors.AsType[*model.Error](err); ok {
+		return &wire.Error{Code: refusal.Code, Message: refusal.Message}
+	}
+	for _, busy := range []error{store.ErrContended, store.ErrUnknownOutcome, store.ErrNotSeen, store.ErrClosed, store.ErrNoSpace} {
+		if errors.Is(err, busy) {
+			return &wire.Error{Code: "Unavailable", Message: "The store does not take the request: " + busy.Error(), Fault: wire.Receiver, HTTPStatus: 503}
+		}
+	}
+	return err
+}
+
+// dryRun answers what EC2 answers to a request that is only tried: nobody is refused anything here.
+func dryRun(asked *bool) error {
+	if aws.ToBool(asked) {
+		return fail("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+	}
+	return nil
+}

@@ -101,6 +101,8 @@ type Resources struct {
 type Policy struct {
 	Privileged bool     `json:"privileged,omitempty"`
 	HostPaths  []string `json:"paths,omitempty"` // directories below which, or which, tasks may mount
+	// Guarded are directories of maitred's own, that HostPaths above them do not stand for.
+	Guarded []string `json:"guarded,omitempty"`
 }
 
 // Peer is the direct line to an agent, for what does not go through the store: logs, exec, measurements. Both ends know

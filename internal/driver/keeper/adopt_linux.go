@@ -108,6 +108,9 @@ func (k *keeper) oldLog(id string) rotated {
 	for _, name := range names {
 		log.found(name)
 	}
+	if err := log.resume(); err != nil {
+		k.log.Warn("the end of an old log cannot be read", "container", id, "error", err)
+	}
 	return log
 }
 

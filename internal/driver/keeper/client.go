@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/maitred/maitred/internal/driver"
@@ -152,7 +149,7 @@ func (c *Client) call(ctx context.Context, req request) (response, error) {
 		return c.answer(resp, ok)
 	case <-ctx.Done():
 		c.forget(seq)
-		if req.Op == opExec {
+		if req.Op == opExec || req.Op == opFollow {
 			_ = c.write(request{Op: opCancel, Target: seq}) // when that fails, the broken connection cancels it
 		}
 		return response{}, ctx.Err()
@@ -219,15 +216,6 @@ func (c *Client) Usage(ctx context.Context) (map[string]driver.Usage, error) {
 	return resp.Usage, err
 }
 
-// Logs opens what a container wrote so far.
-func (c *Client) Logs(ctx context.Context, id string) (io.ReadCloser, error) {
-	resp, err := c.call(ctx, request{Op: opLogs, ID: id})
-	if err != nil {
-		return nil, err
-	}
-	return openLogs(filepath.Join(c.dir, logsName), resp.Files)
-}
-
 // Stop ends the keeper. It fails while a container runs. It returns when the keeper has closed the connection.
 func (c *Client) Stop(ctx context.Context) error {
 	if _, err := c.call(ctx, request{Op: opStop}); err != nil {
@@ -281,39 +269,4 @@ func follow(conn net.Conn, changed func(driver.Status)) error {
 			changed(*resp.Status)
 		}
 	}
-}
-
-// logReader reads several files as one and closes them together.
-type logReader struct {
-	io.Reader
-	files []*os.File
-}
-
-// openLogs opens log files, oldest first. One that was rotated away meanwhile is left out: it is the oldest.
-func openLogs(dir string, names []string) (io.ReadCloser, error) {
-	l := &logReader{}
-	readers := make([]io.Reader, 0, len(names))
-	for _, name := range names {
-		f, err := os.Open(filepath.Join(dir, filepath.Base(name)))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			_ = l.Close()
-			return nil, fmt.Errorf("open a container's log: %w", err)
-		}
-		l.files = append(l.files, f)
-		readers = append(readers, f)
-	}
-	l.Reader = io.MultiReader(readers...)
-	return l, nil
-}
-
-// Close closes all files.
-func (l *logReader) Close() error {
-	var errs []error
-	for _, f := range l.files {
-		errs = append(errs, f.Close())
-	}
-	return errors.Join(errs...)
 }

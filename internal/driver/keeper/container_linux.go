@@ -1,6 +1,8 @@
 package keeper
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,17 +135,46 @@ func (k *keeper) statuses() []driver.Status {
 	return all
 }
 
-// logFiles names the files of a container's log, oldest first, after copying what it wrote until now.
-func (k *keeper) logFiles(id string) ([]string, error) {
+// logFiles names the files of a container's log, oldest first, after copying what it wrote until now. It says whether
+// the container has ended, so that this is all.
+func (k *keeper) logFiles(id string) (files []string, ended bool, err error) {
 	c := k.await(id)
 	if c == nil {
-		return nil, fmt.Errorf("there is no container %s", id)
+		return nil, false, fmt.Errorf("there is no container %s", id)
 	}
+	ended = k.exited(c)
 	if c.out == nil {
-		return nil, nil
+		return nil, ended, nil
 	}
 	c.out.drain()
-	return c.out.files(), nil
+	return c.out.files(), ended, nil
+}
+
+func (k *keeper) exited(c *container) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return c.status.State == driver.Exited
+}
+
+// growth waits until there is more of a log than a follower knows, or its container has ended.
+func (k *keeper) growth(ctx context.Context, req request) error {
+	c := k.await(req.ID)
+	if c == nil || c.out == nil {
+		return nil // there is nothing to wait for
+	}
+	for {
+		more, grows := c.out.beyond(req.File, req.Size)
+		if more || k.exited(c) {
+			return nil
+		}
+		select {
+		case <-grows:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-k.quit:
+			return errors.New("the keeper is being stopped")
+		}
+	}
 }
 
 // usage measures what the running containers use, their execs included.

@@ -149,6 +149,7 @@ func (cfg Config) complete() (Config, error) {
 	if cfg.LogSize <= 0 {
 		cfg.LogSize = 10 << 20
 	}
+	cfg.LogSize = max(cfg.LogSize, minLogSize)
 	if cfg.LogFiles <= 0 {
 		cfg.LogFiles = 3
 	}

@@ -136,45 +136,6 @@ func TestOwnCgroup(t *testing.T) {
 	}
 }
 
-func TestRotatedLog(t *testing.T) {
-	t.Parallel()
-	dir := &logDir{path: t.TempDir(), size: 10, keep: 2}
-	log := rotated{dir: dir, id: "a/b"}
-	for _, text := range []string{"0123", "456789abcdefghij", "klm"} {
-		if err := log.write([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if diff := cmp.Diff([]string{"a%2Fb.2", "a%2Fb.3"}, log.names); diff != "" {
-		t.Errorf("files (-want +got):\n%s", diff)
-	}
-	_ = log.close()
-	next := rotated{dir: dir, id: "a/b"}
-	if err := os.WriteFile(filepath.Join(dir.path, "a.1"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	names, err := dir.list()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		next.found(name)
-	}
-	if err := next.write([]byte("n")); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"a%2Fb.3", "a%2Fb.4"}, next.names); diff != "" {
-		t.Errorf("files after a restart (-want +got):\n%s", diff)
-	}
-	_ = next.close()
-	if err := dir.remove(next.names); err != nil {
-		t.Fatal(err)
-	}
-	if left, _ := dir.list(); len(left) != 1 || left[0] != "a.1" {
-		t.Errorf("after remove %v is left, want the other container's a.1", left)
-	}
-}
-
 func TestSignalNumber(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]syscall.Signal{

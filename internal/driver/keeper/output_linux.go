@@ -3,14 +3,13 @@ package keeper
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,9 +24,10 @@ type output struct {
 	raw   syscall.RawConn
 	inode uint64
 
-	mu  sync.Mutex // held while something is copied
-	log rotated
-	bad error // the first error in writing the log; what comes then is dropped, for a full disk must not stop a container
+	mu     sync.Mutex // held while something is copied
+	log    rotated
+	bad    error         // the first error in writing the log; what comes then is dropped, for a full disk must not stop a container
+	growth chan struct{} // closed when the log grows; nil while nobody waits for that
 }
 
 // newOutput makes a pipe. The descriptor is the container's end, to be closed once it has been started.
@@ -125,9 +125,10 @@ func (o *output) chunk(fd int) (more, wait bool) {
 	case n <= 0:
 		return false, false
 	}
-	if err := o.log.write(buf[:n]); err != nil && o.bad == nil {
+	if err := o.log.write(buf[:n], time.Now()); err != nil && o.bad == nil {
 		o.bad = err
 	}
+	o.grown()
 	return true, false
 }
 
@@ -150,7 +151,38 @@ func (o *output) close() error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.grown()
 	return errors.Join(o.bad, o.log.close())
+}
+
+// grown wakes those who wait for more of the log, or for its end. mu is held.
+func (o *output) grown() {
+	if o.growth != nil {
+		close(o.growth)
+		o.growth = nil
+	}
+}
+
+// wake is grown for who does not hold mu.
+func (o *output) wake() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.grown()
+}
+
+// beyond says whether there is more of a log than so many bytes of a file, which was the newest one. The channel is
+// closed when that may have changed.
+func (o *output) beyond(file string, size int64) (more bool, grows <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.growth == nil {
+		o.growth = make(chan struct{})
+	}
+	newest := ""
+	if n := len(o.log.names); n > 0 {
+		newest = o.log.names[n-1]
+	}
+	return newest != file || o.log.file != nil && o.log.used > size, o.growth
 }
 
 // files names the log's files, oldest first.
@@ -158,122 +190,4 @@ func (o *output) files() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.log.names)
-}
-
-// logDir is where the logs of all containers are.
-type logDir struct {
-	path    string
-	size    int64     // of a file, at most, in bytes
-	keep    int       // files of a container
-	buffers sync.Pool // shared by all containers, so that a silent one costs no buffer
-}
-
-func (d *logDir) buffer() *[16 << 10]byte {
-	if buf, ok := d.buffers.Get().(*[16 << 10]byte); ok {
-		return buf
-	}
-	return new([16 << 10]byte)
-}
-
-// rotated is a log in several files of bounded size. They are numbered and never renamed: who reads them meanwhile
-// neither misses nor repeats anything. A file is only made when something is written, for many programs write nothing.
-type rotated struct {
-	dir   *logDir
-	id    string
-	names []string // oldest first
-	last  int      // the number of the newest
-	file  *os.File // the newest, nil if it is to be made
-	used  int64    // its size
-}
-
-// logName names the number'th file of a container's log.
-func logName(id string, number int) string {
-	return url.PathEscape(id) + "." + strconv.Itoa(number)
-}
-
-// write appends to the log.
-func (r *rotated) write(p []byte) error {
-	for len(p) > 0 {
-		if r.file == nil || r.used >= r.dir.size {
-			if err := r.next(); err != nil {
-				return err
-			}
-		}
-		n, err := r.file.Write(p[:min(int64(len(p)), r.dir.size-r.used)])
-		r.used += int64(n)
-		p = p[n:]
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// next begins a new file and deletes the oldest one if there are too many.
-func (r *rotated) next() error {
-	if err := r.close(); err != nil {
-		return err
-	}
-	name := logName(r.id, r.last+1)
-	file, err := os.OpenFile(filepath.Join(r.dir.path, name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	r.file, r.used, r.last = file, 0, r.last+1
-	r.names = append(r.names, name)
-	for len(r.names) > r.dir.keep {
-		if err := os.Remove(filepath.Join(r.dir.path, r.names[0])); err != nil {
-			return err
-		}
-		r.names = r.names[1:]
-	}
-	return nil
-}
-
-// close ends the newest file; what is written then goes to another one.
-func (r *rotated) close() error {
-	if r.file == nil {
-		return nil
-	}
-	err := r.file.Close()
-	r.file = nil
-	return err
-}
-
-// found takes over a file of the log that an earlier keeper wrote, if it is one. Names come in the order of numbers.
-func (r *rotated) found(name string) {
-	number, ok := strings.CutPrefix(name, url.PathEscape(r.id)+".")
-	if n, err := strconv.Atoi(number); ok && err == nil {
-		r.names = append(r.names, name)
-		r.last = n
-	}
-}
-
-// list tells the files of a directory of logs, by the order of their numbers.
-func (d *logDir) list() ([]string, error) {
-	entries, err := os.ReadDir(d.path)
-	if err != nil {
-		return nil, fmt.Errorf("list the logs: %w", err)
-	}
-	names := make([]string, 0, len(entries))
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
-	number := func(name string) int {
-		n, _ := strconv.Atoi(name[strings.LastIndexByte(name, '.')+1:])
-		return n
-	}
-	slices.SortStableFunc(names, func(a, b string) int { return number(a) - number(b) })
-	return names, nil
-}
-
-// remove deletes files of a log.
-func (d *logDir) remove(names []string) error {
-	var errs []error
-	for _, name := range names {
-		if err := os.Remove(filepath.Join(d.path, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }

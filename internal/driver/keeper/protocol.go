@@ -49,6 +49,7 @@ const (
 	opCancel op = "cancel"
 	opUsage  op = "usage"
 	opLogs   op = "logs"
+	opFollow op = "follow"
 	opStop   op = "stop"
 )
 
@@ -61,6 +62,9 @@ type request struct {
 	Start   *Spec    `json:"start,omitempty"`
 	Command []string `json:"command,omitempty"`
 	Target  uint64   `json:"target,omitempty"` // the request that a cancel is about
+	// File is the newest file of a log that a follower knows, and Size what it has read of that, in bytes.
+	File string `json:"file,omitempty"`
+	Size int64  `json:"size,omitempty"`
 }
 
 // response answers a request; a watch has many: first one with All, then one with Status for every change.
@@ -73,6 +77,7 @@ type response struct {
 	Exit    int                     `json:"exit,omitempty"`
 	Output  []byte                  `json:"output,omitempty"`
 	Files   []string                `json:"files,omitempty"`
+	Ended   bool                    `json:"ended,omitempty"` // nothing will be added to the files
 	PID     int                     `json:"pid,omitempty"`
 	Version int                     `json:"version,omitempty"`
 }

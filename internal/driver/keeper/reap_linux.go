@@ -93,6 +93,9 @@ func (k *keeper) finish(c *container, d *death) {
 	}
 	k.clear(c)
 	k.notify(c.status)
+	if c.out != nil {
+		c.out.wake()
+	}
 }
 
 // clear kills what is left of an ended container. The keeper's mu is held.

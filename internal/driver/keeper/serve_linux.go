@@ -103,7 +103,7 @@ func (s *session) begin(req request) {
 		}
 		s.mu.Unlock()
 		return
-	case opExec:
+	case opExec, opFollow:
 		ctx, cancel = context.WithCancel(s.ctx)
 		s.cancels[req.Seq] = cancel
 	}
@@ -146,8 +146,14 @@ func (k *keeper) do(ctx context.Context, req request) (response, error) {
 		usage, err := k.usage()
 		return response{Usage: usage}, err
 	case opLogs:
-		files, err := k.logFiles(req.ID)
-		return response{Files: files}, err
+		files, ended, err := k.logFiles(req.ID)
+		return response{Files: files, Ended: ended}, err
+	case opFollow:
+		if err := k.growth(ctx, req); err != nil {
+			return response{}, err
+		}
+		files, ended, err := k.logFiles(req.ID)
+		return response{Files: files, Ended: ended}, err
 	case opStop:
 		return response{}, k.stop()
 	}

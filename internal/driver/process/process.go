@@ -10,7 +10,6 @@ package process
 import (
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"path/filepath"
@@ -135,20 +134,9 @@ func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
 	return usage, err
 }
 
-// Logs implements driver.Driver.
-func (d *Driver) Logs(ctx context.Context, id string, _ driver.LogOptions) iter.Seq2[driver.Line, error] {
-	return func(yield func(driver.Line, error) bool) {
-		var log io.ReadCloser
-		if err := d.link.Do(ctx, func(c *keeper.Client) (err error) {
-			log, err = c.Logs(ctx, id)
-			return err
-		}); err != nil {
-			yield(driver.Line{}, err)
-			return
-		}
-		defer func() { _ = log.Close() }()
-		driver.ReadLines(log)(yield)
-	}
+// Logs implements driver.Driver. Standard output and error are one stream, which keeps their order as the program wrote.
+func (d *Driver) Logs(ctx context.Context, id string, o driver.LogOptions) iter.Seq2[driver.Line, error] {
+	return d.link.Logs(ctx, id, o)
 }
 
 // Sandboxes implements driver.Driver: processes share nothing that would have to be freed.

@@ -27,6 +27,7 @@ type NewService struct {
 	Network        *model.NetworkConfiguration // of its tasks; nil: they have no network of their own
 	PropagateTags  string
 	ManagedTags    bool
+	ExecuteCommand bool // people may run commands in its tasks
 	Tags           []model.Tag
 	Document       []byte // members given back as given
 	Revision       []byte // likewise, of the service revision
@@ -60,7 +61,7 @@ func CreateService(tx *store.Tx, call Call, in NewService) (*model.Service, erro
 		Scheduling: in.Scheduling, DesiredCount: in.DesiredCount, LaunchType: in.LaunchType,
 		MinHealthy: in.MinHealthy, MaxPercent: in.MaxPercent, Constraints: in.Constraints, Strategy: in.Strategy,
 		HealthGrace: in.HealthGrace, PropagateTags: in.PropagateTags, ManagedTags: in.ManagedTags, Tags: in.Tags,
-		CreatedAt: call.Now, Document: in.Document,
+		ExecuteCommand: in.ExecuteCommand, CreatedAt: call.Now, Document: in.Document,
 		Cause: call.Cause(fmt.Sprintf("%s with %d tasks of %s", in.Name, in.DesiredCount, def.Name())),
 	}
 	if in.Scheduling == model.Daemon {
@@ -124,7 +125,7 @@ func again(v *store.View, old *model.Service, in NewService) (*model.Service, er
 		Scheduling: old.Scheduling, LaunchType: old.LaunchType, MinHealthy: old.MinHealthy, MaxPercent: old.MaxPercent,
 		Constraints: old.Constraints, Strategy: old.Strategy, HealthGrace: old.HealthGrace,
 		PropagateTags: old.PropagateTags, ManagedTags: old.ManagedTags, Tags: old.Tags, Document: old.Document,
-		Network: d.Network,
+		Network: d.Network, ExecuteCommand: old.ExecuteCommand,
 		// How the newest deployment was asked for and by which call are not what the service is.
 		Revision: in.Revision, Token: in.Token, Request: in.Request,
 	}

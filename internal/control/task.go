@@ -33,6 +33,7 @@ type RunTask struct {
 	Tags           []model.Tag
 	PropagateTags  string
 	ManagedTags    bool
+	ExecuteCommand bool   // people may run commands in it
 	Token          string // client token, "" for none
 	Request        string // hash of the parameters, to tell a repeated call from another one
 }
@@ -198,7 +199,7 @@ func standalone(call Call, cluster *model.Cluster, def *model.TaskDefinition, in
 		ARN: arn.Task(cluster.ARN, call.IDs.Hex()), Cluster: cluster.ARN, TaskDefinition: def.ARN,
 		Machine: s.Machine.ID, Instance: s.Instance.ARN, Group: in.Group, StartedBy: in.StartedBy, LaunchType: in.LaunchType,
 		Desired: model.TaskRunning, Reserved: place.Demand(def, in.Overrides), Tags: in.Tags,
-		Overrides: in.Overrides, CreatedAt: call.Now, Start: call.Cause(detail),
+		Overrides: in.Overrides, ExecuteCommand: in.ExecuteCommand, CreatedAt: call.Now, Start: call.Cause(detail),
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/maitred/maitred/internal/model"
 )
 
 // What tasks of the compatibilities FARGATE and EXTERNAL cannot have, and which compatibilities a definition has.
@@ -34,16 +36,37 @@ func fits(cpu, memory int) bool {
 	})
 }
 
-// compatibilities lists what a definition can be run as.
+// compatibilities lists what a definition can be run as, in the order of ECS.
 func (d *definition) compatibilities() []types.Compatibility {
-	list := []types.Compatibility{types.CompatibilityEc2}
+	var list []types.Compatibility
 	if d.externalProblem() == "" {
 		list = append(list, compatibleExternal)
 	}
+	list = append(list, types.CompatibilityEc2)
 	if d.fargateProblem() == "" {
 		list = append(list, compatibleFargate)
 	}
 	return list
+}
+
+// checkCompatible refuses a launch type for which a task definition is not made. One that is not there, or not ACTIVE, is
+// refused elsewhere.
+func (a *API) checkCompatible(def *model.TaskDefinition, launch types.LaunchType) error {
+	if def == nil || def.Status != model.Active || launch == types.LaunchTypeEc2 {
+		return nil
+	}
+	d := definition{cpu: def.CPU, memory: def.Memory}
+	if err := a.docs.decode(def.Document, &d.TaskDefinition); err != nil {
+		return err
+	}
+	problem := d.fargateProblem()
+	if launch == types.LaunchTypeExternal {
+		problem = d.externalProblem()
+	}
+	if problem == "" {
+		return nil
+	}
+	return model.InvalidParameter(fmt.Sprintf("Task definition does not support launch_type %s. %s", launch, problem))
 }
 
 // externalProblem says why a definition cannot be run on external instances.

@@ -160,12 +160,13 @@ func TestServiceRevisions(t *testing.T) {
 			Containers: []model.ObservedContainer{{Name: "app", Image: "sha256:abc"}},
 		}
 	}
-	in := newService("web", 1)
-	in.LaunchType = "FARGATE"
+	f.registerFargate("own")
+	f.registerFargate("own")
+	in := f.newFargateService("web", "own:1")
 	made := must(f.CreateService(t.Context(), in))(t).Service
 	f.waitStable("web")
 	must(f.UpdateService(t.Context(), &client.UpdateServiceInput{
-		Service: aws.String("web"), TaskDefinition: aws.String("web:2"), PlatformVersion: aws.String("1.4.0"),
+		Service: aws.String("web"), TaskDefinition: aws.String("own:2"), PlatformVersion: aws.String("1.4.0"),
 	}))(t)
 	history := must(f.ListServiceDeployments(t.Context(), &client.ListServiceDeploymentsInput{Service: aws.String("web")}))(t).ServiceDeployments
 	missing := prefix + "service-revision/default/web/1234567890123456789"
@@ -177,10 +178,11 @@ func TestServiceRevisions(t *testing.T) {
 	}
 	first := types.ServiceRevision{
 		ServiceRevisionArn: aws.String(prefix + "service-revision/default/web/" + strings.TrimPrefix(*made.Deployments[0].Id, "ecs-svc/")),
-		ServiceArn:         made.ServiceArn, ClusterArn: made.ClusterArn, TaskDefinition: aws.String(prefix + "task-definition/web:1"),
-		CreatedAt: aws.Time(start), LaunchType: "FARGATE", PlatformVersion: aws.String("1.4.0"), PlatformFamily: aws.String("Linux"),
+		ServiceArn:         made.ServiceArn, ClusterArn: made.ClusterArn, TaskDefinition: aws.String(prefix + "task-definition/own:1"),
+		NetworkConfiguration: in.NetworkConfiguration,
+		CreatedAt:            aws.Time(start), LaunchType: "FARGATE", PlatformVersion: aws.String("1.4.0"), PlatformFamily: aws.String("Linux"),
 		ContainerImages: []types.ContainerImage{{
-			ContainerName: aws.String("app"), Image: out.ServiceRevisions[0].ContainerImages[0].Image, ImageDigest: aws.String("sha256:abc"),
+			ContainerName: aws.String("app"), Image: aws.String("img:1"), ImageDigest: aws.String("sha256:abc"),
 		}},
 		LoadBalancers: []types.LoadBalancer{}, ServiceRegistries: []types.ServiceRegistry{},
 		VolumeConfigurations: []types.ServiceVolumeConfiguration{}, VpcLatticeConfigurations: []types.VpcLatticeConfiguration{},
@@ -188,7 +190,7 @@ func TestServiceRevisions(t *testing.T) {
 	if diff := cmp.Diff(first, out.ServiceRevisions[0], ignoreDocuments); diff != "" {
 		t.Errorf("the first revision (-want +got):\n%s", diff)
 	}
-	if got := *out.ServiceRevisions[1].TaskDefinition; !strings.HasSuffix(got, "/web:2") {
-		t.Errorf("the second revision has %s, want web:2", got)
+	if got := *out.ServiceRevisions[1].TaskDefinition; !strings.HasSuffix(got, "/own:2") {
+		t.Errorf("the second revision has %s, want own:2", got)
 	}
 }

@@ -87,6 +87,10 @@ func badLaunches() []badInput {
 			parts: []string{"platformVersion", `"9.9.9"`},
 		},
 		{
+			name: "fargate on a bridge", body: create(`"launchType":"FARGATE"`),
+			parts: []string{"Task definition does not support launch_type FARGATE.", "network mode ‘awsvpc’"},
+		},
+		{
 			name: "constraints of fargate", body: create(`"launchType":"FARGATE","placementConstraints":[{"type":"distinctInstance"}]`),
 			parts: []string{"FARGATE", "placementConstraints"},
 		},
@@ -184,7 +188,6 @@ func notHonoured() map[string]string {
 		"vpcLatticeConfigurations":    `"vpcLatticeConfigurations":[{"roleArn":"r","targetGroupArn":"t","portName":"p"}]`,
 		"gatewayConnectors":           `"gatewayConnectors":[{"portName":"p"}]`,
 		"monitoring":                  `"monitoring":{"metricConfigurations":[{}]}`,
-		"enableExecuteCommand":        `"enableExecuteCommand":true`,
 		"availabilityZoneRebalancing": `"availabilityZoneRebalancing":"ENABLED"`,
 	}
 }

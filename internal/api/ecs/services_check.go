@@ -128,7 +128,6 @@ func refuseMembers(in *ecs.UpdateServiceInput) error {
 		{"vpcLatticeConfigurations", len(in.VpcLatticeConfigurations) > 0, balancer},
 		{"gatewayConnectors", len(in.GatewayConnectors) > 0, balancer},
 		{"monitoring", in.Monitoring != nil && len(in.Monitoring.MetricConfigurations) > 0, "there are no metrics yet"},
-		{"enableExecuteCommand true", aws.ToBool(in.EnableExecuteCommand), "use the shell of the machine that the task runs on"},
 		{
 			"availabilityZoneRebalancing ENABLED", in.AvailabilityZoneRebalancing == types.AvailabilityZoneRebalancingEnabled,
 			"tasks are spread over the zones when they are started, and not moved later; use DISABLED, or leave it out",
@@ -261,7 +260,10 @@ func (a *API) checkTogether(v *store.View, svc *model.Service, doc *serviceDocum
 	if def != nil && def.NetworkMode != awsvpc && doc.NetworkConfiguration != nil {
 		return model.InvalidParameter("Network Configuration is not valid for the given networkMode of this task definition.")
 	}
-	return a.checkAssociated(v, svc.Cluster, doc.CapacityProviderStrategy)
+	if err := a.checkAssociated(v, svc.Cluster, doc.CapacityProviderStrategy); err != nil {
+		return err
+	}
+	return a.checkCompatible(def, types.LaunchType(svc.LaunchType))
 }
 
 func checkPercentages(svc *model.Service) error {

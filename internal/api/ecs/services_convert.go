@@ -63,6 +63,7 @@ func (d serviceDescriber) service(svc *model.Service, include ...types.ServiceFi
 		NetworkConfiguration:        doc.NetworkConfiguration,
 		PropagateTags:               types.PropagateTagsNone,
 		EnableECSManagedTags:        svc.ManagedTags,
+		EnableExecuteCommand:        svc.ExecuteCommand,
 		AvailabilityZoneRebalancing: doc.AvailabilityZoneRebalancing,
 		ResourceManagementType:      types.ResourceManagementTypeCustomer,
 		LoadBalancers:               []types.LoadBalancer{},

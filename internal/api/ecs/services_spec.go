@@ -98,7 +98,7 @@ func (a *API) specify(v *store.View, call control.Call, cluster string, asked *a
 		Cluster: cluster, Name: svc.Name, TaskDefinition: *definition, DesiredCount: svc.DesiredCount,
 		Scheduling: svc.Scheduling, LaunchType: svc.LaunchType, MinHealthy: svc.MinHealthy, MaxPercent: svc.MaxPercent,
 		Constraints: svc.Constraints, Strategy: svc.Strategy, HealthGrace: svc.HealthGrace,
-		PropagateTags: svc.PropagateTags, ManagedTags: svc.ManagedTags, Tags: asked.tags,
+		PropagateTags: svc.PropagateTags, ManagedTags: svc.ManagedTags, ExecuteCommand: svc.ExecuteCommand, Tags: asked.tags,
 		Document: document, Revision: revision, Token: asked.token, Request: asked.request,
 	}, err
 }
@@ -187,6 +187,9 @@ func applyTasks(svc *model.Service, in *ecs.UpdateServiceInput) {
 	}
 	if in.EnableECSManagedTags != nil {
 		svc.ManagedTags = *in.EnableECSManagedTags
+	}
+	if in.EnableExecuteCommand != nil {
+		svc.ExecuteCommand = *in.EnableExecuteCommand
 	}
 	switch in.PropagateTags {
 	case "":

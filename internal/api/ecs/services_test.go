@@ -145,7 +145,14 @@ func TestLaunchTypes(t *testing.T) {
 		Cluster: aws.String("default"), CapacityProviders: []string{"FARGATE", "FARGATE_SPOT"},
 		DefaultCapacityProviderStrategy: []types.CapacityProviderStrategyItem{},
 	}))(t)
+	f.registerFargate("own")
 	strategy := []types.CapacityProviderStrategyItem{{CapacityProvider: aws.String("FARGATE_SPOT"), Weight: 2, Base: 1}}
+	own := func(edit func(*client.CreateServiceInput)) func(*client.CreateServiceInput) {
+		return func(in *client.CreateServiceInput) {
+			in.TaskDefinition, in.NetworkConfiguration = aws.String("own"), f.network()
+			edit(in)
+		}
+	}
 	for _, test := range []struct {
 		name string
 		edit func(*client.CreateServiceInput)
@@ -154,11 +161,11 @@ func TestLaunchTypes(t *testing.T) {
 		{"nothing", func(*client.CreateServiceInput) {}, "EC2 0 - - EC2"},
 		{"ec2", func(in *client.CreateServiceInput) { in.LaunchType = "EC2" }, "EC2 0 - - EC2"},
 		{"external", func(in *client.CreateServiceInput) { in.LaunchType = "EXTERNAL" }, "EXTERNAL 0 - - EXTERNAL"},
-		{"fargate", func(in *client.CreateServiceInput) { in.LaunchType = "FARGATE" }, "FARGATE 0 LATEST 1.4.0 FARGATE"},
-		{"version", func(in *client.CreateServiceInput) {
+		{"fargate", own(func(in *client.CreateServiceInput) { in.LaunchType = "FARGATE" }), "FARGATE 0 LATEST 1.4.0 FARGATE"},
+		{"version", own(func(in *client.CreateServiceInput) {
 			in.LaunchType, in.PlatformVersion = "FARGATE", aws.String("1.4.0")
-		}, "FARGATE 0 1.4.0 1.4.0 FARGATE"},
-		{"spot", func(in *client.CreateServiceInput) { in.CapacityProviderStrategy = strategy }, " 1 LATEST 1.4.0 FARGATE"},
+		}), "FARGATE 0 1.4.0 1.4.0 FARGATE"},
+		{"spot", own(func(in *client.CreateServiceInput) { in.CapacityProviderStrategy = strategy }), " 1 LATEST 1.4.0 FARGATE"},
 	} {
 		in := newService(test.name, 1)
 		test.edit(in)
@@ -340,6 +347,7 @@ func TestWhatStartsADeployment(t *testing.T) {
 			DeploymentCircuitBreaker: &types.DeploymentCircuitBreaker{},
 		}}, false, true},
 		{"grace period", client.UpdateServiceInput{HealthCheckGracePeriodSeconds: aws.Int32(30)}, false, true},
+		{"commands in tasks", client.UpdateServiceInput{EnableExecuteCommand: aws.Bool(true)}, false, true},
 		{"managed tags", client.UpdateServiceInput{EnableECSManagedTags: aws.Bool(true)}, false, true},
 		{"propagation", client.UpdateServiceInput{PropagateTags: "SERVICE"}, false, true},
 		{"no capacity providers", client.UpdateServiceInput{CapacityProviderStrategy: []types.CapacityProviderStrategyItem{}}, false, false},
@@ -349,7 +357,10 @@ func TestWhatStartsADeployment(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t, "m1")
 			in := newService("web", 1)
-			in.LaunchType = "FARGATE"
+			if test.update.PlatformVersion != nil {
+				f.registerFargate("own")
+				in = f.newFargateService("web", "own")
+			}
 			must(f.CreateService(t.Context(), in))(t)
 			f.waitStable("web")
 			before, rev := f.describe("web"), f.store.View().Revision()
@@ -543,4 +554,30 @@ func TestPendingCount(t *testing.T) {
 		}
 	}
 	wantSummary(t, w.describe("web"), "ACTIVE 2/4+3 | PRIMARY web:1 IN_PROGRESS 2/4+3")
+}
+
+// TestCommandsInTasks checks that enableExecuteCommand is said of a service and of the tasks that it starts from then on.
+func TestCommandsInTasks(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "m1")
+	in := newService("web", 1)
+	in.EnableExecuteCommand = true
+	made := must(f.CreateService(t.Context(), in))(t).Service
+	f.settle()
+	off := must(f.UpdateService(t.Context(), &client.UpdateServiceInput{
+		Service: in.ServiceName, EnableExecuteCommand: aws.Bool(false), DesiredCount: aws.Int32(2),
+	}))(t).Service
+	f.settle()
+	if !made.EnableExecuteCommand || off.EnableExecuteCommand || f.describe("web").EnableExecuteCommand {
+		t.Errorf("the service says %t when it is made and %t afterwards, want true and false", made.EnableExecuteCommand, off.EnableExecuteCommand)
+	}
+	tasks := must(f.ListTasks(t.Context(), &client.ListTasksInput{}))(t).TaskArns
+	out := must(f.DescribeTasks(t.Context(), &client.DescribeTasksInput{Tasks: tasks}))(t)
+	said := map[bool]int{}
+	for _, task := range out.Tasks {
+		said[task.EnableExecuteCommand]++
+	}
+	if diff := cmp.Diff(map[bool]int{true: 1, false: 1}, said); diff != "" {
+		t.Errorf("the tasks say (-want +got):\n%s", diff)
+	}
 }

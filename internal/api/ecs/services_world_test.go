@@ -161,6 +161,14 @@ func newService(name string, desired int32) *client.CreateServiceInput {
 	return &client.CreateServiceInput{ServiceName: &name, TaskDefinition: aws.String("web:1"), DesiredCount: &desired}
 }
 
+// newFargateService is a request for a service of a family that registerFargate has made.
+func (w *world) newFargateService(name, definition string) *client.CreateServiceInput {
+	w.t.Helper()
+	in := newService(name, 1)
+	in.TaskDefinition, in.LaunchType, in.NetworkConfiguration = &definition, types.LaunchTypeFargate, w.network()
+	return in
+}
+
 // summary tells the deployments of a service in a line.
 func summary(s types.Service) string {
 	var b strings.Builder

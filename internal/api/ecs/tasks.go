@@ -57,6 +57,9 @@ func (a *API) run(ctx context.Context, call control.Call, spec control.RunTask, 
 		spec := spec
 		if def := control.FindTaskDefinition(tx.View(), call.Scope, *in.TaskDefinition); def != nil {
 			spec.TaskDefinition = def.ARN
+			if err := a.checkCompatible(def, runLaunchType(in)); err != nil {
+				return err
+			}
 		}
 		ran, misfits, err := control.Run(tx, call, spec)
 		started, failures = ran, failures[:0]

@@ -83,7 +83,8 @@ func TestBadRunTask(t *testing.T) {
 		{name: "propagate tags", body: run(`,"propagateTags":"ALL"`), parts: []string{"propagateTags should be one of", "ALL"}},
 		{name: "reserved tag", body: run(`,"tags":[{"key":"aws:x","value":"v"}]`), parts: []string{"tags[0]", "aws:"}},
 		{name: "tag twice", body: run(`,"tags":[{"key":"x"},{"key":"x"}]`), parts: []string{"tags[1]", "twice"}},
-		{name: "exec", body: run(`,"enableExecuteCommand":true`), code: unsupported, parts: []string{"enableExecuteCommand"}},
+		{name: "Fargate on a bridge", body: run(`,"launchType":"FARGATE"`), parts: []string{"Task definition does not support launch_type FARGATE.", "network mode ‘awsvpc’"}},
+		{name: "external awsvpc", body: `{"taskDefinition":"vpc","launchType":"EXTERNAL"}`, parts: []string{"Task definition does not support launch_type EXTERNAL.", "awsvpc"}},
 		{name: "volumes", body: run(`,"volumeConfigurations":[{"name":"v"}]`), code: unsupported, parts: []string{"volumeConfigurations"}},
 
 		{name: "network with bridge", body: run(`,"networkConfiguration":` + awsvpc), parts: []string{
@@ -160,7 +161,6 @@ func TestBadTaskRequests(t *testing.T) {
 		{"start, started by with a slash", "StartTask", startOn(one, `,"startedBy":"a/b"`), invalid, []string{"startedBy", "a/b"}},
 		{"start, unknown container", "StartTask", startOn(one, `,"overrides":{"containerOverrides":[{"name":"none"}]}`), invalid, []string{"Override for container named none"}},
 		{"start in no cluster", "StartTask", startOn(`["`+strings.Repeat("0", 32)+`"]`, `,"cluster":"none"`), noCluster, []string{"Cluster not found."}},
-		{"start, exec", "StartTask", startOn(one, `,"enableExecuteCommand":true`), unsupported, []string{"enableExecuteCommand"}},
 
 		{"stop nothing", "StopTask", `{}`, invalid, []string{"task should not be empty."}},
 		{"stop an unknown task", "StopTask", `{"task":"` + task + `"}`, invalid, []string{"The referenced task was not found."}},

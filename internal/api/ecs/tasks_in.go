@@ -80,6 +80,8 @@ func (a *API) runSpec(call control.Call, in *ecs.RunTaskInput, startedBy started
 	spec.Group, spec.Reference = aws.ToString(in.Group), aws.ToString(in.ReferenceId)
 	spec.Network = networkIn(in.NetworkConfiguration)
 	spec.PropagateTags, spec.ManagedTags = string(in.PropagateTags), in.EnableECSManagedTags
+	// ECS wants a task role too, for its agent to call home with; here nothing calls home.
+	spec.ExecuteCommand = in.EnableExecuteCommand
 	if spec.Constraints, err = placementConstraintsIn(in.PlacementConstraints); err != nil {
 		return spec, err
 	}
@@ -226,10 +228,7 @@ func checkRunNetwork(in *ecs.RunTaskInput) error {
 }
 
 func checkRunUnsupported(in *ecs.RunTaskInput) error {
-	switch {
-	case in.EnableExecuteCommand:
-		return model.Unsupported("enableExecuteCommand is not supported by this version of maitred: leave it out or give false.")
-	case len(in.VolumeConfigurations) > 0:
+	if len(in.VolumeConfigurations) > 0 {
 		return model.Unsupported("volumeConfigurations is not supported by this version of maitred: there are no volumes that are configured at launch.")
 	}
 	return nil

@@ -37,6 +37,7 @@ func TestListTasks(t *testing.T) {
 	f := newTaskWorld(t, "m1", "m2")
 	web := f.define("web", 100)
 	f.define("webby", 100)
+	f.registerFargate("own")
 	startOn := func(family, machine, by string) string {
 		out := must(f.StartTask(t.Context(), &client.StartTaskInput{
 			TaskDefinition: &family, ContainerInstances: []string{instance(machine)}, StartedBy: &by,
@@ -47,7 +48,7 @@ func TestListTasks(t *testing.T) {
 	served := f.serve(web, "m2")
 	f.observe(three, exits(start, 0)) // nobody has taken note
 	fargate := *must(f.RunTask(t.Context(), &client.RunTaskInput{
-		TaskDefinition: aws.String("webby"), LaunchType: types.LaunchTypeFargate,
+		TaskDefinition: aws.String("own"), LaunchType: types.LaunchTypeFargate, NetworkConfiguration: f.network(),
 	}))(t).Tasks[0].TaskArn
 	must(f.CreateCluster(t.Context(), &client.CreateClusterInput{ClusterName: aws.String("other")}))(t)
 	for _, tc := range []struct {

@@ -31,6 +31,7 @@ func (a *API) taskOut(v *store.View, call control.Call, t model.TaskState, withT
 		Containers:            containersOut(t, def),
 		Cpu:                   aws.String(strconv.Itoa(t.Reserved.CPU)),
 		CreatedAt:             timestamp(t.CreatedAt),
+		EnableExecuteCommand:  t.ExecuteCommand,
 		DesiredStatus:         aws.String(string(control.Wanted(t))),
 		Group:                 aws.String(t.Group),
 		HealthStatus:          types.HealthStatus(t.Health()),

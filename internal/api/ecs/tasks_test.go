@@ -117,8 +117,9 @@ func TestTaskLifeInAnswers(t *testing.T) {
 func TestTaskOnTheWire(t *testing.T) {
 	t.Parallel()
 	f := newTaskWorld(t, "m1")
-	f.define("web", 100)
-	_, started := f.send("RunTask", `{"taskDefinition":"web","launchType":"FARGATE","platformVersion":"LATEST"}`)
+	f.registerFargate("web")
+	_, started := f.send("RunTask", `{"taskDefinition":"web","launchType":"FARGATE","platformVersion":"LATEST","enableExecuteCommand":true,
+		"networkConfiguration":{"awsvpcConfiguration":{"subnets":["`+f.subnet()+`"]}}}`)
 	task := f.store.View()
 	var of string
 	for found := range task.Tasks() {
@@ -127,9 +128,9 @@ func TestTaskOnTheWire(t *testing.T) {
 	want := `{"attachments":[],"attributes":[{"name":"ecs.cpu-architecture","value":"x86_64"}],"availabilityZone":"zone-m1",` +
 		`"clusterArn":"` + defaultCluster + `","containerInstanceArn":"` + instance("m1") + `","containers":[{"containerArn":"` +
 		arn.Container(of, "app") + `","cpu":"10","healthStatus":"UNKNOWN","image":"img:1","lastStatus":"PENDING","memory":"100",` +
-		`"name":"app","networkBindings":[],"networkInterfaces":[],"taskArn":"` + of + `"}],"cpu":"10","createdAt":1772366400.25,` +
-		`"desiredStatus":"RUNNING","enableExecuteCommand":false,"group":"family:web","healthStatus":"UNKNOWN","inferenceAccelerators":[],` +
-		`"lastStatus":"PENDING","launchType":"FARGATE","memory":"100","overrides":{"containerOverrides":[{"name":"app"}],` +
+		`"name":"app","networkBindings":[],"networkInterfaces":[],"taskArn":"` + of + `"}],"cpu":"256","createdAt":1772366400.25,` +
+		`"desiredStatus":"RUNNING","enableExecuteCommand":true,"group":"family:web","healthStatus":"UNKNOWN","inferenceAccelerators":[],` +
+		`"lastStatus":"PENDING","launchType":"FARGATE","memory":"512","overrides":{"containerOverrides":[{"name":"app"}],` +
 		`"inferenceAcceleratorOverrides":[]},"platformFamily":"Linux","platformVersion":"1.4.0","tags":[],"taskArn":"` + of +
 		`","taskDefinitionArn":"` + prefix + `task-definition/web:1","version":VERSION}`
 	want = strings.Replace(want, "VERSION", fmt.Sprint(f.describeTask(of).Version), 1)
@@ -381,21 +382,23 @@ func TestRunTaskAccepts(t *testing.T) {
 	t.Parallel()
 	f := newTaskWorld(t, "m1")
 	f.define("web", 6)
+	f.registerFargate("own")
+	own := `"networkConfiguration":{"awsvpcConfiguration":{"subnets":["` + f.subnet() + `"]}},`
 	must(f.PutClusterCapacityProviders(t.Context(), &client.PutClusterCapacityProvidersInput{
 		Cluster: aws.String("default"), CapacityProviders: []string{"FARGATE", "FARGATE_SPOT"},
 		DefaultCapacityProviderStrategy: []types.CapacityProviderStrategyItem{},
 	}))(t)
 	for _, tc := range []struct{ name, members, launchType string }{
-		{"empty lists", `"capacityProviderStrategy":[],"placementConstraints":[],"placementStrategy":[],"tags":[],"volumeConfigurations":[]`, "EC2"},
-		{"defaults", `"count":1,"enableExecuteCommand":false,"enableECSManagedTags":false,"propagateTags":"NONE","overrides":{}`, "EC2"},
-		{"external", `"launchType":"EXTERNAL"`, "EXTERNAL"},
-		{"a provider", `"capacityProviderStrategy":[{"capacityProvider":"FARGATE_SPOT","weight":1},{"capacityProvider":"FARGATE"}],"platformVersion":"1.4.0"`, "FARGATE"},
-		{"an empty override", `"overrides":{"containerOverrides":[{"name":"app","command":[],"environment":[]}]}`, "EC2"},
-		{"fields in any case", `"placementStrategy":[{"type":"spread","field":"INSTANCEID"},{"type":"binpack","field":"MEMORY"}]`, "EC2"},
-		{"a reference", `"referenceId":"order 66"`, "EC2"},
+		{"empty lists", `"taskDefinition":"web","capacityProviderStrategy":[],"placementConstraints":[],"placementStrategy":[],"tags":[],"volumeConfigurations":[]`, "EC2"},
+		{"defaults", `"taskDefinition":"web","count":1,"enableExecuteCommand":false,"enableECSManagedTags":false,"propagateTags":"NONE","overrides":{}`, "EC2"},
+		{"external", `"taskDefinition":"web","launchType":"EXTERNAL"`, "EXTERNAL"},
+		{"a provider", `"taskDefinition":"own",` + own + `"capacityProviderStrategy":[{"capacityProvider":"FARGATE_SPOT","weight":1},{"capacityProvider":"FARGATE"}],"platformVersion":"1.4.0"`, "FARGATE"},
+		{"an empty override", `"taskDefinition":"web","overrides":{"containerOverrides":[{"name":"app","command":[],"environment":[]}]}`, "EC2"},
+		{"fields in any case", `"taskDefinition":"web","placementStrategy":[{"type":"spread","field":"INSTANCEID"},{"type":"binpack","field":"MEMORY"}]`, "EC2"},
+		{"a reference", `"taskDefinition":"web","referenceId":"order 66"`, "EC2"},
 	} {
 		before := f.store.View().Count(model.KindTask)
-		status, body := f.send("RunTask", `{"taskDefinition":"web",`+tc.members+`}`)
+		status, body := f.send("RunTask", `{`+tc.members+`}`)
 		if n := f.store.View().Count(model.KindTask) - before; status != 200 || n != 1 || !strings.Contains(body, `"launchType":"`+tc.launchType+`"`) {
 			t.Errorf("%s: got %d tasks, %d %s; want one of %s", tc.name, n, status, body, tc.launchType)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	client "github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	"github.com/google/go-cmp/cmp"
@@ -118,6 +119,35 @@ func (w *world) put(records ...model.Record) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// registerFargate makes a revision of a family that Fargate can run, with one container, app.
+func (w *world) registerFargate(family string) {
+	w.t.Helper()
+	must(w.RegisterTaskDefinition(w.t.Context(), &client.RegisterTaskDefinitionInput{
+		Family: &family, NetworkMode: types.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
+		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
+		ContainerDefinitions: []types.ContainerDefinition{{
+			Name: aws.String("app"), Image: aws.String("img:1"), Memory: aws.Int32(100), Cpu: 10,
+			PortMappings: []types.PortMapping{{ContainerPort: aws.Int32(80)}},
+		}},
+	}))(w.t)
+}
+
+// subnet is the id of a default subnet.
+func (w *world) subnet() string {
+	w.t.Helper()
+	for s := range w.store.View().Subnets(region) {
+		return s.ID
+	}
+	w.t.Fatal("there is no subnet")
+	return ""
+}
+
+// network is a networkConfiguration of a default subnet.
+func (w *world) network() *types.NetworkConfiguration {
+	w.t.Helper()
+	return &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{w.subnet()}}}
 }
 
 // must fails the test if an operation has failed, and gives its answer.

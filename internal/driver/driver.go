@@ -94,9 +94,11 @@ type Exec struct {
 	Terminal bool        // on a terminal of its own, whose output is all Stdout
 	Size     Size        // of the terminal at first
 	Resize   <-chan Size // nil if it does not change
-	Stdin    io.Reader   // nil for an empty one
-	Stdout   io.Writer   // nil to drop it
-	Stderr   io.Writer   // likewise
+	// Stdin is nil for an empty one. When the command has ended, one Read may still be under way: whoever gives a reader
+	// that can wait for ever makes it return.
+	Stdin  io.Reader
+	Stdout io.Writer // nil to drop it
+	Stderr io.Writer // likewise
 }
 
 // Size is a terminal's size in characters.

@@ -36,6 +36,8 @@ type Harness struct {
 	CleanEnv bool
 	// TwoStreams says that a log keeps the order of each of standard output and error, and not that between them.
 	TwoStreams bool
+	// NoStreams says that an exec has outputs alone: neither input nor a terminal.
+	NoStreams bool
 	// Clock is how far apart the times may lie that are told of one moment, by a watch and by a list.
 	Clock time.Duration
 	// Patience is how long a case may take; 0 is 30 s.
@@ -51,7 +53,7 @@ const patience = 30 * time.Second
 
 // Run runs the suite. The harness is made for each case.
 func Run(t *testing.T, harness func(t *testing.T) Harness) {
-	for _, c := range cases() {
+	for _, c := range append(cases(), execCases()...) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := begin(t, harness(t))

@@ -1,8 +1,11 @@
 package drivertest
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -10,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/term"
 )
 
 // ProgramArg is the first argument that makes a test binary the test program, see Main.
@@ -35,6 +40,9 @@ func Main() {
 //	files            write the numbers of the open descriptors and end with 0
 //	limit N          write the soft and hard limit number N and end with 0
 //	whoami           write uid, gid and whether standard output can be opened by its name
+//	echo             write what is read, and end when that ends
+//	terminal N       write the sizes of the terminals that the three streams are on and end with N
+//	sizes N          write the terminal's size, and again at each change, and end with 0 after N of them
 //	session CODE …   run the other words in another session, left by its parent, then end with CODE, or run if it is -
 func Program(words []string) int {
 	if len(words) == 0 {
@@ -52,6 +60,14 @@ func Program(words []string) int {
 		wait()
 	case "trap":
 		return trap(rest[0], number(rest[1]))
+	case "echo":
+		_, err := io.Copy(os.Stdout, os.Stdin)
+		fmt.Fprintln(os.Stdout, cmp.Or(err, errors.New("end")))
+	case "terminal":
+		fmt.Fprintln(os.Stdout, terminalSize(os.Stdin), terminalSize(os.Stdout), terminalSize(os.Stderr))
+		return number(rest[0])
+	case "sizes":
+		return sizes(number(rest[0]))
 	case "session":
 		return session(rest[0], rest[1:])
 	default:
@@ -125,6 +141,26 @@ func trap(name string, code int) int {
 		}
 	}
 	return 64
+}
+
+// terminalSize is the size of the terminal that a file is, or why it is none.
+func terminalSize(f *os.File) string {
+	columns, rows, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%dx%d", columns, rows)
+}
+
+func sizes(changes int) int {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGWINCH)
+	fmt.Fprintln(os.Stdout, terminalSize(os.Stdout))
+	for range changes {
+		<-signals
+		fmt.Fprintln(os.Stdout, terminalSize(os.Stdout))
+	}
+	return 0
 }
 
 // files lists this process's descriptors but the one that it lists them with and what the Go runtime opened itself.

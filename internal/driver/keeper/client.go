@@ -20,7 +20,9 @@ type Client struct {
 	dir  string
 	pid  int
 	conn net.Conn
-	done chan struct{} // closed when the reader has ended
+	// streams says that the keeper takes an exec's streams.
+	streams bool
+	done    chan struct{} // closed when the reader has ended
 
 	writing sync.Mutex // held while a frame is written
 
@@ -47,7 +49,7 @@ func Dial(ctx context.Context, dir string) (*Client, error) {
 		_ = c.Close()
 		return nil, err
 	}
-	c.pid = hello.PID
+	c.pid, c.streams = hello.PID, hello.Streams
 	return c, nil
 }
 
@@ -98,8 +100,9 @@ func (c *Client) fail(err error) {
 	}
 }
 
-// send sends a request and returns where its response comes; that is closed when the connection breaks.
-func (c *Client) send(req request) (uint64, chan response, error) {
+// send sends a request, with the descriptors of streams unless they are nil, and returns where its response comes; that
+// is closed when the connection breaks.
+func (c *Client) send(req request, s *streams) (uint64, chan response, error) {
 	ch := make(chan response, 1)
 	c.mu.Lock()
 	if c.broken != nil {
@@ -110,21 +113,26 @@ func (c *Client) send(req request) (uint64, chan response, error) {
 	req.Seq = c.seq
 	c.pending[req.Seq] = ch
 	c.mu.Unlock()
-	if err := c.write(req); err != nil {
+	if err := c.write(req, s); err != nil {
 		c.forget(req.Seq)
 		return 0, nil, err
 	}
 	return req.Seq, ch, nil
 }
 
-func (c *Client) write(req request) error {
+func (c *Client) write(req request, s *streams) error {
 	frame, err := appendFrame(req)
 	if err != nil {
 		return err
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if _, err := c.conn.Write(frame); err != nil {
+	var files []int
+	if s != nil {
+		files = s.theirs
+		defer s.handedOver()
+	}
+	if err := writeFrame(c.conn, frame, files); err != nil {
 		_ = c.conn.Close()
 		<-c.done // whoever sees the error finds the connection broken, and makes another
 		return fmt.Errorf("%w: %w", ErrBroken, err)
@@ -140,7 +148,12 @@ func (c *Client) forget(seq uint64) {
 
 // call sends a request and waits for its response.
 func (c *Client) call(ctx context.Context, req request) (response, error) {
-	seq, ch, err := c.send(req)
+	return c.callWith(ctx, req, nil)
+}
+
+// callWith is call for a request that hands streams over.
+func (c *Client) callWith(ctx context.Context, req request, s *streams) (response, error) {
+	seq, ch, err := c.send(req, s)
 	if err != nil {
 		return response{}, err
 	}
@@ -150,7 +163,7 @@ func (c *Client) call(ctx context.Context, req request) (response, error) {
 	case <-ctx.Done():
 		c.forget(seq)
 		if req.Op == opExec || req.Op == opFollow {
-			_ = c.write(request{Op: opCancel, Target: seq}) // when that fails, the broken connection cancels it
+			_ = c.write(request{Op: opCancel, Target: seq}, nil) // when that fails, the broken connection cancels it
 		}
 		return response{}, ctx.Err()
 	}
@@ -201,13 +214,6 @@ func (c *Client) Remove(ctx context.Context, id string) error {
 func (c *Client) List(ctx context.Context) ([]driver.Status, error) {
 	resp, err := c.call(ctx, request{Op: opList})
 	return resp.All, err
-}
-
-// Exec runs a command with the environment, directory and user of a running container. When ctx ends first, the command
-// is killed with all that it started.
-func (c *Client) Exec(ctx context.Context, id string, command []string) (int, []byte, error) {
-	resp, err := c.call(ctx, request{Op: opExec, ID: id, Command: command})
-	return resp.Exit, resp.Output, err
 }
 
 // Usage measures the running containers.

@@ -2,16 +2,12 @@ package keeper
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"time"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
-
-// maxOutput is how many bytes of an exec's output are kept.
-const maxOutput = 4 << 10
 
 // execution is a command that runs beside a container's program.
 type execution struct {
@@ -20,43 +16,63 @@ type execution struct {
 	end       chan death // has room for the one death
 }
 
-// exec runs a command in the surroundings of a running container and kills what it leaves behind. When ctx ends, it is
-// killed.
-func (k *keeper) exec(ctx context.Context, id string, command []string) (int, []byte, error) {
-	c := k.await(id)
+// exec runs a command in the surroundings of a running container and kills what it leaves behind. Its standard streams
+// are the three descriptors, or none. When ctx ends, it is killed.
+func (k *keeper) exec(ctx context.Context, req request, files []int) (int, error) {
+	c := k.await(req.ID)
 	if c == nil {
-		return 0, nil, fmt.Errorf("exec in %s: %w", id, errNotRunning)
+		return 0, fmt.Errorf("exec in %s: %w", req.ID, errNotRunning)
 	}
-	p, err := prepare(&c.spec, command)
+	p, err := prepare(&c.spec, req.Command)
 	if err != nil {
-		return 0, nil, err
+		return 0, err
 	}
 	p.cgroup = c.cgroup
-	r, w, err := os.Pipe()
-	if err != nil {
-		return 0, nil, err
+	p.std = []int{k.null, k.null, k.null}
+	if len(files) == len(p.std) {
+		p.std = files
 	}
-	defer func() { _ = r.Close() }()
+	if p.terminal = req.Terminal; p.terminal {
+		p.Env = withTerminal(p.Env)
+	}
+	p.own()
 	e := &execution{container: c, end: make(chan death, 1)}
-	err = k.begin(e, p, w)
-	_ = w.Close()
-	if err != nil {
-		return 0, nil, err
+	if err := k.begin(e, p); err != nil {
+		return 0, err
 	}
-	output := make(chan []byte, 1)
-	k.work.Go(func() { output <- capture(r) })
-	return k.result(ctx, e, r, output)
+	return k.result(ctx, e)
+}
+
+// withTerminal says which terminal a program is on, unless the environment does: that of Docker.
+func withTerminal(env []string) []string {
+	if slices.ContainsFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "TERM=") }) {
+		return env
+	}
+	return append(slices.Clone(env), "TERM=xterm")
+}
+
+// own gives the streams to the program's user, who could else not open /dev/stdout or its terminal by name.
+func (p *program) own() {
+	if p.Cred == nil {
+		return
+	}
+	for _, fd := range p.std {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) == nil && (p.terminal || st.Mode&unix.S_IFMT == unix.S_IFIFO) {
+			_ = unix.Fchown(fd, p.Cred.UID, -1) // at worst they cannot be opened by name
+		}
+	}
 }
 
 // begin starts an execution, if its container runs.
-func (k *keeper) begin(e *execution, p *program, out *os.File) error {
+func (k *keeper) begin(e *execution, p *program) error {
 	k.mu.Lock()
 	running := !e.container.ended
 	k.mu.Unlock()
 	if !running {
 		return fmt.Errorf("exec in %s: %w", e.container.spec.ID, errNotRunning)
 	}
-	end, err := k.fork(p, int(out.Fd()), func(pid int) {
+	end, err := k.fork(p, k.null, func(pid int) {
 		e.pid = pid
 		k.execs[pid], k.sessions[pid] = e, e.container
 		if e.container.ended {
@@ -69,8 +85,8 @@ func (k *keeper) begin(e *execution, p *program, out *os.File) error {
 	return err
 }
 
-// result waits for the end of an execution, or makes it.
-func (k *keeper) result(ctx context.Context, e *execution, r *os.File, output <-chan []byte) (int, []byte, error) {
+// result waits for the end of an execution, or makes it. What it started is killed with it.
+func (k *keeper) result(ctx context.Context, e *execution) (int, error) {
 	var d death
 	select {
 	case d = <-e.end:
@@ -82,39 +98,5 @@ func (k *keeper) result(ctx context.Context, e *execution, r *os.File, output <-
 		k.mu.Unlock()
 		d = <-e.end
 	}
-	// What it started was killed with it. Whoever has got away keeps the pipe open, and is not waited for: what has
-	// been written is read, but nothing more.
-	_ = r.SetReadDeadline(time.Now())
-	return d.code(), <-output, context.Cause(ctx)
-}
-
-// capture reads until the end or until reading is stopped, and then what is there already; it keeps the first bytes.
-func capture(r *os.File) []byte {
-	var kept []byte
-	buf := make([]byte, 4<<10)
-	keep := func(n int) { kept = append(kept, buf[:min(n, maxOutput-len(kept))]...) }
-	for {
-		n, err := r.Read(buf)
-		keep(n)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			break
-		}
-		if err != nil {
-			return kept
-		}
-	}
-	raw, err := r.SyscallConn()
-	if err != nil {
-		return kept
-	}
-	_ = raw.Control(func(fd uintptr) {
-		for {
-			n, err := unix.Read(int(fd), buf)
-			if n <= 0 && err != unix.EINTR {
-				return
-			}
-			keep(max(n, 0))
-		}
-	})
-	return kept
+	return d.code(), context.Cause(ctx)
 }

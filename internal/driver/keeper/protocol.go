@@ -61,7 +61,10 @@ type request struct {
 	Signal  string   `json:"signal,omitempty"`
 	Start   *Spec    `json:"start,omitempty"`
 	Command []string `json:"command,omitempty"`
-	Target  uint64   `json:"target,omitempty"` // the request that a cancel is about
+	// Terminal says that the first of an exec's descriptors is its terminal, and Files how many come with the request.
+	Terminal bool   `json:"terminal,omitempty"`
+	Files    int    `json:"files,omitempty"`
+	Target   uint64 `json:"target,omitempty"` // the request that a cancel is about
 	// File is the newest file of a log that a follower knows, and Size what it has read of that, in bytes.
 	File string `json:"file,omitempty"`
 	Size int64  `json:"size,omitempty"`
@@ -75,7 +78,8 @@ type response struct {
 	All     []driver.Status         `json:"all,omitempty"`
 	Usage   map[string]driver.Usage `json:"usage,omitempty"`
 	Exit    int                     `json:"exit,omitempty"`
-	Output  []byte                  `json:"output,omitempty"`
+	Output  []byte                  `json:"output,omitempty"`  // of an older keeper, which takes no descriptors
+	Streams bool                    `json:"streams,omitempty"` // it takes them
 	Files   []string                `json:"files,omitempty"`
 	Ended   bool                    `json:"ended,omitempty"` // nothing will be added to the files
 	PID     int                     `json:"pid,omitempty"`

@@ -59,7 +59,7 @@ func (k *keeper) accept() {
 // session is one connection.
 type session struct {
 	k     *keeper
-	conn  net.Conn
+	conn  *net.UnixConn
 	ctx   context.Context // ends with the connection
 	calls sync.WaitGroup
 
@@ -70,10 +70,12 @@ type session struct {
 }
 
 // serve answers a connection's requests, each in a goroutine of its own, until it ends.
-func (k *keeper) serve(conn net.Conn) {
+func (k *keeper) serve(conn *net.UnixConn) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &session{k: k, conn: conn, ctx: ctx, cancels: map[uint64]context.CancelFunc{}}
-	r := bufio.NewReader(conn)
+	files := &rights{conn: conn}
+	defer files.close()
+	r := bufio.NewReader(files)
 	for {
 		var req request
 		if err := readFrame(r, &req); err != nil {
@@ -82,7 +84,7 @@ func (k *keeper) serve(conn net.Conn) {
 			}
 			break
 		}
-		s.begin(req)
+		s.begin(req, files.take(req.Files))
 	}
 	cancel()
 	s.calls.Wait()
@@ -93,7 +95,7 @@ func (k *keeper) serve(conn net.Conn) {
 }
 
 // begin starts to answer a request. An exec can be cancelled from here on.
-func (s *session) begin(req request) {
+func (s *session) begin(req request, files []int) {
 	ctx, cancel := s.ctx, context.CancelFunc(func() {})
 	s.mu.Lock()
 	switch req.Op {
@@ -102,6 +104,7 @@ func (s *session) begin(req request) {
 			stop()
 		}
 		s.mu.Unlock()
+		closeFiles(files)
 		return
 	case opExec, opFollow:
 		ctx, cancel = context.WithCancel(s.ctx)
@@ -110,11 +113,12 @@ func (s *session) begin(req request) {
 	s.mu.Unlock()
 	s.calls.Go(func() {
 		defer cancel()
+		defer closeFiles(files)
 		if req.Op == opWatch {
 			s.watch(req.Seq)
 			return
 		}
-		resp, err := s.k.do(ctx, req)
+		resp, err := s.k.do(ctx, req, files)
 		resp.Seq, resp.Error = req.Seq, toFailure(err)
 		s.send(resp)
 		s.mu.Lock()
@@ -124,10 +128,10 @@ func (s *session) begin(req request) {
 }
 
 // do carries a request out.
-func (k *keeper) do(ctx context.Context, req request) (response, error) {
+func (k *keeper) do(ctx context.Context, req request, files []int) (response, error) {
 	switch req.Op {
 	case opHello:
-		return response{PID: os.Getpid(), Version: Version}, nil
+		return response{PID: os.Getpid(), Version: Version, Streams: true}, nil
 	case opStart:
 		status, err := k.start(req.Start)
 		return response{Status: &status}, err
@@ -140,8 +144,8 @@ func (k *keeper) do(ctx context.Context, req request) (response, error) {
 	case opList:
 		return response{All: k.list()}, nil
 	case opExec:
-		code, output, err := k.exec(ctx, req.ID, req.Command)
-		return response{Exit: code, Output: output}, err
+		code, err := k.exec(ctx, req, files)
+		return response{Exit: code}, err
 	case opUsage:
 		usage, err := k.usage()
 		return response{Usage: usage}, err

@@ -117,11 +117,7 @@ func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error
 	if err != nil {
 		return 0, err
 	}
-	code, output, err := c.Exec(ctx, id, e.Command)
-	if e.Stdout != nil {
-		_, _ = e.Stdout.Write(output)
-	}
-	return code, err
+	return c.Exec(ctx, id, e)
 }
 
 // Usage implements driver.Driver.

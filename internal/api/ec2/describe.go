@@ -155,13 +155,15 @@ func available(cidr string, used int) int32 {
 
 // zoneID is the id of a zone: use1-az1 of us-east-1a.
 func zoneID(region, name string) string {
-	parts := strings.Split(region, "-")
-	short := parts[0]
-	for _, word := range parts[1:] {
-		short += word[:1]
+	var short strings.Builder
+	for i, word := range strings.Split(region, "-") {
+		if i > 0 {
+			word = word[:1]
+		}
+		short.WriteString(word)
 	}
 	number := 1 + slices.Index(control.Zones(region), name)
-	return short + "-az" + strconv.Itoa(number)
+	return short.String() + "-az" + strconv.Itoa(number)
 }
 
 func (a *API) describeAvailabilityZones(

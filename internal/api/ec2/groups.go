@@ -261,37 +261,44 @@ func ruleBase(p permissionIn) (model.SecurityGroupRule, error) {
 		return r, fail("MissingParameter", "The request must contain the parameter IpProtocol")
 	}
 	r.Protocol = protocols[name]
-	from, to := p.From, p.To
+	var err error
 	switch r.Protocol {
 	case "":
 		return r, fail("InvalidParameterValue", "Invalid value '%.50s' for IP protocol. Unknown protocol: it should be tcp, udp, icmp or -1.", name)
 	case "-1":
-		return r, nil
 	case "icmp":
-		if from == nil {
-			return r, nil
-		}
-		if *from < -1 || *from > icmpTypeMax || to != nil && (*to < -1 || *to > icmpTypeMax) {
-			return r, fail("InvalidParameterValue", "Invalid ICMP type or code: they are between -1 and %d.", icmpTypeMax)
-		}
-		r.From, r.To = int(*from), int(aws.ToInt32(to))
-		if to == nil {
-			r.To = -1
-		}
-		return r, nil
+		r.From, r.To, err = icmp(p.From, p.To)
+	default:
+		r.From, r.To, err = ports(p.From, p.To)
 	}
-	if from == nil || to == nil {
-		return r, fail("InvalidParameterValue", "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
+	return r, err
+}
+
+// icmp reads a type and a code; -1 is any.
+func icmp(from, to *int32) (typ, code int, err error) {
+	if from == nil {
+		return -1, -1, nil
 	}
-	if *from == -1 && *to == -1 {
-		r.From, r.To = 0, portMax
-		return r, nil
+	if to == nil {
+		to = aws.Int32(-1)
 	}
-	if *from < 0 || *to > portMax || *from > *to {
-		return r, fail("InvalidParameterValue", "Invalid TCP/UDP port range (%d:%d)", *from, *to)
+	if *from < -1 || *from > icmpTypeMax || *to < -1 || *to > icmpTypeMax {
+		return 0, 0, fail("InvalidParameterValue", "Invalid ICMP type or code: they are between -1 and %d.", icmpTypeMax)
 	}
-	r.From, r.To = int(*from), int(*to)
-	return r, nil
+	return int(*from), int(*to), nil
+}
+
+// ports reads the ports of tcp or udp.
+func ports(from, to *int32) (first, last int, err error) {
+	switch {
+	case from == nil || to == nil:
+		return 0, 0, fail("InvalidParameterValue", "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
+	case *from == -1 && *to == -1:
+		return 0, portMax, nil
+	case *from < 0 || *to > portMax || *from > *to:
+		return 0, 0, fail("InvalidParameterValue", "Invalid TCP/UDP port range (%d:%d)", *from, *to)
+	}
+	return int(*from), int(*to), nil
 }
 
 func (a *API) describeSecurityGroups(

@@ -61,7 +61,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) post(action, parameters string) (status int, body string) {
 	w.t.Helper()
 	form := url.Values{"Action": {action}, "Version": {"2016-11-15"}}
-	for _, p := range strings.SplitSeq(parameters, " ") {
+	for p := range strings.SplitSeq(parameters, " ") {
 		name, value, _ := strings.Cut(p, "=")
 		if name != "" {
 			form.Set(name, strings.ReplaceAll(value, "+", " "))

@@ -81,6 +81,7 @@ func (k *keeper) adopt(rec record) {
 	log := k.oldLog(rec.ID)
 	if c.status.State == driver.Exited {
 		c.ended, c.out = true, &output{log: log}
+		k.clearLater(c) // the earlier keeper may not have come to it
 		return
 	}
 	if pidfd, ok := k.alive(rec); ok {
@@ -190,6 +191,10 @@ func (k *keeper) untilDead(c *container, pidfd *os.File) {
 // Without a cgroup it is known as the leader of a session that init has inherited, with the very same command and
 // environment.
 func (k *keeper) killStarted(c *container) {
+	if c.spec.Runtime != nil {
+		c.spec.Runtime.killLaunched()
+		return
+	}
 	if c.cgroup != "" {
 		return // what is in it is killed as what is left of the container
 	}

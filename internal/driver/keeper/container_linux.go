@@ -47,6 +47,9 @@ func (k *keeper) toAll(c *container, number syscall.Signal) error {
 	if c.ended || c.pid == 0 {
 		return nil
 	}
+	if c.spec.Runtime != nil {
+		return c.spec.Runtime.signal(c.pid, number)
+	}
 	if number == unix.SIGKILL && c.cgroup != "" {
 		return killCgroup(c.cgroup)
 	}
@@ -71,7 +74,7 @@ func (k *keeper) toAll(c *container, number syscall.Signal) error {
 // members lists the living processes of a running container. The keeper's mu is held.
 func (k *keeper) members(c *container) ([]proc, error) {
 	var procs []proc
-	if c.cgroup == "" {
+	if c.cgroup == "" && c.spec.Runtime == nil {
 		var err error
 		if procs, err = readProcs(); err != nil {
 			return nil, err
@@ -86,6 +89,9 @@ func (k *keeper) among(procs []proc, c *container) []proc {
 	if c.cgroup != "" {
 		return readSome(cgroupPids(c.cgroup))
 	}
+	if c.spec.Runtime != nil {
+		return readSome(c.spec.Runtime.pids())
+	}
 	return withDescendants(procs, func(p proc) bool { return p.pid == c.pid || k.sessions[p.session] == c })
 }
 
@@ -94,6 +100,9 @@ func (k *keeper) remove(id string) error {
 	c := k.await(id)
 	if c == nil {
 		return nil
+	}
+	if err := k.awaitCleared(c); err != nil {
+		return err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -184,8 +193,8 @@ func (k *keeper) usage() (map[string]driver.Usage, error) {
 	all := map[string]driver.Usage{}
 	var procs []proc
 	for id, c := range k.containers {
-		if c.status.State != driver.Running {
-			continue
+		if c.status.State != driver.Running || c.spec.Runtime != nil {
+			continue // a runtime's container is measured by its cgroup
 		}
 		if procs == nil && c.cgroup == "" {
 			var err error

@@ -35,6 +35,7 @@ type keeper struct {
 	mains      map[int]*container // by the pid of the running main process, as long as it is this process's child
 	sessions   map[int]*container // by session, those of execs included, until the container is removed
 	execs      map[int]*execution // by pid
+	launches   map[int]chan death // runtimes' commands, by pid
 	serial     int                // counts starts
 	starting   int                // forks whose pid is not known yet
 	early      map[int]death      // children that ended meanwhile
@@ -51,6 +52,7 @@ type container struct {
 	boot    string
 	started chan struct{} // closed when the start has succeeded or failed
 	failed  error         // why it failed; set before started is closed
+	cleared chan struct{} // closed when nothing of a runtime's container is left; nil as long as nobody clears it
 
 	// The rest is guarded by the keeper's mu.
 	status driver.Status
@@ -108,7 +110,7 @@ func newKeeper(cfg Config) (*keeper, []record, error) {
 		cfg: cfg, log: cfg.Logger, quit: make(chan struct{}),
 		logs:       &logDir{path: filepath.Join(cfg.Dir, logsName), size: cfg.LogSize, keep: cfg.LogFiles},
 		containers: map[string]*container{}, mains: map[int]*container{}, sessions: map[int]*container{},
-		execs: map[int]*execution{}, early: map[int]death{}, leftovers: map[string]bool{},
+		execs: map[int]*execution{}, launches: map[int]chan death{}, early: map[int]death{}, leftovers: map[string]bool{},
 		watchers: map[*watcher]bool{}, conns: map[net.Conn]bool{},
 	}
 	for _, dir := range []string{cfg.Dir, k.logs.path} {

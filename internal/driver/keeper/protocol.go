@@ -26,6 +26,10 @@ type Spec struct {
 	User       string   `json:"user,omitempty"` // name or uid, then optionally :group; "" for the keeper's own
 	Limits     []Limit  `json:"limits,omitempty"`
 	StopSignal string   `json:"stop,omitempty"` // "" for SIGTERM
+	// Runtime makes it a container of an OCI runtime; then only ID and StopSignal count of the above.
+	Runtime *Runtime `json:"runtime,omitempty"`
+	// Namespaces are new ones for the program to run in: pid, ipc. Of the first one it is the init process.
+	Namespaces []string `json:"namespaces,omitempty"`
 }
 
 // Limit is a resource limit, by ECS's name of it ("Ulimit"); -1 is no limit.

@@ -58,6 +58,10 @@ func (k *keeper) reaped(pid int, d death) (*container, *death) {
 	case e != nil:
 		e.container.cpu += d.cpu
 		e.end <- d
+	case k.launches[pid] != nil:
+		k.launches[pid] <- d
+		delete(k.launches, pid)
+		return nil, nil
 	case k.starting > 0:
 		k.early[pid] = d // perhaps a child whose pid its starter does not know yet
 		return nil, nil
@@ -82,6 +86,9 @@ func (k *keeper) finish(c *container, d *death) {
 		code := d.code()
 		status = driver.Status{ExitedAt: d.at, ExitCode: &code}
 	}
+	if r := c.spec.Runtime; r != nil && (d == nil || d.code() != 0) && r.outOfMemory() {
+		status.Reason = reasonOOM
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	c.ended = true
@@ -105,6 +112,7 @@ func (k *keeper) clear(c *container) {
 			_ = unix.Kill(-e.pid, unix.SIGKILL)
 		}
 	}
+	k.clearLater(c)
 	if c.cgroup == "" || removeCgroup(c.cgroup) {
 		return
 	}
@@ -138,7 +146,7 @@ func (k *keeper) sweep() {
 		return
 	}
 	for _, pid := range pids {
-		if k.mains[pid] != nil || k.execs[pid] != nil {
+		if k.mains[pid] != nil || k.execs[pid] != nil || k.launches[pid] != nil {
 			continue
 		}
 		if p, err := readProc(pid); err == nil && !p.dead() && k.orphaned(p) {

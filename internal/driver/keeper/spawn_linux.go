@@ -21,13 +21,16 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 // program is a command made ready to execute.
 type program struct {
-	Path     string   `json:"path"`
-	Argv     []string `json:"argv"`
-	Env      []string `json:"env"`
-	Dir      string   `json:"-"`
-	Cred     *cred    `json:"cred,omitempty"` // nil: the keeper's own
-	Limits   []rlimit `json:"limits,omitempty"`
-	cgroup   string
+	Path   string   `json:"path"`
+	Argv   []string `json:"argv"`
+	Env    []string `json:"env"`
+	Dir    string   `json:"-"`
+	Cred   *cred    `json:"cred,omitempty"` // nil: the keeper's own
+	Limits []rlimit `json:"limits,omitempty"`
+	cgroup string
+	// namespaces are the flags of clone(2) for new ones.
+	namespaces uintptr
+
 	std      []int // standard input, output and error, if they are not those of a container
 	terminal bool  // std is a terminal, which shall control the program's session
 }
@@ -221,7 +224,7 @@ func signalNumber(name string) (syscall.Signal, error) {
 func (p *program) fork(null, out int) (int, error) {
 	attr := &syscall.ProcAttr{
 		Dir: p.Dir, Env: p.Env, Files: []uintptr{uintptr(null), uintptr(out), uintptr(out)},
-		Sys: &syscall.SysProcAttr{Setsid: true, Credential: p.Cred.credential()},
+		Sys: &syscall.SysProcAttr{Setsid: true, Credential: p.Cred.credential(), Cloneflags: p.namespaces},
 	}
 	if p.std != nil {
 		attr.Files = []uintptr{uintptr(p.std[0]), uintptr(p.std[1]), uintptr(p.std[2])}

@@ -49,9 +49,11 @@ func (k *keeper) claim(spec *Spec) (c *container, first bool, err error) {
 	}
 	k.serial++
 	c = &container{
-		cgroup: k.cgroups.path(spec.ID, k.serial),
-		spec:   *spec, boot: k.boot, started: make(chan struct{}),
+		spec: *spec, boot: k.boot, started: make(chan struct{}),
 		status: driver.Status{ID: spec.ID, State: driver.Starting},
+	}
+	if spec.Runtime == nil {
+		c.cgroup = k.cgroups.path(spec.ID, k.serial)
 	}
 	if err := k.note(record{ID: spec.ID, Boot: k.boot, Spec: spec, Cgroup: c.cgroup}); err != nil {
 		return nil, false, cannotCreate("%s", err)
@@ -62,8 +64,15 @@ func (k *keeper) claim(spec *Spec) (c *container, first bool, err error) {
 
 // launch starts a claimed container. When that fails, nothing of it is left and its id is unknown again.
 func (k *keeper) launch(c *container) error {
-	end, err := k.spawn(c)
+	spawn := k.spawn
+	if c.spec.Runtime != nil {
+		spawn = k.spawnRuntime
+	}
+	end, err := spawn(c)
 	if err != nil {
+		if c.spec.Runtime != nil {
+			k.clearRuntime(c) // at once, for its id may be used again
+		}
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		delete(k.containers, c.spec.ID)
@@ -106,6 +115,9 @@ func (k *keeper) spawn(c *container) (*death, error) {
 		return nil, cannotCreate("%s", err)
 	}
 	p.cgroup = c.cgroup
+	if p.namespaces, err = namespaceFlags(c.spec.Namespaces); err != nil {
+		return nil, cannotCreate("%s", err)
+	}
 	return k.fork(p, end, func(pid int) { k.running(c, pid) })
 }
 

@@ -1,0 +1,35 @@
+package keeper
+
+// Runtime is how a container is started by an OCI runtime (runc, crun) rather than executed as a program of the machine.
+// Its first process becomes the keeper's child when the runtime's command ends, so its exit is seen like any other.
+//
+// Everything that the container leaves behind is named here, and with the Spec in the journal: so whoever comes after a
+// killed keeper can clear it away.
+type Runtime struct {
+	// Argv is the runtime's command, by an absolute path: it starts the container, writes PIDFile and ends. Its words
+	// are like no other process's on the machine, for a keeper that was killed is known to have started it by them.
+	Argv    []string `json:"argv"`
+	PIDFile string   `json:"pidfile"`
+	Log     string   `json:"log"`            // where it writes, as lines of JSON, why it failed
+	Root    *Overlay `json:"root,omitempty"` // the container's root file system; nil if it is there already
+	// Cgroups are the directories of the container's own cgroup, one for each hierarchy; Memory is the one among them
+	// that counts memory, "" for none. They are removed when the container has ended.
+	Cgroups []string `json:"cgroups,omitempty"`
+	Memory  string   `json:"memory,omitempty"`
+	// State are the directories that the runtime keeps of a container; they are removed when it has ended.
+	State []string `json:"state,omitempty"`
+	// Terminal is the unix socket on which the runtime hands over the container's terminal, "" if it has none. A
+	// container on a terminal ends (SIGHUP) when the keeper is killed, for nobody can open a terminal's other end again.
+	Terminal string `json:"terminal,omitempty"`
+	// Interactive keeps the container's standard input open; otherwise it is empty.
+	Interactive bool `json:"interactive,omitempty"`
+}
+
+// Overlay is a root file system in layers. It is mounted in a mount namespace that only the runtime's command and the
+// container see: it is gone when the container is, whoever has been killed, and nothing has to be unmounted.
+type Overlay struct {
+	Target string   `json:"target"` // an empty directory
+	Lower  []string `json:"lower"`  // lowest first
+	Upper  string   `json:"upper"`
+	Work   string   `json:"work"` // empty, on Upper's file system
+}

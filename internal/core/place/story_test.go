@@ -124,6 +124,7 @@ func (s *story) describe(input string) string {
 		}
 		if zone, ok := v["zone"]; ok {
 			m.Attributes[model.AttributeZone] = zone
+			_, m.Zoned = v["zoned"]
 		}
 		for _, custom := range []string{"rack", "disk"} {
 			if value, ok := v[custom]; ok {
@@ -177,7 +178,7 @@ func (s *story) search(d *datadriven.TestData) *place.Search {
 }
 
 // request reads the command's arguments, and from its input lines: strategy TYPE FIELD, constraint TYPE EXPRESSION,
-// requires ATTRIBUTE, refuse DRIVER REASON.
+// requires ATTRIBUTE, subnets ZONE,…, refuse DRIVER REASON.
 func (s *story) request(d *datadriven.TestData) place.Request {
 	v := map[string]string{}
 	for _, a := range d.CmdArgs {
@@ -195,6 +196,8 @@ func (s *story) request(d *datadriven.TestData) place.Request {
 			req.Strategy = append(req.Strategy, model.Strategy{Type: kind, Field: detail})
 		case "constraint":
 			req.Constraints = append(req.Constraints, model.Constraint{Type: kind, Expression: detail})
+		case "subnets":
+			req.Zones = strings.Split(kind, ",")
 		case "requires":
 			req.Requires = append(req.Requires, kind)
 		case "refuse":

@@ -1,0 +1,96 @@
+package network
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+)
+
+// Docker drops what the machine passes on and is not Docker's own (policy of the chain FORWARD). To accept it in a
+// table of ours does not help, because each table can drop; Docker looks at the chain DOCKER-USER first, which is there
+// for others.
+var dockerUser = &nftables.Chain{Name: "DOCKER-USER", Table: &nftables.Table{Name: "filter", Family: nftables.TableFamilyIPv4}}
+
+// letDockerForward accepts traffic of a mode's bridge in Docker's chain, if there is one. Docker may be started at any
+// time, so this is done again and again.
+func (h *Host) letDockerForward(mode string) error {
+	c, err := open(0)
+	if err != nil {
+		return fmt.Errorf("opening nf_tables: %w", err)
+	}
+	present, err := dockerRules(c)
+	if err != nil || present == nil {
+		return err
+	}
+	name := h.bridgeName(mode)
+	for _, way := range [][]expr.Any{inBy(name), outBy(name)} {
+		if slices.ContainsFunc(present, func(r *nftables.Rule) bool { return begins(r, way) }) {
+			continue
+		}
+		c.InsertRule(&nftables.Rule{
+			Table: dockerUser.Table, Chain: dockerUser, Exprs: append(way, &expr.Counter{}, accept),
+		})
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("letting Docker's firewall pass the traffic of %s: %w", name, err)
+	}
+	return nil
+}
+
+// keepDockerFrom removes what letDockerForward added.
+func (h *Host) keepDockerFrom() error {
+	c, err := open(0)
+	if err != nil {
+		return fmt.Errorf("opening nf_tables: %w", err)
+	}
+	present, err := dockerRules(c)
+	if err != nil {
+		return err
+	}
+	for _, r := range present {
+		for _, name := range []string{h.bridgeName(ModeAWSVPC), h.bridgeName(ModeBridge)} {
+			if !begins(r, inBy(name)) && !begins(r, outBy(name)) {
+				continue
+			}
+			if err := c.DelRule(r); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("removing rules from Docker's chain %s: %w", dockerUser.Name, err)
+	}
+	return nil
+}
+
+// dockerRules are the rules of Docker's chain; nil if there is no such chain.
+func dockerRules(c *nftables.Conn) ([]*nftables.Rule, error) {
+	chains, err := c.ListChainsOfTableFamily(dockerUser.Table.Family)
+	if err != nil {
+		return nil, fmt.Errorf("looking for Docker's chain %s: %w", dockerUser.Name, err)
+	}
+	if !slices.ContainsFunc(chains, func(c *nftables.Chain) bool {
+		return c.Name == dockerUser.Name && c.Table.Name == dockerUser.Table.Name
+	}) {
+		return nil, nil
+	}
+	rules, err := c.GetRules(dockerUser.Table, dockerUser)
+	if err != nil {
+		return nil, fmt.Errorf("reading Docker's chain %s: %w", dockerUser.Name, err)
+	}
+	return append([]*nftables.Rule{}, rules...), nil
+}
+
+// begins says whether a rule begins with the comparison of an interface's name.
+func begins(r *nftables.Rule, way []expr.Any) bool {
+	if len(r.Exprs) < len(way) {
+		return false
+	}
+	key, ok := r.Exprs[0].(*expr.Meta)
+	name, ok2 := r.Exprs[1].(*expr.Cmp)
+	return ok && ok2 && key.Key == way[0].(*expr.Meta).Key && name.Op == expr.CmpOpEq &&
+		bytes.Equal(bytes.TrimRight(name.Data, "\x00"), bytes.TrimRight(way[1].(*expr.Cmp).Data, "\x00"))
+}

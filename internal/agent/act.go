@@ -6,20 +6,24 @@ import (
 	"fmt"
 
 	"github.com/maitred/maitred/internal/agent/lifecycle"
+	"github.com/maitred/maitred/internal/agent/policy"
 	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/model"
 )
 
 // start is a call of the driver's Start that is queued or under way.
 type start struct {
 	job    *job
 	cancel context.CancelFunc
+	turn   int // of the firewall rules that it brings
 }
 
 // outcome is what became of a start or its cancellation.
 type outcome struct {
 	status driver.Status // if err is nil
 	err    error
-	sure   bool // it is certain that nothing of it runs, or ever will
+	sure   bool   // it is certain that nothing of it runs, or ever will
+	name   string // ECS's name of the error if it is not sure
 }
 
 // act does what a life decided.
@@ -42,29 +46,42 @@ func (l *loop) act(e *entry, a lifecycle.Action) {
 }
 
 func (l *loop) start(e *entry, a lifecycle.Action, id string) {
-	spec := lifecycle.Spec(e.life.Task(), e.def, e.def.Container(a.Name), lifecycle.Placing{
-		Attempt: a.Attempt, Bindings: e.bindings[a.Name], HostNetwork: l.a.config.HostNetwork,
+	task, def := e.life.Task(), e.def
+	spec := lifecycle.Spec(task, def, def.Container(a.Name), lifecycle.Placing{
+		Attempt: a.Attempt, Bindings: e.holdings.Bindings[a.Name], HostNetwork: l.a.config.HostNetwork,
+		Attachment: e.holdings.Attachment, Rules: e.guard.rules, Peers: e.life.Peers(a.Name),
 	})
 	e.know(id)
+	e.boxed = true
 	ctx, cancel := context.WithCancel(l.ctx)
-	s := &start{cancel: cancel}
+	s := &start{cancel: cancel, turn: e.guard.turn}
 	e.starts[id] = s
 	s.job = l.starts.add(func() func() {
 		defer cancel()
-		o := l.launch(ctx, spec)
+		o := l.launch(ctx, task, def, spec)
 		return func() {
 			delete(e.starts, id)
 			l.answer(e, a, id, o)
+			if s.turn != e.guard.turn {
+				l.secure(e)
+			}
+			l.left(e.id)
 		}
 	})
 }
 
-// launch calls the driver's Start. When it was canceled, what it may have come to is killed.
-func (l *loop) launch(ctx context.Context, spec driver.Spec) outcome {
+// launch completes what is to be started and calls the driver's Start. When it was canceled, what it may have come to is
+// killed.
+func (l *loop) launch(ctx context.Context, task *model.Task, def *model.TaskDefinition, spec driver.Spec) outcome {
 	if ctx.Err() != nil {
 		return l.undo(spec.ID)
 	}
-	status, err := l.driver.Start(ctx, spec)
+	var status driver.Status
+	name, err := "ResourceInitializationError", l.prepare(ctx, task, def, &spec)
+	if err == nil {
+		name = "CannotStartContainerError"
+		status, err = l.driver.Start(ctx, spec)
+	}
 	var failure *driver.Failure
 	switch {
 	case err == nil:
@@ -72,7 +89,21 @@ func (l *loop) launch(ctx context.Context, spec driver.Spec) outcome {
 	case ctx.Err() != nil:
 		return l.undo(spec.ID)
 	}
-	return outcome{err: err, sure: errors.As(err, &failure)}
+	return outcome{err: err, sure: errors.As(err, &failure), name: name}
+}
+
+// prepare finds out what is to be started in full: the paths of this machine as they are now, and what has to be
+// fetched.
+func (l *loop) prepare(ctx context.Context, task *model.Task, def *model.TaskDefinition, spec *driver.Spec) error {
+	volumes, err := policy.ResolveAll(l.a.config.Machine.Policy, def)
+	if err != nil {
+		return &driver.Failure{Name: "CannotCreateContainerError", Err: err}
+	}
+	spec.Sandbox.Volumes = volumes
+	if l.a.config.Prepare == nil {
+		return nil
+	}
+	return l.a.config.Prepare(ctx, task, def, spec)
 }
 
 // errCanceled says that a start was called off and has come to nothing.
@@ -110,7 +141,7 @@ func (l *loop) answer(e *entry, a lifecycle.Action, id string, o outcome) {
 		e.life.Failed(a.Name, a.Attempt, o.err.Error())
 	default:
 		l.log.Warn("the driver cannot tell what became of a start", "container", id, "error", o.err)
-		e.life.Unsure(a.Name, a.Attempt, o.err.Error(), l.now())
+		e.life.Unsure(a.Name, a.Attempt, o.name+": "+o.err.Error(), l.now())
 	}
 	l.touch(e)
 }

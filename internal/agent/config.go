@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"runtime"
@@ -19,7 +20,7 @@ type Config struct {
 	// Store holds at least the machine's scope.
 	Store  *store.Store
 	Driver driver.Driver
-	// Machine describes the machine, see package host. The agent fills in when it was there.
+	// Machine describes the machine, see package host, and what its operator allows. The agent fills in when it was there.
 	Machine model.Machine
 	// Dir is where the agent keeps what it must know after a restart. Without one, host ports that were chosen are
 	// known again only if the store was told of them.
@@ -28,6 +29,12 @@ type Config struct {
 
 	Lifecycle lifecycle.Options
 	Ports     ports.Config
+	// AddressRest is how long an address of a task's own rests before another task gets it; default a minute.
+	AddressRest time.Duration
+	// Prepare completes what is to be started with what has to be fetched: secrets, environment files, credentials. It is
+	// called before each start of a container. An error that is a *driver.Failure ends the container as not started, after
+	// any other it is tried again. Nil fetches nothing.
+	Prepare func(context.Context, *model.Task, *model.TaskDefinition, *driver.Spec) error
 	// BindAddress is the address that published ports are bound to; default 127.0.0.1.
 	BindAddress string
 	// HostNetwork says that the driver's containers listen in the machine's own network, so that they are told their
@@ -56,6 +63,9 @@ const (
 	writeTimeout = 10 * time.Second // of a commit
 	flushTimeout = 2 * time.Second  // of the last commit
 )
+
+// guardCalls bounds how many tasks' firewall rules are changed at a time.
+const guardCalls = 4
 
 func (c *Config) fill() error {
 	switch {

@@ -34,16 +34,27 @@ func (a *Agent) followOnce(ctx context.Context) error {
 	if err := a.ask(ctx, (*loop).listing); err != nil {
 		return err
 	}
-	bounded, cancel := context.WithTimeout(ctx, callTimeout)
-	list, err := a.config.Driver.List(bounded)
-	cancel()
+	list, sandboxes, err := a.list(ctx)
 	if err != nil {
-		return fmt.Errorf("list containers: %w", err)
+		return err
 	}
-	a.post(ctx, func(l *loop) { l.listed(list) })
+	a.post(ctx, func(l *loop) { l.listed(list, sandboxes) })
 	return a.config.Driver.Watch(ctx, func(s driver.Status) {
 		a.post(ctx, func(l *loop) { l.changed(&s) })
 	})
+}
+
+// list asks the driver for all that there is.
+func (a *Agent) list(ctx context.Context) (containers []driver.Status, sandboxes []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if containers, err = a.config.Driver.List(ctx); err != nil {
+		return nil, nil, fmt.Errorf("list containers: %w", err)
+	}
+	if sandboxes, err = a.config.Driver.Sandboxes(ctx); err != nil {
+		return nil, nil, fmt.Errorf("list sandboxes: %w", err)
+	}
+	return containers, sandboxes, nil
 }
 
 // listing notes what runs before the driver is asked: what is started while it answers may be missing in the answer.
@@ -62,10 +73,10 @@ func (l *loop) listing() {
 	}
 }
 
-// listed takes in a list of all containers.
-func (l *loop) listed(list []driver.Status) {
+// listed takes in a list of all containers and sandboxes.
+func (l *loop) listed(list []driver.Status, sandboxes []string) {
 	if !l.ready {
-		l.adopt(list)
+		l.adopt(list, sandboxes)
 		return
 	}
 	there := make(map[string]bool, len(list))
@@ -80,6 +91,7 @@ func (l *loop) listed(list []driver.Status) {
 		}
 	}
 	l.believed = l.believed[:0]
+	l.reclaim(sandboxes)
 }
 
 // changed takes in the state of a container.

@@ -36,6 +36,11 @@ func (l *loop) checkQuiet() {
 	if len(l.strays) > 0 {
 		return
 	}
+	for _, b := range l.boxes {
+		if !b.tried { // one that cannot be released is left to the next agent
+			return
+		}
+	}
 	for _, c := range l.halting.quiet {
 		close(c)
 	}

@@ -8,25 +8,27 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/model"
 )
 
-// ledger remembers which host ports were chosen for which task from before the first container is started until the
-// task's end is durable: the agent may be killed before it could tell the store. There is one small file for each task.
+// ledger remembers which host ports and which network interface were chosen for which task from before the first
+// container is started until the task's end is durable and its interface freed: the agent may be killed before it could
+// tell the store. There is one small file for each task.
 // They are not synced to disk: what they are about does not survive the machine either.
 type ledger struct {
 	dir  string // "" for none
-	kept map[string]map[string][]model.PortBinding
+	kept map[string]lifecycle.Holdings
 }
 
 // ledgerEntry is the content of a file.
 type ledgerEntry struct {
-	Task     string                         `json:"task"` // ARN
-	Bindings map[string][]model.PortBinding `json:"bindings"`
+	Task string `json:"task"` // ARN
+	lifecycle.Holdings
 }
 
 func openLedger(dir string) (*ledger, error) {
-	b := &ledger{kept: map[string]map[string][]model.PortBinding{}}
+	b := &ledger{kept: map[string]lifecycle.Holdings{}}
 	if dir == "" {
 		return b, nil
 	}
@@ -48,7 +50,7 @@ func openLedger(dir string) (*ledger, error) {
 			}
 			continue
 		}
-		b.kept[e.Task] = e.Bindings
+		b.kept[e.Task] = e.Holdings
 	}
 	return b, nil
 }
@@ -67,12 +69,12 @@ func (b *ledger) path(task string) string {
 	return filepath.Join(b.dir, strings.ReplaceAll(model.ShortID(task), string(filepath.Separator), "_")+".json")
 }
 
-// put remembers a task's ports.
-func (b *ledger) put(task string, bindings map[string][]model.PortBinding) error {
-	if len(bindings) == 0 || b.dir == "" {
+// put remembers what a task was given.
+func (b *ledger) put(task string, given lifecycle.Holdings) error {
+	if len(given.Bindings) == 0 && given.Attachment == nil || b.dir == "" {
 		return nil
 	}
-	text, err := json.Marshal(ledgerEntry{Task: task, Bindings: bindings})
+	text, err := json.Marshal(ledgerEntry{Task: task, Holdings: given})
 	if err != nil {
 		return fmt.Errorf("encode ports: %w", err)
 	}
@@ -83,11 +85,11 @@ func (b *ledger) put(task string, bindings map[string][]model.PortBinding) error
 	if err := os.Rename(path+".new", path); err != nil {
 		return fmt.Errorf("keep ports: %w", err)
 	}
-	b.kept[task] = bindings
+	b.kept[task] = given
 	return nil
 }
 
-// remove forgets a task's ports.
+// remove forgets what a task was given.
 func (b *ledger) remove(task string) error {
 	if _, ok := b.kept[task]; !ok {
 		return nil

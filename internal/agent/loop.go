@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/maitred/maitred/internal/agent/addresses"
 	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/agent/ports"
 	"github.com/maitred/maitred/internal/driver"
@@ -26,13 +27,16 @@ type loop struct {
 	pool   *ports.Pool
 	group  *sync.WaitGroup // of the jobs
 
-	starts, stops, checks lane
+	addresses                     *addresses.Pool
+	starts, stops, checks, guards lane
 
 	ready     bool                  // the driver has told what there is
 	tasks     map[string]*entry     // by ARN
 	ids       map[string]*entry     // the same by id
 	undefined map[string]*undefined // by task id
 	strays    map[string]*stray     // by container id
+	boxes     map[string]*box       // by task id
+	stale     bool                  // the firewall rules of tasks are not those of their security groups any more
 	stopped   []*entry              // those whose end is durable, oldest first
 	believed  []attempt             // what ran when the driver was last asked for a list
 
@@ -63,9 +67,11 @@ func newLoop(ctx context.Context, a *Agent, w *writer, kept *ledger, group *sync
 	l := &loop{
 		ctx: ctx, a: a, driver: c.Driver, log: c.Log, writer: w, ledger: kept, pool: ports.New(c.Ports), group: group,
 		tasks: map[string]*entry{}, ids: map[string]*entry{}, undefined: map[string]*undefined{}, strays: map[string]*stray{},
+		boxes: map[string]*box{}, addresses: addresses.New(c.AddressRest),
 		joinedAt: c.Now().UTC().Round(0),
 	}
 	l.starts, l.stops, l.checks = lane{l: l, limit: c.Starts}, lane{l: l, limit: c.Stops}, lane{l: l, limit: c.Checks}
+	l.guards = lane{l: l, limit: guardCalls}
 	l.beat = newAlarm(l.heartbeat)
 	return l
 }
@@ -74,7 +80,7 @@ func (l *loop) now() time.Time { return l.a.config.Now() }
 
 // run is the loop, until its ctx ends.
 func (l *loop) run() {
-	l.changes = l.a.config.Store.Watch(model.KindTask, model.KindTaskDefinition)
+	l.changes = l.a.config.Store.Watch(model.KindTask, model.KindTaskDefinition, model.KindSecurityGroup)
 	defer l.changes.Close()
 	l.heartbeat()
 	timer := l.a.config.NewTimer()
@@ -123,7 +129,10 @@ func (l *loop) drain() {
 // settle does what is due, and lets every life about which something is new decide what follows.
 func (l *loop) settle() {
 	l.alarms.ringDue(l.now())
-	for len(l.dirty) > 0 {
+	for len(l.dirty) > 0 || l.stale {
+		if l.stale {
+			l.compile()
+		}
 		dirty := l.dirty
 		l.dirty = nil
 		for _, e := range dirty {
@@ -154,6 +163,8 @@ func (l *loop) compare(changes []store.Changed, all bool) {
 		switch c := &changes[i]; {
 		case c.Key.Kind == model.KindTaskDefinition:
 			l.defined(view)
+		case c.Key.Kind == model.KindSecurityGroup:
+			l.stale = true
 		case c.After == nil:
 			l.forget(c.Before.(*model.Task).ARN)
 		case c.After.(*model.Task).Machine == l.a.config.Machine.ID: // the store may hold more than this machine
@@ -165,6 +176,7 @@ func (l *loop) compare(changes []store.Changed, all bool) {
 }
 
 func (l *loop) compareAll(view *store.View) {
+	l.stale = true
 	wanted := map[string]bool{}
 	for t := range view.TasksOnMachine(l.a.config.Machine.ID) {
 		wanted[t.ARN] = true
@@ -197,7 +209,7 @@ func (l *loop) defined(view *store.View) {
 }
 
 // adopt meets what the driver has with what is wanted, once.
-func (l *loop) adopt(list []driver.Status) {
+func (l *loop) adopt(list []driver.Status, sandboxes []string) {
 	found := map[string][]lifecycle.Found{} // by task id
 	for i := range list {
 		task, name, number, ok := lifecycle.ParseID(list[i].ID)
@@ -208,11 +220,7 @@ func (l *loop) adopt(list []driver.Status) {
 		found[task] = append(found[task], lifecycle.Found{Name: name, Attempt: number, Status: list[i]})
 	}
 	view := l.a.config.Store.View()
-	for t := range view.TasksOnMachine(l.a.config.Machine.ID) {
-		if !t.Stopped() { // before anybody chooses a port
-			l.pool.Adopt(t.ARN, l.portsOf(t))
-		}
-	}
+	l.hold(view, sandboxes) // before anybody chooses a port or an address
 	for t := range view.TasksOnMachine(l.a.config.Machine.ID) {
 		id := model.ShortID(t.ARN)
 		l.want(view, t, found[id])
@@ -225,11 +233,8 @@ func (l *loop) adopt(list []driver.Status) {
 			l.reap(lifecycle.ID(task, rest[i].Name, rest[i].Attempt), true)
 		}
 	}
-	for task := range l.ledger.kept {
-		if e := l.tasks[task]; e == nil || e.life == nil {
-			l.unkeep(task)
-		}
-	}
+	l.reclaim(sandboxes)
+	l.settleLedger()
 	slices.SortStableFunc(l.stopped, func(a, b *entry) int {
 		return cmp.Or(a.end.StoppedAt.Compare(b.end.StoppedAt), cmp.Compare(a.arn, b.arn))
 	})
@@ -237,10 +242,10 @@ func (l *loop) adopt(list []driver.Status) {
 	l.ready = true
 }
 
-// unkeep forgets the ports of a task.
+// unkeep forgets what a task was given.
 func (l *loop) unkeep(task string) {
 	if err := l.ledger.remove(task); err != nil {
-		l.log.Warn("the ports of a task that is over are still in a file", "taskArn", task, "error", err)
+		l.log.Warn("what a task was given that is over is still in a file", "taskArn", task, "error", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/driver"
 )
 
@@ -62,6 +63,9 @@ func (l *loop) pursued(s *stray, removed bool, err error) {
 	switch {
 	case err == nil && removed == s.remove:
 		delete(l.strays, s.id)
+		if task, _, _, ok := lifecycle.ParseID(s.id); ok {
+			l.left(task)
+		}
 	case s.again || err == nil:
 		l.pursue(s)
 	default:

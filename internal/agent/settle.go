@@ -35,7 +35,7 @@ func (l *loop) checkSettled() {
 func (l *loop) settled() bool {
 	due := len(l.alarms) > 0 && !l.now().Before(l.alarms[0].at)
 	return l.ready && !due && len(l.changes.C()) == 0 && len(l.a.events) == 0 &&
-		l.starts.idle() && l.stops.idle() && l.checks.idle() && l.writer.idle()
+		l.starts.idle() && l.stops.idle() && l.checks.idle() && l.guards.idle() && l.writer.idle()
 }
 
 func (n *lane) idle() bool { return n.busy == 0 && len(n.queue) == 0 }

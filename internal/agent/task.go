@@ -14,9 +14,12 @@ type entry struct {
 	arn, id  string
 	life     *lifecycle.Life // nil when its end is durable, or the store does not have the task any more
 	def      *model.TaskDefinition
-	bindings map[string][]model.PortBinding
+	holdings lifecycle.Holdings
 	starts   map[string]*start // under way, by container id
 	known    []string          // ids of containers that the driver may know
+	boxed    bool              // the driver may have a sandbox of it
+	freeing  bool              // its containers are over, and nothing of it is needed any more
+	guard    guard
 	alarm    alarm
 	dirty    bool
 
@@ -72,11 +75,8 @@ func (l *loop) begin(view *store.View, t model.TaskState, found []lifecycle.Foun
 		e.know(lifecycle.ID(e.arn, found[i].Name, found[i].Attempt))
 	}
 	fresh := t.Seen == nil && len(found) == 0
-	refused := l.assignPorts(e, t, fresh)
-	e.life = lifecycle.New(t.Task, def, e.bindings, t.Seen, found, l.now(), l.a.config.Lifecycle)
-	if why := l.driver.Refuse(def); fresh && why != "" {
-		refused = "CannotCreateContainerError: " + why
-	}
+	refused := l.assign(view, e, t, fresh)
+	e.life = lifecycle.New(t.Task, def, e.holdings, t.Seen, found, l.now(), l.a.config.Lifecycle)
 	if refused != "" {
 		e.life.Refuse(refused)
 	}
@@ -108,48 +108,10 @@ func guess(t model.TaskState, found []lifecycle.Found) *model.TaskDefinition {
 func (l *loop) enter(t model.TaskState) *entry {
 	e := &entry{arn: t.ARN, id: model.ShortID(t.ARN), starts: map[string]*start{}}
 	e.alarm = newAlarm(func() { l.touch(e) })
+	e.guard.alarm = newAlarm(func() { l.secure(e) })
+	e.guard.pause = backoff{first: time.Second, last: time.Minute}
 	l.tasks[e.arn], l.ids[e.id] = e, e
 	return e
-}
-
-// assignPorts gives a task its host ports: those that it has already, or new ones. It says why it cannot have them.
-func (l *loop) assignPorts(e *entry, t model.TaskState, fresh bool) (refused string) {
-	if !fresh {
-		e.bindings = l.portsOf(t)
-		l.pool.Adopt(e.arn, e.bindings)
-		return ""
-	}
-	l.pool.Drop(e.arn) // what an earlier agent chose, and did not use
-	if t.Desired == model.TaskStopped {
-		return ""
-	}
-	bindings, err := l.pool.Take(e.arn, e.def, l.a.config.BindAddress, l.now())
-	if err == nil {
-		e.bindings = bindings
-		err = l.ledger.put(e.arn, bindings)
-	}
-	if err != nil {
-		return "CannotStartContainerError: " + err.Error()
-	}
-	return ""
-}
-
-// portsOf are the ports that were chosen for a task earlier, as far as is known: nil if there are none.
-func (l *loop) portsOf(t model.TaskState) map[string][]model.PortBinding {
-	if kept, ok := l.ledger.kept[t.ARN]; ok || t.Seen == nil {
-		return kept
-	}
-	seen := t.Seen
-	var bindings map[string][]model.PortBinding
-	for i := range seen.Containers {
-		if c := &seen.Containers[i]; len(c.Bindings) > 0 {
-			if bindings == nil {
-				bindings = map[string][]model.PortBinding{}
-			}
-			bindings[c.Name] = c.Bindings
-		}
-	}
-	return bindings
 }
 
 // know notes that the driver may know a container.
@@ -190,8 +152,11 @@ func (l *loop) step(e *entry) {
 		l.writer.put(plan.Seen)
 	}
 	l.alarms.set(&e.alarm, plan.Wake)
+	if e.life.Ended() && !e.freeing {
+		l.vacate(e)
+	}
 	if e.life.Over() {
-		l.pool.Release(e.bindings, e.arn, l.now())
+		l.pool.Release(e.holdings.Bindings, e.arn, l.now())
 	}
 }
 
@@ -206,12 +171,20 @@ func (l *loop) wrote(done []model.Record) {
 		if e == nil || e.life == nil {
 			continue
 		}
-		e.life, e.def, e.bindings, e.end = nil, nil, nil, seen
-		l.alarms.set(&e.alarm, time.Time{})
-		l.unkeep(e.arn)
+		e.life, e.def, e.holdings, e.end = nil, nil, lifecycle.Holdings{}, seen
+		l.rest(e)
+		if l.boxes[e.id] == nil {
+			l.unkeep(e.arn)
+		}
 		l.stopped = append(l.stopped, e)
 	}
 	l.trim()
+}
+
+// rest takes back the alarms of a task of which nothing has to be decided any more.
+func (l *loop) rest(e *entry) {
+	l.alarms.set(&e.alarm, time.Time{})
+	l.alarms.set(&e.guard.alarm, time.Time{})
 }
 
 // trim has the driver forget the oldest stopped tasks, if there are too many.
@@ -227,7 +200,7 @@ func (l *loop) discard(e *entry) {
 	for _, id := range e.known {
 		l.reap(id, true)
 	}
-	l.alarms.set(&e.alarm, time.Time{})
+	l.rest(e)
 	delete(l.tasks, e.arn)
 	delete(l.ids, e.id)
 }
@@ -239,6 +212,7 @@ func (l *loop) forget(arn string) {
 			l.reap(lifecycle.ID(arn, u.found[i].Name, u.found[i].Attempt), true)
 		}
 		delete(l.undefined, model.ShortID(arn))
+		l.free(model.ShortID(arn), nil)
 	}
 	e := l.tasks[arn]
 	if e == nil {
@@ -248,12 +222,12 @@ func (l *loop) forget(arn string) {
 		l.stopped = slices.DeleteFunc(l.stopped, func(x *entry) bool { return x == e })
 	} else {
 		l.log.Warn("a task that is not over was deleted; what it runs is killed", "taskArn", arn)
-		l.pool.Release(e.bindings, e.arn, l.now())
-		l.unkeep(e.arn)
-		e.life = nil
+		l.pool.Release(e.holdings.Bindings, e.arn, l.now())
+		e.life, l.stale = nil, true
 		for _, s := range e.starts {
 			s.cancel()
 		}
+		defer l.evict(e)
 	}
 	l.discard(e)
 }

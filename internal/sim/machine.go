@@ -154,7 +154,7 @@ func (m *machine) look() {
 			if !ok {
 				continue
 			}
-			l = &life{Life: lifecycle.New(t.Task, def, nil, t.Seen, found, m.w.now, options())}
+			l = &life{Life: lifecycle.New(t.Task, def, lifecycle.Holdings{}, t.Seen, found, m.w.now, options())}
 			m.tasks[t.ARN] = l
 		}
 		l.Want(t.Task)

@@ -38,6 +38,7 @@ func pause(n int) time.Duration { return min(firstPause<<min(n, 10), lastPause) 
 // container is what is known of one container.
 type container struct {
 	def        *model.ContainerDefinition
+	needs      []model.Dependency
 	remembered *model.ObservedContainer // what an earlier run of the agent published
 
 	phase   phase
@@ -108,6 +109,7 @@ func (l *Life) Report(name string, attempt int, s *driver.Status, now time.Time)
 		l.leftover(name, attempt, s.State)
 		return
 	}
+	l.pulled(c, s)
 	if c.phase != running {
 		if s.State == driver.Exited && s.ExitCode == nil && strings.HasPrefix(s.Reason, "Cannot") {
 			l.notStarted(c, s.Reason)
@@ -117,6 +119,19 @@ func (l *Life) Report(name string, attempt int, s *driver.Status, now time.Time)
 	}
 	if s.State == driver.Exited {
 		l.exited(c, s, now)
+	}
+}
+
+// pulled notes when the image of a first attempt was pulled; later ones do not belong to the task's start.
+func (l *Life) pulled(c *container, s *driver.Status) {
+	if c.attempt > 0 {
+		return
+	}
+	if at := s.PullStartedAt; !at.IsZero() && (l.pullStarted.IsZero() || at.Before(l.pullStarted)) {
+		l.pullStarted = stamp(at, at)
+	}
+	if at := s.PullStoppedAt; at.After(l.pullStopped) {
+		l.pullStopped = stamp(at, at)
 	}
 }
 
@@ -188,12 +203,13 @@ func (l *Life) notStarted(c *container, reason string) {
 	}
 }
 
-// Unsure notes that nobody knows whether an attempt was started or canceled: the driver did not answer.
+// Unsure notes that nobody knows whether an attempt was started or canceled: the driver did not answer. The trouble
+// begins with ECS's name of the error.
 func (l *Life) Unsure(name string, attempt int, trouble string, now time.Time) {
 	if c := l.container(name); c != nil && c.attempt == attempt && c.phase == starting {
 		c.asked = false
 		if !c.canceled {
-			c.trouble = "CannotStartContainerError: " + trouble
+			c.trouble = trouble
 		}
 		c.askAt = now.Add(pause(c.tries))
 		c.tries++

@@ -15,6 +15,8 @@ type Options struct {
 	StartLimit time.Duration
 	// Settle is how long a passing state (ACTIVATING, a STOPPING that was asked for) must last to be published at all.
 	Settle time.Duration
+	// ReleaseLimit is how long the end of a task waits for its network interface to be freed.
+	ReleaseLimit time.Duration
 	// FirstCheck makes health checks begin so soon after a start instead of an interval later. Until that interval is
 	// over only successes count. Zero is one interval, as Docker does it.
 	FirstCheck time.Duration
@@ -22,7 +24,9 @@ type Options struct {
 
 // DefaultOptions are ECS's delays ("Amazon ECS container agent configuration").
 func DefaultOptions() Options {
-	return Options{StopTimeout: 30 * time.Second, StartLimit: 3 * time.Minute, Settle: time.Second}
+	return Options{
+		StopTimeout: 30 * time.Second, StartLimit: 3 * time.Minute, Settle: time.Second, ReleaseLimit: 30 * time.Second,
+	}
 }
 
 // Verb is something that the shell of a life has to do.
@@ -63,12 +67,18 @@ type Found struct {
 	Status  driver.Status
 }
 
+// Holdings is what a task was given of its machine before its first container is started.
+type Holdings struct {
+	Bindings   map[string][]model.PortBinding `json:"bindings,omitempty"` // host ports by container
+	Attachment *model.Attachment              `json:"attachment,omitempty"`
+}
+
 // Life is the life of one task. It is not safe for concurrent use.
 type Life struct {
 	options    Options
 	task       *model.Task
 	def        *model.TaskDefinition
-	bindings   map[string][]model.PortBinding
+	holdings   Holdings
 	containers []*container
 
 	refused string // why this machine cannot run it
@@ -82,6 +92,9 @@ type Life struct {
 	stopped          time.Time
 	stoppingAt       time.Time
 	executionStopped time.Time
+	freed            bool           // its network interface, if it had one
+	pullStarted      time.Time      // of the first image that was pulled for it
+	pullStopped      time.Time      // of the last one
 	code             model.StopCode // of a stop that nobody asked for
 	reason           string
 
@@ -96,18 +109,18 @@ type halt struct {
 	killBy time.Time
 }
 
-// New makes the life of a task from all that is known of it: its definition with overrides applied (see Resolve), the
-// host ports of its containers by name, the last observation that was published (or nil), and what the driver has.
+// New makes the life of a task from all that is known of it: its definition with overrides applied (see Resolve), what
+// it was given, the last observation that was published (or nil), and what the driver has.
 func New(
-	task *model.Task, def *model.TaskDefinition, bindings map[string][]model.PortBinding,
+	task *model.Task, def *model.TaskDefinition, holdings Holdings,
 	seen *model.Observed, found []Found, now time.Time, options Options,
 ) *Life {
 	l := &Life{
-		options: options, task: task, def: def, bindings: bindings,
+		options: options, task: task, def: def, holdings: holdings,
 		status: model.TaskPending, since: now, published: seen,
 	}
 	for i := range def.Containers {
-		l.containers = append(l.containers, &container{def: &def.Containers[i]})
+		l.containers = append(l.containers, &container{def: &def.Containers[i], needs: needs(&def.Containers[i])})
 	}
 	if seen != nil {
 		l.remember(seen)
@@ -127,7 +140,7 @@ func New(
 func (l *Life) remember(seen *model.Observed) {
 	l.status = seen.Status
 	l.started, l.stoppingAt, l.stopped = seen.StartedAt, seen.StoppingAt, seen.StoppedAt
-	l.executionStopped = seen.ExecutionStoppedAt
+	l.executionStopped, l.pullStarted, l.pullStopped = seen.ExecutionStoppedAt, seen.PullStartedAt, seen.PullStoppedAt
 	l.stopping = seen.Status.Order() >= model.TaskStopping.Order()
 	l.code, l.reason = seen.StopCode, seen.StopReason
 	for i := range seen.Containers {
@@ -155,6 +168,34 @@ func (l *Life) Published() *model.Observed { return l.published }
 
 // Over says that the task is STOPPED: nothing of it runs, and nothing ever will.
 func (l *Life) Over() bool { return l.status == model.TaskStopped }
+
+// Ended says that all containers are over, and none will ever run again: what they shared can be freed. It is true
+// before the task is over when Released has to come first.
+func (l *Life) Ended() bool {
+	for _, c := range l.containers {
+		if c.phase != ended {
+			return false
+		}
+	}
+	return true
+}
+
+// Released notes that what the containers shared is freed.
+func (l *Life) Released() { l.freed = true }
+
+// Peers are the ids of the newest attempts of the containers that have been executed, but for one container, by name.
+func (l *Life) Peers(but string) map[string]string {
+	var peers map[string]string
+	for _, c := range l.containers {
+		if c.ran && c.def.Name != but {
+			if peers == nil {
+				peers = map[string]string{}
+			}
+			peers[c.def.Name] = ID(l.task.ARN, c.def.Name, c.last)
+		}
+	}
+	return peers
+}
 
 // Attempt gives the newest attempt of a container; ok is false if there is no such container or it was never started.
 func (l *Life) Attempt(name string) (attempt int, ok bool) {

@@ -16,15 +16,16 @@ import (
 // world is a life together with a driver that behaves, but takes its time, refuses, forgets to answer, and goes on when
 // the agent does not.
 type world struct {
-	t       *rapid.T
-	now     time.Time
-	options lifecycle.Options
-	task    *model.Task
-	def     *model.TaskDefinition
-	life    *lifecycle.Life
-	wake    time.Time
-	durable *model.Observed // what the store has
-	pending *model.Observed // what it has not yet
+	t        *rapid.T
+	now      time.Time
+	options  lifecycle.Options
+	task     *model.Task
+	def      *model.TaskDefinition
+	holdings lifecycle.Holdings
+	life     *lifecycle.Life
+	wake     time.Time
+	durable  *model.Observed // what the store has
+	pending  *model.Observed // what it has not yet
 
 	attempts map[string]*driver.Status
 	deaf     map[string]bool // containers that ignore the stop signal
@@ -65,7 +66,10 @@ func newWorld(t *rapid.T) *world {
 		task:     &model.Task{ARN: "t", Machine: "m", Desired: model.TaskRunning},
 		attempts: map[string]*driver.Status{}, deaf: map[string]bool{},
 	}
-	w.life = lifecycle.New(w.task, w.def, nil, nil, nil, w.now, w.options)
+	if rapid.Bool().Draw(t, "awsvpc") {
+		w.holdings.Attachment = &model.Attachment{Address: "10.0.0.2"}
+	}
+	w.life = lifecycle.New(w.task, w.def, w.holdings, nil, nil, w.now, w.options)
 	w.step()
 	return w
 }
@@ -158,9 +162,9 @@ func (w *world) answer(a lifecycle.Action, well bool) {
 			w.life.Report(a.Name, a.Attempt, w.execute(a), w.now)
 		case 2:
 			w.execute(a)
-			w.life.Unsure(a.Name, a.Attempt, "connection lost", w.now)
+			w.life.Unsure(a.Name, a.Attempt, "CannotStartContainerError: connection lost", w.now)
 		case 3:
-			w.life.Unsure(a.Name, a.Attempt, "connection refused", w.now)
+			w.life.Unsure(a.Name, a.Attempt, "CannotStartContainerError: connection refused", w.now)
 		default: // the end is told before the start is answered
 			running := w.execute(a)
 			w.exit(a.Name, a.Attempt, luck-4)
@@ -168,7 +172,7 @@ func (w *world) answer(a lifecycle.Action, well bool) {
 		}
 	case lifecycle.Cancel:
 		if luck == 2 {
-			w.life.Unsure(a.Name, a.Attempt, "connection lost", w.now)
+			w.life.Unsure(a.Name, a.Attempt, "CannotStartContainerError: connection lost", w.now)
 			return
 		}
 		w.exit(a.Name, a.Attempt, 137)
@@ -203,7 +207,7 @@ func (w *world) crash() {
 	}
 	w.open = nil
 	w.pending = w.durable
-	w.life = lifecycle.New(w.task, w.def, nil, w.durable, found, w.now, w.options)
+	w.life = lifecycle.New(w.task, w.def, w.holdings, w.durable, found, w.now, w.options)
 }
 
 func (w *world) wantStopped() {
@@ -279,6 +283,7 @@ func TestLife(t *testing.T) {
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			w.disturb()
 		}
+		releases := rapid.Bool().Draw(t, "releases")
 		w.wantStopped()
 		w.step()
 		for range 200 {
@@ -288,6 +293,11 @@ func TestLife(t *testing.T) {
 			}
 			if w.life.Over() {
 				break
+			}
+			if w.life.Ended() && releases {
+				w.life.Released()
+				w.step()
+				continue
 			}
 			if w.wake.IsZero() {
 				t.Fatalf("it is not over, and waits for nothing")

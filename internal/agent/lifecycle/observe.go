@@ -9,7 +9,7 @@ import (
 
 // advance moves the task's status forward.
 func (l *Life) advance(now time.Time) {
-	next := l.rollUp()
+	next := l.rollUp(now)
 	if next.Order() <= l.status.Order() {
 		return
 	}
@@ -20,23 +20,36 @@ func (l *Life) advance(now time.Time) {
 }
 
 // rollUp gives the status that the containers make up ("Amazon ECS task lifecycle").
-func (l *Life) rollUp() model.TaskStatus {
-	over, begun := true, false
-	for _, c := range l.containers {
-		over = over && c.phase == ended
-		begun = begun || !c.began.IsZero()
-	}
+func (l *Life) rollUp(now time.Time) model.TaskStatus {
 	switch {
-	case over:
-		return model.TaskStopped
+	case l.Ended():
+		return l.goal(now)
 	case l.stopping:
 		return model.TaskStopping
 	case !l.started.IsZero():
 		return model.TaskRunning
-	case begun:
+	case l.Begun():
 		return model.TaskActivating
 	}
 	return model.TaskPending
+}
+
+// goal is the status of a task whose containers are over: until its network interface is freed, or that takes too long,
+// DEPROVISIONING.
+func (l *Life) goal(now time.Time) model.TaskStatus {
+	if l.holdings.Attachment == nil || l.freed {
+		return model.TaskStopped
+	}
+	since := now
+	if l.status == model.TaskDeprovisioning {
+		since = l.since
+	}
+	limit := since.Add(l.options.ReleaseLimit)
+	if !now.Before(limit) {
+		return model.TaskStopped
+	}
+	l.look(limit)
+	return model.TaskDeprovisioning
 }
 
 // end is when the task ended. If it did so by itself, it was when its last container ended, and not when the agent,
@@ -73,21 +86,30 @@ func (l *Life) publish(now time.Time) {
 }
 
 // passing says that the status is one that is not worth a write unless it lasts. A task that stops by itself is told at
-// once: its replacement need not wait for its other containers.
+// once: its replacement need not wait for its other containers, nor for its network interface.
 func (l *Life) passing() bool {
-	return l.status == model.TaskActivating || l.status == model.TaskStopping && l.code == ""
+	switch l.status {
+	case model.TaskActivating:
+		return true
+	case model.TaskStopping:
+		return l.code == ""
+	case model.TaskDeprovisioning:
+		return l.code == "" || l.published != nil && l.published.Status == model.TaskStopping
+	}
+	return false
 }
 
 // observe is the task as it is seen now.
 func (l *Life) observe() *model.Observed {
 	seen := &model.Observed{
 		Task: l.task.ARN, Machine: l.task.Machine, Status: l.status, Health: l.taskHealth(),
+		PullStartedAt: l.pullStarted, PullStoppedAt: l.pullStopped, Attachment: l.holdings.Attachment,
 		StartedAt: l.started, StoppingAt: l.stoppingAt, ExecutionStoppedAt: l.executionStopped, StoppedAt: l.stopped,
 		StopCode: l.code, StopReason: l.reason,
 		Containers: make([]model.ObservedContainer, len(l.containers)),
 	}
 	for i, c := range l.containers {
-		seen.Containers[i] = c.observe(l.bindings[c.def.Name])
+		seen.Containers[i] = c.observe(l.holdings.Bindings[c.def.Name])
 	}
 	return seen
 }

@@ -16,8 +16,9 @@ import (
 
 // TestScripts plays the stories of testdata. Their commands:
 //
-//	task [option ...]   a new task with the containers of the lines below: name, then any of essential,
-//	                    on=NAME:CONDITION, start=DURATION, stop=DURATION, health=INTERVAL/RETRIES[/STARTPERIOD],
+//	task [option ...]   a new task, with a network interface of its own if the option awsvpc says so, and with the
+//	                    containers of the lines below: name, then any of essential, on=NAME:CONDITION, link=NAME,
+//	                    volumes=NAME, start=DURATION, stop=DURATION, health=INTERVAL/RETRIES[/STARTPERIOD],
 //	                    restart=PERIOD, ignored=CODE
 //	at TIME             the facts of the lines below happen, then the life is asked what follows
 //	adopt TIME          the agent was restarted: the life is made anew from what was last published and what the driver
@@ -43,13 +44,14 @@ func TestScripts(t *testing.T) {
 }
 
 type script struct {
-	t       *testing.T
-	d       *datadriven.TestData
-	options lifecycle.Options
-	task    *model.Task
-	def     *model.TaskDefinition
-	life    *lifecycle.Life
-	last    *model.Observed
+	t        *testing.T
+	d        *datadriven.TestData
+	options  lifecycle.Options
+	task     *model.Task
+	def      *model.TaskDefinition
+	life     *lifecycle.Life
+	last     *model.Observed
+	holdings lifecycle.Holdings
 }
 
 func epoch() time.Time { return time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC) }
@@ -76,9 +78,11 @@ func (s *script) number(text string) int {
 }
 
 func (s *script) define() string {
-	s.options = lifecycle.DefaultOptions()
+	s.options, s.holdings = lifecycle.DefaultOptions(), lifecycle.Holdings{}
 	for _, arg := range s.d.CmdArgs {
 		switch arg.Key {
+		case "awsvpc":
+			s.holdings.Attachment = &model.Attachment{Address: "10.0.0.2"}
 		case "eager":
 			s.options.FirstCheck = 500 * time.Millisecond
 		default:
@@ -90,7 +94,7 @@ func (s *script) define() string {
 		s.def.Containers = append(s.def.Containers, s.container(strings.Fields(line)))
 	}
 	s.task = &model.Task{ARN: "arn:aws:ecs:r:1:task/c/t", Machine: "m", Desired: model.TaskRunning}
-	s.life = lifecycle.New(s.task, s.def, nil, nil, nil, epoch(), s.options)
+	s.life = lifecycle.New(s.task, s.def, s.holdings, nil, nil, epoch(), s.options)
 	return ""
 }
 
@@ -104,6 +108,10 @@ func (s *script) container(words []string) model.ContainerDefinition {
 		case "on":
 			name, condition, _ := strings.Cut(value, ":")
 			c.DependsOn = append(c.DependsOn, model.Dependency{Container: name, Condition: condition})
+		case "link":
+			c.Links = append(c.Links, value+":alias")
+		case "volumes":
+			c.VolumesFrom = append(c.VolumesFrom, model.VolumeFrom{Container: value})
 		case "start":
 			c.StartTimeout = s.duration(value)
 		case "stop":
@@ -150,8 +158,14 @@ func (s *script) fact(line string, now time.Time) {
 		s.life.Halt("the machine goes home", now.Add(s.duration(who)))
 	case "refuse":
 		s.life.Refuse(who + " " + rest)
+	case "released":
+		s.life.Released()
 	case "running":
-		s.life.Report(name, attempt, &driver.Status{State: driver.Running, StartedAt: now, RuntimeID: "pid-" + who}, now)
+		status := &driver.Status{State: driver.Running, StartedAt: now, RuntimeID: "pid-" + who}
+		if rest != "" { // how long its image was pulled
+			status.PullStartedAt, status.PullStoppedAt = now.Add(-s.duration(rest)), now
+		}
+		s.life.Report(name, attempt, status, now)
 	case "exited":
 		status := &driver.Status{State: driver.Exited, ExitedAt: now}
 		code, reason, _ := strings.Cut(rest, " ")
@@ -164,7 +178,7 @@ func (s *script) fact(line string, now time.Time) {
 	case "failed":
 		s.life.Failed(name, attempt, rest)
 	case "unsure":
-		s.life.Unsure(name, attempt, rest, now)
+		s.life.Unsure(name, attempt, "CannotStartContainerError: "+rest, now)
 	case "unsent":
 		s.life.Unsent(name, attempt, now)
 	case "vanished":
@@ -195,7 +209,7 @@ func (s *script) adopt() string {
 		}
 		found = append(found, f)
 	}
-	s.life = lifecycle.New(s.task, s.def, nil, s.last, found, now, s.options)
+	s.life = lifecycle.New(s.task, s.def, s.holdings, s.last, found, now, s.options)
 	return s.step(now)
 }
 
@@ -235,6 +249,8 @@ func observed(o *model.Observed) string {
 		name string
 		time time.Time
 	}{
+		{"pull-started", o.PullStartedAt},
+		{"pull-stopped", o.PullStoppedAt},
 		{"started", o.StartedAt},
 		{"stopping", o.StoppingAt},
 		{"execution-stopped", o.ExecutionStoppedAt},
@@ -243,6 +259,9 @@ func observed(o *model.Observed) string {
 		if !at.time.IsZero() {
 			fmt.Fprintf(&b, " %s=%v", at.name, at.time.Sub(epoch()))
 		}
+	}
+	if o.Attachment != nil {
+		fmt.Fprintf(&b, " at %s", o.Attachment.Address)
 	}
 	b.WriteByte('\n')
 	if o.StopCode != "" || o.StopReason != "" {

@@ -2,6 +2,8 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/maitred/maitred/internal/model"
@@ -22,10 +24,29 @@ func (l *Life) startUp(now time.Time) bool {
 	return changed || l.breakDeadlock()
 }
 
+// needs are the dependencies of a container: what it depends on by name, and the containers that it links or whose
+// volumes it mounts, which have to be there before it ("ContainerDefinition": links, volumesFrom).
+func needs(c *model.ContainerDefinition) []model.Dependency {
+	list := slices.Clone(c.DependsOn)
+	add := func(name string) {
+		if !slices.ContainsFunc(list, func(d model.Dependency) bool { return d.Container == name }) {
+			list = append(list, model.Dependency{Container: name, Condition: model.DependStart})
+		}
+	}
+	for _, link := range c.Links {
+		name, _, _ := strings.Cut(link, ":")
+		add(name)
+	}
+	for _, from := range c.VolumesFrom {
+		add(from.Container)
+	}
+	return list
+}
+
 // release starts a container whose dependencies are fulfilled, or ends it if they never will be.
 func (l *Life) release(c *container, now time.Time) (changed bool) {
-	for i := range c.def.DependsOn {
-		ready, never := l.fulfilled(&c.def.DependsOn[i], now)
+	for i := range c.needs {
+		ready, never := l.fulfilled(&c.needs[i], now)
 		if never != "" {
 			c.neverStart(never)
 			return true

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"slices"
 	"time"
 
 	"github.com/maitred/maitred/internal/model"
@@ -124,10 +125,8 @@ func (l *Life) neededBy(c *container) bool {
 		if other == c || other.phase == ended {
 			continue
 		}
-		for i := range other.def.DependsOn {
-			if other.def.DependsOn[i].Container == c.def.Name {
-				return true
-			}
+		if slices.ContainsFunc(other.needs, func(d model.Dependency) bool { return d.Container == c.def.Name }) {
+			return true
 		}
 	}
 	return false

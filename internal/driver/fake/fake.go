@@ -40,6 +40,8 @@ type Behaviour struct {
 	Log string
 	// Usage is what it uses.
 	Usage driver.Usage
+	// Pull is how long its image was pulled before the start.
+	Pull time.Duration
 }
 
 // Ignore is an OnSignal that ignores all signals; Kill ends such a container all the same.
@@ -53,6 +55,8 @@ type Config struct {
 	Now func() time.Time
 	// After calls f after d and returns what takes that back; nil is real time. It must not call f at once.
 	After func(d time.Duration, f func()) (stop func())
+	// Fault makes a call (secure, release) of a task's sandbox fail; nil is none. It must not call the driver.
+	Fault func(call, task string) error
 	// Refuse is the driver's Refuse beyond members in Unmet; nil refuses nothing.
 	Refuse func(*model.TaskDefinition) string
 }
@@ -64,6 +68,7 @@ type Machine struct {
 	mu         sync.Mutex
 	containers map[string]*container
 	sandboxes  map[string]driver.Sandbox // by task id
+	made       map[string]int            // how often each was made
 	started    int
 	breaks     chan struct{} // closed to break all watches, then replaced
 	watches    map[*watch]bool
@@ -100,7 +105,8 @@ func New(cfg Config) *Machine {
 		}
 	}
 	return &Machine{
-		cfg: cfg, containers: map[string]*container{}, sandboxes: map[string]driver.Sandbox{}, breaks: make(chan struct{}), watches: map[*watch]bool{},
+		cfg: cfg, containers: map[string]*container{}, sandboxes: map[string]driver.Sandbox{}, made: map[string]int{},
+		breaks: make(chan struct{}), watches: map[*watch]bool{},
 	}
 }
 
@@ -121,6 +127,13 @@ func (m *Machine) Sandbox(task string) (driver.Sandbox, bool) {
 	defer m.mu.Unlock()
 	box, ok := m.sandboxes[task]
 	return box, ok
+}
+
+// Made counts how often the sandbox of a task, by its id, was made.
+func (m *Machine) Made(task string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.made[task]
 }
 
 // SetHealth makes a container's health checks pass or fail from now on. It says whether there is such a container.
@@ -251,19 +264,20 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, er
 	if c := m.containers[spec.ID]; c != nil {
 		return c.status, nil
 	}
+	m.box(spec.Sandbox) // before anything can fail
 	acts := m.cfg.Script(spec)
 	if acts.StartError != nil {
 		return driver.Status{}, acts.StartError
 	}
 	m.started++
-	if box := spec.Sandbox; box.Task != "" {
-		m.sandboxes[box.Task] = box
-	}
 	c := &container{
 		spec: spec, acts: acts, stop: func() {},
 		status: driver.Status{
 			ID: spec.ID, State: driver.Running, RuntimeID: strconv.Itoa(m.started), StartedAt: m.cfg.Now(),
 		},
+	}
+	if acts.Pull > 0 {
+		c.status.PullStartedAt, c.status.PullStoppedAt = c.status.StartedAt.Add(-acts.Pull), c.status.StartedAt
 	}
 	m.containers[spec.ID] = c
 	m.notify(c.status)
@@ -271,6 +285,23 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, er
 		c.stop = m.cfg.After(acts.After, func() { m.end(spec.ID, &acts.ExitCode, "") })
 	}
 	return c.status, nil
+}
+
+// box makes a sandbox unless it is there. mu is held.
+func (m *Machine) box(box driver.Sandbox) {
+	if _, ok := m.sandboxes[box.Task]; ok || box.Task == "" {
+		return
+	}
+	m.sandboxes[box.Task] = box
+	m.made[box.Task]++
+}
+
+// fault is Config.Fault.
+func (m *Machine) fault(call, task string) error {
+	if m.cfg.Fault == nil {
+		return nil
+	}
+	return m.cfg.Fault(call, task)
 }
 
 // Signal implements driver.Driver.
@@ -439,6 +470,9 @@ func (d *Driver) Sandboxes(ctx context.Context) ([]string, error) {
 func (d *Driver) Secure(_ context.Context, task string, rules []model.FirewallRule) error {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
+	if err := d.m.fault("secure", task); err != nil {
+		return err
+	}
 	if box, ok := d.m.sandboxes[task]; ok {
 		box.Rules = rules
 		d.m.sandboxes[task] = box
@@ -454,6 +488,9 @@ func (d *Driver) Release(_ context.Context, task string) error {
 		if c.spec.Sandbox.Task == task && c.status.State != driver.Exited {
 			return fmt.Errorf("release task %s: its container %s runs", task, id)
 		}
+	}
+	if err := d.m.fault("release", task); err != nil {
+		return err
 	}
 	delete(d.m.sandboxes, task)
 	return nil

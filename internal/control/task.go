@@ -64,10 +64,11 @@ func Run(tx *store.Tx, call Call, in RunTask) ([]model.TaskState, []place.Failur
 		return nil, nil, model.InvalidParameter(fmt.Sprintf(
 			"tags: a task would have %d tags together with those of its definition; at most %d are allowed.", n, TagsMax))
 	}
+	resolved := def.With(in.Overrides)
 	search, err := core.NewRoom(tx.View(), call.Connected).Search(place.Request{
 		Cluster: cluster.ARN, Group: in.Group, Demand: place.Demand(def, in.Overrides), Requires: def.Requires, Zones: network.InZones(),
 		Constraints: slices.Concat(def.Constraints, in.Constraints), Strategy: in.Strategy,
-		Refuse: func(m *model.Machine) string { return call.Refuse(m, def) },
+		Refuse: func(m *model.Machine) string { return call.Refuse(m, resolved) },
 	})
 	if err != nil {
 		return nil, nil, model.InvalidParameter(err.Error())

@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -10,57 +9,6 @@ import (
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/model"
 )
-
-// Resolve applies the overrides of a task to its definition ("TaskOverride"). Neither is changed.
-func Resolve(def *model.TaskDefinition, o *model.Overrides) *model.TaskDefinition {
-	if o == nil {
-		return def
-	}
-	resolved := *def
-	if o.CPU != 0 {
-		resolved.CPU = o.CPU
-	}
-	if o.Memory != 0 {
-		resolved.Memory = o.Memory
-	}
-	if o.Storage != 0 {
-		resolved.Storage = o.Storage
-	}
-	resolved.TaskRole = cmp.Or(o.TaskRole, def.TaskRole)
-	resolved.ExecutionRole = cmp.Or(o.ExecutionRole, def.ExecutionRole)
-	resolved.Containers = slices.Clone(def.Containers)
-	for i := range o.Containers {
-		if c := resolved.Container(o.Containers[i].Name); c != nil {
-			override(c, &o.Containers[i])
-		}
-	}
-	return &resolved
-}
-
-// override changes a container's definition, which must be a copy.
-func override(c *model.ContainerDefinition, o *model.ContainerOverride) {
-	if o.Command != nil {
-		c.Command = o.Command
-	}
-	if len(o.Environment) > 0 {
-		env := maps.Clone(c.Environment)
-		if env == nil {
-			env = make(map[string]string, len(o.Environment))
-		}
-		maps.Copy(env, o.Environment)
-		c.Environment = env
-	}
-	if len(o.EnvironmentFiles) > 0 {
-		c.EnvironmentFiles = o.EnvironmentFiles
-	}
-	for _, set := range []struct{ to, from *int }{
-		{&c.CPU, o.CPU}, {&c.GPUs, o.GPUs}, {&c.Memory, o.Memory}, {&c.MemoryReservation, o.MemoryReservation},
-	} {
-		if set.from != nil {
-			*set.to = *set.from
-		}
-	}
-}
 
 // ID names an attempt of a container of a task (given by ARN): no two attempts on any machine share it.
 func ID(task, name string, attempt int) string {

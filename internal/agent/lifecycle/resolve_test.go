@@ -10,33 +10,6 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-func TestResolve(t *testing.T) {
-	t.Parallel()
-	def := &model.TaskDefinition{CPU: 256, Containers: []model.ContainerDefinition{
-		{Name: "a", Command: []string{"run"}, Environment: map[string]string{"A": "1", "B": "2"}, CPU: 10, Memory: 64},
-		{Name: "b"},
-	}}
-	cpu := 20
-	got := lifecycle.Resolve(def, &model.Overrides{Memory: 512, Containers: []model.ContainerOverride{
-		{Name: "a", Command: []string{"migrate"}, Environment: map[string]string{"B": "3"}, CPU: &cpu},
-		{Name: "b", Environment: map[string]string{"C": "4"}},
-		{Name: "nobody"},
-	}})
-	want := &model.TaskDefinition{CPU: 256, Memory: 512, Containers: []model.ContainerDefinition{
-		{Name: "a", Command: []string{"migrate"}, Environment: map[string]string{"A": "1", "B": "3"}, CPU: 20, Memory: 64},
-		{Name: "b", Environment: map[string]string{"C": "4"}},
-	}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("Resolve (-want +got):\n%s", diff)
-	}
-	if def.Containers[0].Environment["B"] != "2" || def.Containers[0].CPU != 10 || def.Containers[1].Environment != nil {
-		t.Errorf("the definition itself was changed: %+v", def.Containers)
-	}
-	if got := lifecycle.Resolve(def, nil); got != def {
-		t.Errorf("without overrides got a copy, want the definition itself")
-	}
-}
-
 func TestSpec(t *testing.T) {
 	t.Parallel()
 	task := &model.Task{ARN: "arn:aws:ecs:r:1:task/c/0123"}

@@ -164,7 +164,7 @@ func TestBadTaskDefinitions(t *testing.T) {
 		{name: "ulimit order", body: register("", `,"ulimits":[{"name":"nofile","softLimit":2,"hardLimit":1}]`), parts: []string{"'ulimits'", "nofile"}},
 		{name: "swappiness", body: register("", `,"linuxParameters":{"swappiness":101}`), parts: []string{"'linuxParameters.swappiness'"}},
 		{name: "environment name", body: register("", `,"environment":[{"value":"x"}]`), parts: []string{"environment[0].name"}},
-		{name: "environment file type", body: register("", `,"environmentFiles":[{"value":"x","type":"http"}]`), parts: []string{"environmentFiles.type", "s3"}},
+		{name: "environment file type", body: register("", `,"environmentFiles":[{"value":"x","type":"http"}]`), parts: []string{"environmentFiles[0].type", "s3"}},
 		{name: "GPUs", body: register("", `,"resourceRequirements":[{"type":"GPU","value":"none"}]`), parts: []string{"resourceRequirements[0].value"}},
 
 		{name: "log driver", body: register("", `,"logConfiguration":{"logDriver":"none"}`), parts: []string{"logConfiguration.logDriver"}},

@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func (d *definition) check() string {
 		rules = append(rules, (*definition).externalProblem)
 	}
 	for _, rule := range append(rules, checkSums,
-		checkPortNames, checkHostPorts, checkDependencies, checkLinks, checkRouter, checkVolumeUse, checkSecrets, checkProxy) {
+		checkPortNames, checkHostPorts, checkDependencies, checkLinks, checkRouter, checkVolumeUse, checkOrder, checkSecrets, checkProxy) {
 		if problem := rule(d); problem != "" {
 			return problem
 		}
@@ -178,7 +179,7 @@ func checkEssential(d *definition) string {
 
 // checkSums compares the sizes of the containers with one another and with those of the task.
 func checkSums(d *definition) string {
-	sum := 0
+	sum, reserved := 0, 0
 	for _, c := range d.containers() {
 		memory, reservation := int(aws.ToInt32(c.Memory)), int(aws.ToInt32(c.MemoryReservation))
 		switch {
@@ -190,6 +191,11 @@ func checkSums(d *definition) string {
 			return fmt.Sprintf("The 'memory' setting for container '%s' is greater than for the task.", c.label())
 		}
 		sum += int(c.Cpu)
+		reserved += cmp.Or(reservation, memory)
+	}
+	if d.memory != 0 && reserved > d.memory {
+		return fmt.Sprintf("The sum of the memory that is reserved for all containers cannot be greater than the task-level 'memory' value: "+
+			"%d is greater than %d.", reserved, d.memory)
 	}
 	if d.cpu != 0 && sum > d.cpu {
 		return fmt.Sprintf("The sum of all container 'cpu' values cannot be greater than the task-level 'cpu' value: %d is greater than %d.", sum, d.cpu)

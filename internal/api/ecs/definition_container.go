@@ -15,16 +15,13 @@ import (
 func (d *definition) checkContainer(c container) string {
 	for _, rule := range []func(container) string{
 		checkName, checkImage, checkNumbers, checkLengths, checkTexts, checkContainerEnums,
-		checkHealth, checkRestart, checkUlimits, checkLog, checkGPU,
+		checkEnvironmentFiles, checkHealth, checkRestart, checkUlimits, checkLog, checkGPU,
 	} {
 		if problem := rule(c); problem != "" {
 			return problem
 		}
 	}
-	if problem := d.checkPorts(c); problem != "" {
-		return problem
-	}
-	return d.checkNetworkMembers(c)
+	return first(d.checkPorts(c), d.checkNetworkMembers(c), d.checkSystem(c))
 }
 
 func checkName(c container) string {
@@ -120,7 +117,7 @@ func checkLengths(c container) string {
 		member   string
 		len, max int
 	}{
-		{"environmentFiles", len(c.EnvironmentFiles), 10},
+		{"environmentFiles", len(c.EnvironmentFiles), environmentFilesMax},
 		{"restartPolicy.ignoredExitCodes", ignoredExitCodes(c), 50},
 	} {
 		if list.len > list.max {
@@ -173,6 +170,12 @@ func texts(c container) []text {
 		add("systemControls", i, "namespace", s.Namespace)
 		add("systemControls", i, "value", s.Value)
 	}
+	if c.LogConfiguration != nil {
+		for i, o := range c.LogConfiguration.SecretOptions {
+			add("secretOptions", i, "name", o.Name)
+			add("secretOptions", i, "valueFrom", o.ValueFrom)
+		}
+	}
 	for i, d := range c.DependsOn {
 		add("dependsOn", i, "containerName", d.ContainerName)
 	}
@@ -193,9 +196,6 @@ func checkTexts(c container) string {
 
 func checkContainerEnums(c container) string {
 	problems := []string{enumProblem("versionConsistency", c.VersionConsistency)}
-	for _, f := range c.EnvironmentFiles {
-		problems = append(problems, required("environmentFiles.type", f.Type))
-	}
 	for _, r := range c.ResourceRequirements {
 		problems = append(problems, required("resourceRequirements.type", r.Type))
 	}
@@ -211,6 +211,32 @@ func checkContainerEnums(c container) string {
 	}
 	if problem := first(problems...); problem != "" {
 		return fmt.Sprintf("Invalid setting for container '%s'. %s", c.label(), problem)
+	}
+	return ""
+}
+
+// environmentFilesMax is how many environment files a container can have ("EnvironmentFile").
+const environmentFilesMax = 10
+
+var objectPattern = regexp.MustCompile(`^arn:aws(-[a-z]+)*:s3:::[^/]+/.+\.env$`)
+
+func checkEnvironmentFiles(c container) string {
+	for i, f := range c.EnvironmentFiles {
+		if problem := fileProblem(fmt.Sprintf("environmentFiles[%d]", i), f); problem != "" {
+			return c.invalid("environmentFiles", "%s", problem)
+		}
+	}
+	return ""
+}
+
+// fileProblem says what is wrong with an environment file, which is an object in Amazon S3 ("EnvironmentFile").
+func fileProblem(member string, f types.EnvironmentFile) string {
+	if problem := required(member+".type", f.Type); problem != "" {
+		return problem
+	}
+	if value := aws.ToString(f.Value); !objectPattern.MatchString(value) {
+		return fmt.Sprintf("%s.value should be the ARN of an object whose name ends in .env, such as arn:aws:s3:::bucket/file.env; got %.200q.",
+			member, value)
 	}
 	return ""
 }

@@ -168,7 +168,7 @@ func fargateMembers(c container) []setMember {
 			setMember{"devices", len(l.Devices) > 0},
 			setMember{"sharedMemorySize", l.SharedMemorySize != nil},
 			setMember{"maxSwap", l.MaxSwap != nil},
-			setMember{"tmpfs", len(l.Tmpfs) > 0})
+			setMember{"swappiness", l.Swappiness != nil})
 		if l.Capabilities != nil {
 			other := slices.ContainsFunc(l.Capabilities.Add, func(name string) bool { return name != "SYS_PTRACE" })
 			members = append(members, setMember{"capabilities other than SYS_PTRACE in linuxParameters.capabilities.add", other})

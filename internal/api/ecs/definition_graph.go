@@ -29,10 +29,32 @@ func checkDependencies(d *definition) string {
 			}
 		}
 	}
+	return ""
+}
+
+// checkOrder refuses containers of which none could be the first to start: each waits for those that dependsOn, links and
+// volumesFrom name ("ContainerDependency").
+func checkOrder(d *definition) string {
 	if cycle := d.cycle(); cycle != nil {
-		return "Container dependencies must not form a cycle in dependsOn: " + strings.Join(cycle, " -> ") + "."
+		return "Container dependencies must not form a cycle in dependsOn, links and volumesFrom: " + strings.Join(cycle, " -> ") + "."
 	}
 	return ""
+}
+
+// awaited are the names of the containers that have to be there before this one.
+func (c container) awaited() []string {
+	var names []string
+	for _, dep := range c.DependsOn {
+		names = append(names, aws.ToString(dep.ContainerName))
+	}
+	for _, link := range c.Links {
+		name, _, _ := strings.Cut(link, ":")
+		names = append(names, name)
+	}
+	for _, v := range c.VolumesFrom {
+		names = append(names, aws.ToString(v.SourceContainer))
+	}
+	return names
 }
 
 // cycle finds containers that wait for one another; the first of them is repeated at the end.
@@ -49,8 +71,8 @@ func (d *definition) cycle() []string {
 			return nil
 		}
 		path = append(path, name)
-		for _, dep := range c.DependsOn {
-			if cycle := visit(aws.ToString(dep.ContainerName)); cycle != nil {
+		for _, on := range c.awaited() {
+			if cycle := visit(on); cycle != nil {
 				return cycle
 			}
 		}
@@ -79,12 +101,18 @@ func checkLinks(d *definition) string {
 	return ""
 }
 
-// checkRouter checks that there is a log router for containers that send their logs to one.
+// checkRouter checks that there is a log router for containers that send their logs to one, and refuses it.
 func checkRouter(d *definition) string {
 	router := slices.ContainsFunc(d.ContainerDefinitions, func(c types.ContainerDefinition) bool { return c.FirelensConfiguration != nil })
 	for _, c := range d.containers() {
 		if log := c.LogConfiguration; log != nil && log.LogDriver == types.LogDriverAwsfirelens && !router {
 			return c.invalid("logConfiguration", "The log driver awsfirelens needs a container with firelensConfiguration in the task definition.")
+		}
+	}
+	for _, c := range d.containers() {
+		if c.FirelensConfiguration != nil {
+			return c.invalid("firelensConfiguration", "FireLens is not supported by this version of maitred: give the containers the "+
+				"log driver awslogs or fluentd, and leave the log router out.")
 		}
 	}
 	return ""
@@ -108,6 +136,9 @@ func checkVolumes(d *definition) string {
 		if aws.ToBool(v.ConfiguredAtLaunch) {
 			atLaunch++
 		}
+		if path := v.Host; path != nil && aws.ToString(path.SourcePath) != "" && !strings.HasPrefix(*path.SourcePath, "/") {
+			return fmt.Sprintf("volumes[%d].host.sourcePath should be an absolute path, got %.200q.", i, *path.SourcePath)
+		}
 		if docker := v.DockerVolumeConfiguration; docker != nil {
 			if problem := enumProblem(fmt.Sprintf("volumes[%d].dockerVolumeConfiguration.scope", i), docker.Scope); problem != "" {
 				return problem
@@ -127,7 +158,7 @@ func volumeKinds(v types.Volume) []string {
 		member string
 		set    bool
 	}{
-		{"host", v.Host != nil && v.Host.SourcePath != nil},
+		{"host", v.Host != nil && aws.ToString(v.Host.SourcePath) != ""},
 		{"dockerVolumeConfiguration", v.DockerVolumeConfiguration != nil},
 		{"efsVolumeConfiguration", v.EfsVolumeConfiguration != nil},
 		{"fsxWindowsFileServerVolumeConfiguration", v.FsxWindowsFileServerVolumeConfiguration != nil},

@@ -133,8 +133,7 @@ func containersOut(t model.TaskState, def *model.TaskDefinition) []types.Contain
 		}
 	}
 	list := make([]types.Container, 0, len(def.Containers))
-	for _, c := range def.Containers {
-		override(&c, t.Overrides)
+	for _, c := range def.With(t.Overrides).Containers {
 		out := types.Container{
 			ContainerArn:      aws.String(arn.Container(t.ARN, c.Name)),
 			Cpu:               aws.String(strconv.Itoa(c.CPU)),
@@ -158,25 +157,6 @@ func containersOut(t model.TaskState, def *model.TaskDefinition) []types.Contain
 		list = append(list, out)
 	}
 	return list
-}
-
-// override gives a container the sizes that a task has for it.
-func override(c *model.ContainerDefinition, overrides *model.Overrides) {
-	if overrides == nil {
-		return
-	}
-	for _, o := range overrides.Containers {
-		if o.Name != c.Name {
-			continue
-		}
-		for _, size := range []struct{ to, value *int }{
-			{&c.CPU, o.CPU}, {&c.Memory, o.Memory}, {&c.MemoryReservation, o.MemoryReservation},
-		} {
-			if size.value != nil {
-				*size.to = *size.value
-			}
-		}
-	}
 }
 
 // unseenStatus is the status of a container that the agent has said nothing of.

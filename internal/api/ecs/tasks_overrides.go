@@ -27,12 +27,16 @@ func (a *API) overridesIn(in *types.TaskOverride) (*model.Overrides, error) {
 	if n := utf8.RuneCount(out.Document); n > overridesMax {
 		return nil, model.InvalidParameter(fmt.Sprintf("overrides has %d characters as JSON; at most %d are allowed.", n, overridesMax))
 	}
-	switch {
-	case in.EphemeralStorage != nil:
-		return nil, model.Unsupported("overrides.ephemeralStorage is not supported by this version of maitred: tasks share the disk of their machine.")
-	case len(in.InferenceAcceleratorOverrides) > 0: //nolint:staticcheck // it is refused
+	if len(in.InferenceAcceleratorOverrides) > 0 { //nolint:staticcheck // it is refused
 		return nil, model.Unsupported("overrides.inferenceAcceleratorOverrides is not supported: Amazon Elastic Inference is no longer available.")
 	}
+	if e := in.EphemeralStorage; e != nil {
+		if out.Storage = int(e.SizeInGiB); out.Storage < ephemeralGiBMin || out.Storage > ephemeralGiBMax {
+			return nil, model.InvalidParameter(fmt.Sprintf(
+				"overrides.%s should be between %d and %d, got %d.", ephemeralStorage, ephemeralGiBMin, ephemeralGiBMax, out.Storage))
+		}
+	}
+	out.TaskRole, out.ExecutionRole = aws.ToString(in.TaskRoleArn), aws.ToString(in.ExecutionRoleArn)
 	if out.CPU, out.Memory, err = overrideSizes(in); err != nil {
 		return nil, err
 	}
@@ -73,27 +77,64 @@ func overrideSizes(in *types.TaskOverride) (cpu, memory int, err error) {
 // changes nothing.
 func containerOverrideIn(member string, in *types.ContainerOverride) (model.ContainerOverride, error) {
 	out := model.ContainerOverride{Name: aws.ToString(in.Name)}
-	switch {
-	case out.Name == "":
+	if out.Name == "" {
 		return out, model.InvalidParameter(member + ".name should not be empty.")
-	case len(in.EnvironmentFiles) > 0:
-		return out, model.Unsupported(member + ".environmentFiles is not supported by this version of maitred: give the variables in environment.")
-	case len(in.ResourceRequirements) > 0:
-		return out, model.Unsupported(member + ".resourceRequirements is not supported by this version of maitred: give them in the task definition.")
 	}
 	if len(in.Command) > 0 {
 		out.Command = in.Command
 	}
+	if err := firstError(overrideEnvironment(&out, member, in), overrideGPUs(&out, member, in)); err != nil {
+		return out, err
+	}
+	return out, overrideNumbers(&out, member, in)
+}
+
+// overrideEnvironment takes over environment and environmentFiles. The files replace those of the definition.
+func overrideEnvironment(out *model.ContainerOverride, member string, in *types.ContainerOverride) error {
+	if err := atMost(member+".environmentFiles", in.EnvironmentFiles, environmentFilesMax); err != nil {
+		return err
+	}
+	for i, f := range in.EnvironmentFiles {
+		if problem := fileProblem(fmt.Sprintf("%s.environmentFiles[%d]", member, i), f); problem != "" {
+			return model.InvalidParameter(problem)
+		}
+		out.EnvironmentFiles = append(out.EnvironmentFiles, aws.ToString(f.Value))
+	}
 	for i, e := range in.Environment {
 		name := aws.ToString(e.Name)
 		if name == "" {
-			return out, model.InvalidParameter(fmt.Sprintf("%s.environment[%d].name should not be empty.", member, i))
+			return model.InvalidParameter(fmt.Sprintf("%s.environment[%d].name should not be empty.", member, i))
 		}
 		if out.Environment == nil {
 			out.Environment = map[string]string{}
 		}
 		out.Environment[name] = aws.ToString(e.Value)
 	}
+	return nil
+}
+
+// overrideGPUs takes over resourceRequirements, as far as they are numbers of GPUs.
+func overrideGPUs(out *model.ContainerOverride, member string, in *types.ContainerOverride) error {
+	for i, r := range in.ResourceRequirements {
+		at := fmt.Sprintf("%s.resourceRequirements[%d]", member, i)
+		if problem := required(at+".type", r.Type); problem != "" {
+			return model.InvalidParameter(problem)
+		}
+		n, ok := gpus(r)
+		switch {
+		case r.Type != types.ResourceTypeGpu, r.SharingStrategy != nil, aws.ToString(r.Value) == allGPUs:
+			return model.Unsupported(at + " is not supported by this version of maitred: only the type GPU with a number is.")
+		case !ok:
+			return model.InvalidParameter(fmt.Sprintf("%s.value should be a number of GPUs, at least 1; got %.100q.", at, aws.ToString(r.Value)))
+		case out.GPUs != nil:
+			return model.InvalidParameter(at + ": the type GPU is there twice.")
+		}
+		out.GPUs = &n
+	}
+	return nil
+}
+
+func overrideNumbers(out *model.ContainerOverride, member string, in *types.ContainerOverride) error {
 	for _, n := range []struct {
 		name  string
 		value *int32
@@ -109,11 +150,11 @@ func containerOverrideIn(member string, in *types.ContainerOverride) (model.Cont
 		}
 		value := int(*n.value)
 		if value < n.least {
-			return out, model.InvalidParameter(fmt.Sprintf("%s.%s should be at least %d, got %d.", member, n.name, n.least, value))
+			return model.InvalidParameter(fmt.Sprintf("%s.%s should be at least %d, got %d.", member, n.name, n.least, value))
 		}
 		*n.to = &value
 	}
-	return out, nil
+	return nil
 }
 
 // overridesOut gives the overrides of a task as they were given, with a line for each container, as ECS has it.

@@ -1,6 +1,7 @@
 package place
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/maitred/maitred/internal/model"
@@ -11,53 +12,21 @@ import (
 // memoryReservation if it has one, else its memory; its GPUs; and its fixed host ports. Ports that the agent chooses
 // are not in it. overrides may be nil.
 func Demand(def *model.TaskDefinition, overrides *model.Overrides) model.Resources {
-	if overrides == nil {
-		overrides = &model.Overrides{}
-	}
+	def = def.With(overrides)
 	var d model.Resources
 	for i := range def.Containers {
-		c := override(def.Containers[i], overrides)
+		c := &def.Containers[i]
 		d.CPU += c.CPU
-		d.Memory += firstSet(c.MemoryReservation, c.Memory)
+		d.Memory += cmp.Or(c.MemoryReservation, c.Memory)
 		d.GPUs += c.GPUs
 		for _, p := range c.Ports {
 			d = withPort(d, def.NetworkMode, p)
 		}
 	}
-	d.CPU = firstSet(overrides.CPU, def.CPU, d.CPU)
-	d.Memory = firstSet(overrides.Memory, def.Memory, d.Memory)
+	d.CPU = cmp.Or(def.CPU, d.CPU)
+	d.Memory = cmp.Or(def.Memory, d.Memory)
 	d.Ports, d.UDPPorts = distinct(d.Ports), distinct(d.UDPPorts)
 	return d
-}
-
-// override gives a container as its override has it.
-func override(c model.ContainerDefinition, overrides *model.Overrides) model.ContainerDefinition {
-	for _, o := range overrides.Containers {
-		if o.Name != c.Name {
-			continue
-		}
-		assign(&c.CPU, o.CPU)
-		assign(&c.GPUs, o.GPUs)
-		assign(&c.Memory, o.Memory)
-		assign(&c.MemoryReservation, o.MemoryReservation)
-	}
-	return c
-}
-
-func assign(to, value *int) {
-	if value != nil {
-		*to = *value
-	}
-}
-
-// firstSet is the first that is not zero: zero means that nothing was given.
-func firstSet(values ...int) int {
-	for _, v := range values {
-		if v != 0 {
-			return v
-		}
-	}
-	return 0
 }
 
 // withPort adds the host port of a mapping, if it is fixed: in the host's network it is the container's port; tasks

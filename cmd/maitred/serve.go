@@ -42,6 +42,8 @@ func (o *options) agent(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Address, "address", o.Address, "IP address at which this machine publishes the ports of its tasks")
 	flags.StringVar(&o.PeerListen, "peer-listen", "", "HOST:PORT at which a server on another machine reaches this agent for logs and exec (default: a free port of 127.0.0.1)")
 	flags.StringVar(&o.Zone, "zone", "", "availability zone of this machine (default: the region's zone a)")
+	flags.BoolVar(&o.AllowPrivileged, "allow-privileged", false, "let tasks run privileged containers, which own this machine")
+	flags.StringArrayVar(&o.AllowHostPaths, "allow-host-path", nil, "DIR of this machine that tasks may mount, and all below it (repeatable; default: none)")
 	flags.StringSliceVar(&o.Clusters, "clusters", nil, "clusters that this machine joins (default: all)")
 }
 

@@ -38,14 +38,17 @@ type Config struct {
 	EtcdEndpoints             []string // of an external etcd; none for the embedded one
 	EtcdCA, EtcdCert, EtcdKey string   // PEM files
 
-	Driver   string   // auto, process, docker
-	Address  string   // IP address at which the ports of tasks are published
-	Zone     string   // availability zone of this machine
+	Driver  string // auto, process, docker
+	Address string // IP address at which the ports of tasks are published
+	Zone    string // availability zone of this machine
 	// PeerListen is the host:port of the direct line to this machine's agent; "" for a free port of 127.0.0.1, which does
 	// where the server is on the same machine.
 	PeerListen string
-	Clusters []string // that this machine joins; none for all
-	Example  string   // name of an example service to create, "" for none
+	// AllowPrivileged and AllowHostPaths are what tasks may do to this machine (model.Policy).
+	AllowPrivileged bool
+	AllowHostPaths  []string
+	Clusters        []string // that this machine joins; none for all
+	Example         string   // name of an example service to create, "" for none
 
 	Log *slog.Logger
 	// Hurry, when it is closed, makes the end kill what it would otherwise wait for.
@@ -120,6 +123,9 @@ func (c Config) Validate() error {
 	}
 	if _, port, err := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && (err != nil || port == "") {
 		return fmt.Errorf("--peer-listen %q: it is HOST:PORT, as 10.0.0.7:6249", c.PeerListen)
+	}
+	if err := validatePaths(c.AllowHostPaths); err != nil {
+		return err
 	}
 	if c.Example != "" && c.Example != exampleWeb {
 		return fmt.Errorf("--example %q: the examples are: %s", c.Example, exampleWeb)

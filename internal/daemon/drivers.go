@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/maitred/maitred/internal/agent/policy"
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/driver/docker"
 	"github.com/maitred/maitred/internal/driver/process"
@@ -20,8 +21,12 @@ func knownDriver(name string) bool {
 	return false
 }
 
-// refuse says why a machine cannot run a task definition: what its driver cannot honour, by name.
+// refuse says why a machine cannot run a task definition: what its operator does not allow or its driver cannot honour,
+// by name.
 func refuse(m *model.Machine, def *model.TaskDefinition) string {
+	if why := policy.Refuse(m.Policy, def); why != "" {
+		return why
+	}
 	switch m.Driver {
 	case "process":
 		return process.Refuse(def)

@@ -141,6 +141,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 		return "", "", err
 	}
 	machine.Peer = new(line.Peer())
+	machine.Policy = s.cfg.policy()
 	life := lifecycle.DefaultOptions()
 	life.FirstCheck = s.timings.FirstCheck
 	a, err := agent.New(agent.Config{

@@ -50,7 +50,7 @@ func checkCapabilities(c container) string {
 		member := "linuxParameters.capabilities." + list.member
 		for _, name := range list.names {
 			if !slices.Contains(known, name) {
-				return c.invalid(member, "%s", oneOf(member, name, known))
+				return c.invalid(member, "%s", oneOf("It", name, known))
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func (l *loop) begin(view *store.View, t model.TaskState, found []lifecycle.Foun
 	def, ok := view.TaskDefinition(t.TaskDefinition)
 	switch {
 	case ok:
-		def = lifecycle.Resolve(def, t.Overrides)
+		def = def.With(t.Overrides)
 	case t.Desired == model.TaskStopped:
 		def = guess(t, found)
 	default:

@@ -56,6 +56,13 @@ func (h *Host) connect(r *record, ns *os.File) error {
 	if err := h.links.LinkAdd(pair); err != nil {
 		return fmt.Errorf("making the interface of %s: %w", r.ID, err)
 	}
+	// A container that speaks to its own published port would otherwise not be answered where the kernel applies the
+	// firewall to bridged packets too (br_netfilter): it redirects the packet in the bridge, back to where it came from.
+	if len(r.Ports) > 0 {
+		if err := h.links.LinkSetHairpin(pair, true); err != nil {
+			return fmt.Errorf("setting the interface of %s up: %w", r.ID, err)
+		}
+	}
 	return furnish(in, r)
 }
 

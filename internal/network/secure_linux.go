@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -66,6 +67,7 @@ type firewall struct {
 	conn    *nftables.Conn
 	table   *nftables.Table
 	in, out *nftables.Chain
+	sets    int
 }
 
 func newFirewall(c *nftables.Conn) *firewall {
@@ -172,9 +174,10 @@ func (p *passage) detail() []expr.Any {
 // setChunk is how many ranges one message carries, whose length is a number of 16 bits.
 const setChunk = 400
 
-// addresses makes a nameless set of ranges.
+// addresses makes a set of ranges. It has a name, because a nameless one takes no second message.
 func (f *firewall) addresses(spans []span) (*nftables.Set, error) {
-	set := &nftables.Set{Table: f.table, Anonymous: true, Constant: true, Interval: true, KeyType: nftables.TypeIPAddr}
+	f.sets++
+	set := &nftables.Set{Table: f.table, Name: "addresses" + strconv.Itoa(f.sets), Interval: true, KeyType: nftables.TypeIPAddr}
 	for n, first := 0, true; n < len(spans); n, first = n+setChunk, false {
 		chunk := elements(spans[n:min(n+setChunk, len(spans))])
 		var err error

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -303,4 +304,33 @@ func leftovers(t testing.TB, c Config) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+func wantSame(t testing.TB, when string, before, after []string) {
+	t.Helper()
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("%s: what there is changed (-before +after):\n%s", when, diff)
+	}
+}
+
+func dialFrom(from, to string) (net.Conn, error) {
+	local, remote := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(from)), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to))
+	return net.DialUDP("udp4", local, remote)
+}
+
+// flowsOf counts the connections of an address that the kernel remembers.
+func flowsOf(t testing.TB, a netip.Addr) int {
+	t.Helper()
+	all, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+	must(t, err)
+	n := 0
+	for _, f := range all {
+		for _, ip := range []net.IP{f.Forward.SrcIP, f.Forward.DstIP, f.Reverse.SrcIP, f.Reverse.DstIP} {
+			if addressOf(ip) == a {
+				n++
+				break
+			}
+		}
+	}
+	return n
 }

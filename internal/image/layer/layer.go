@@ -58,6 +58,8 @@ func place(name string) (dir, base string, w what, err error) {
 		dir = "."
 	}
 	switch {
+	case strings.Contains("/"+dir, "/"+aufsPrefix):
+		return dir, base, nothing, nil
 	case strings.Contains("/"+dir, "/"+whiteoutPrefix):
 		return "", "", nothing, fmt.Errorf("%w: %q is below a whiteout", ErrRefused, name)
 	case base == opaqueName:

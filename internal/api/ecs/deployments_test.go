@@ -190,6 +190,11 @@ func TestServiceRevisions(t *testing.T) {
 	if diff := cmp.Diff(first, out.ServiceRevisions[0], ignoreDocuments); diff != "" {
 		t.Errorf("the first revision (-want +got):\n%s", diff)
 	}
+	for d := range f.store.View().Deployments(*made.ServiceArn) {
+		if d.TaskDefinition == prefix+"task-definition/own:1" && d.Images["app"] != "sha256:abc" {
+			t.Errorf("the first deployment is bound to %v, want what its task has found", d.Images)
+		}
+	}
 	if got := *out.ServiceRevisions[1].TaskDefinition; !strings.HasSuffix(got, "/own:2") {
 		t.Errorf("the second revision has %s, want own:2", got)
 	}

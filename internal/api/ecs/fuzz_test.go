@@ -55,6 +55,12 @@ func FuzzRequests(f *testing.F) {
 	} {
 		f.Add(uint8(i), body)
 	}
+	f.Add(uint8(0), `{"family":"f","ipcMode":"host","volumes":[{"name":"v","host":{}},{"name":"w","dockerVolumeConfiguration":{}}],`+
+		`"containerDefinitions":[{"name":"a","image":"i","memory":6,"mountPoints":[{"sourceVolume":"v","containerPath":"/"}],`+
+		`"linuxParameters":{"capabilities":{"add":["ALL"]},"devices":[{"hostPath":"/d","permissions":["read"]}],`+
+		`"tmpfs":[{"containerPath":"/t","size":1,"mountOptions":["mode=1"]}]},"systemControls":[{"namespace":"net.a","value":"1"}],`+
+		`"environmentFiles":[{"type":"s3","value":"arn:aws:s3:::b/a.env"}],"extraHosts":[{"hostname":"h","ipAddress":"::1"}],`+
+		`"dnsServers":["1.1.1.1"],"logConfiguration":{"logDriver":"splunk"},"resourceRequirements":[{"type":"GPU","value":"1"}]}]}`)
 	f.Add(uint8(9), `{"resourceArn":"arn:aws:ecs:eu-west-1:123456789012:cluster/default","tags":[{"key":"k"}]}`)
 	f.Fuzz(func(t *testing.T, n uint8, body string) {
 		operation := operations[int(n)%len(operations)]

@@ -45,6 +45,9 @@ func (a *API) taskOut(v *store.View, call control.Call, t model.TaskState, withT
 		TaskDefinitionArn:     aws.String(t.TaskDefinition),
 		Version:               taskVersion(v, t),
 	}
+	if storage := def.With(t.Overrides).Storage; storage != 0 {
+		out.EphemeralStorage = &types.EphemeralStorage{SizeInGiB: int32(storage)}
+	}
 	if t.StartedBy != "" {
 		out.StartedBy = aws.String(t.StartedBy)
 	}

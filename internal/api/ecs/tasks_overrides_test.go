@@ -25,9 +25,8 @@ func TestOverridesAsModel(t *testing.T) {
 	status, body := f.send("RunTask", `{"taskDefinition":"web","enableExecuteCommand":true,"overrides":`+given+`}`)
 	var out struct {
 		Tasks []struct {
-			Overrides json.RawMessage
-			CPU       string
-			Memory    string
+			Overrides        json.RawMessage
+			EphemeralStorage struct{ SizeInGiB int }
 		}
 	}
 	if err := json.Unmarshal([]byte(body), &out); err != nil || status != 200 || len(out.Tasks) != 1 {
@@ -35,6 +34,9 @@ func TestOverridesAsModel(t *testing.T) {
 	}
 	if diff := cmp.Diff(given, string(out.Tasks[0].Overrides)); diff != "" {
 		t.Errorf("overrides as the API shows them (-want +got):\n%s", diff)
+	}
+	if got := out.Tasks[0].EphemeralStorage.SizeInGiB; got != 50 {
+		t.Errorf("the task has %d GiB of ephemeral storage, want 50", got)
 	}
 	for task := range f.store.View().Tasks() {
 		got := *task.Overrides

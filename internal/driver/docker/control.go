@@ -72,11 +72,11 @@ func (d *Driver) Kill(ctx context.Context, id string) error {
 // Remove implements driver.Driver; the log goes too.
 func (d *Driver) Remove(ctx context.Context, id string) error {
 	remember := d.forget(id)
-	err := d.remove(ctx, id)
-	if err != nil {
+	if err := d.remove(ctx, id); err != nil {
 		remember()
+		return err
 	}
-	return err
+	return d.settle(ctx, id)
 }
 
 // forget has watches say nothing of the removal of a container, whose caller knows of it; the function that it returns
@@ -106,8 +106,13 @@ func (d *Driver) remove(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
 	_, err := d.client.ContainerRemove(ctx, d.name(id), client.ContainerRemoveOptions{RemoveVolumes: true})
-	if err == nil || errdefs.IsNotFound(err) || errdefs.IsConflict(err) && strings.Contains(err.Error(), "already in progress") {
+	if err == nil || errdefs.IsNotFound(err) || removing(err) {
 		return nil
 	}
 	return fmt.Errorf("remove container %s: %w", id, err)
+}
+
+// removing says whether an error is that a container is being removed already.
+func removing(err error) bool {
+	return errdefs.IsConflict(err) && strings.Contains(err.Error(), "already in progress")
 }

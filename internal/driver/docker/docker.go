@@ -5,9 +5,13 @@
 // the label of one scope. A container's whole state is the daemon's, so there is nothing to keep on disk, and nothing to
 // adopt after a restart but what List tells.
 //
-// What it does not do: a signal reaches a container's first process only, as `docker kill` has it; the limits of a task
-// bound each of its containers, not their sum; images that need credentials have to be pulled beforehand; an exec that is
-// cut short is killed only where this process may signal it, which takes root on the daemon's own machine.
+// What the containers of a task share is held by a pause container (network, process and IPC namespace), by a cgroup
+// above theirs, which bounds their sum, and by volumes of the daemon. In networkMode awsvpc a task has its address in a
+// network of the daemon that is the VPC's.
+//
+// What it does not do: a signal reaches a container's first process only, as `docker kill` has it. Without root on the
+// daemon's own machine the limits of a task bound each of its containers, not their sum, an exec that is cut short runs
+// on, and there is no firewall for networkMode awsvpc.
 package docker
 
 import (
@@ -17,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -38,15 +43,21 @@ const (
 	createTimeout = 4 * time.Minute
 	pullTimeout   = 2 * time.Hour
 	pullSilence   = time.Minute // a pull that makes no progress for so long has failed
+
+	resync = 30 * time.Second // of a watch, should an event have been lost or the daemon hang
 )
 
 // The labels of our containers.
 const (
 	labelScope     = "maitred.scope"
 	labelID        = "maitred.id"
-	labelTask      = "maitred.task"
+	labelTask      = "maitred.task" // its ARN
+	labelTaskID    = "maitred.task.id"
 	labelContainer = "maitred.container"
 	labelDigest    = "maitred.digest" // the image's, in its registry
+
+	labelSandbox = "maitred.sandbox" // of what the containers of a task share; these have no id
+	labelGateway = "maitred.gateway" // of a pause container with a network of its own
 )
 
 // Config says which daemon, and whose containers.
@@ -55,7 +66,13 @@ type Config struct {
 	Host string
 	// Scope tells this maitred's containers from another's on the same daemon, as its data directory does.
 	Scope string
-	Log   *slog.Logger // nil for none
+	// VPC are the ranges of addresses of tasks in networkMode awsvpc. The tasks of one range reach each other; subnets
+	// outside of all are networks of their own.
+	VPC []netip.Prefix
+	// Secure sets the firewall of a network namespace, given by a path (network.SecurePath does). Without it, tasks in
+	// networkMode awsvpc cannot run.
+	Secure func(ctx context.Context, path string, gateway netip.Addr, rules []model.FirewallRule) error
+	Log    *slog.Logger // nil for none
 }
 
 // Driver implements driver.Driver. Make it with New.
@@ -63,13 +80,28 @@ type Driver struct {
 	client *client.Client
 	scope  string
 	prefix string // of the containers' names
+	vpc    []netip.Prefix
+	secure func(ctx context.Context, path string, gateway netip.Addr, rules []model.FirewallRule) error
 	log    *slog.Logger
+	resync time.Duration // between two looks at all containers
+
+	imageFlights   flights[image] // by what is asked of an image
+	sandboxFlights flights[sandbox]
+	pauseFlights   flights[struct{}] // by image
+	lanFlights     flights[struct{}]
+	daemonFlights  flights[daemon]
+	roofless       sync.Once // the operator is told of it
 
 	mu       sync.Mutex
 	starting map[string]chan struct{} // closed when the start of an id is over
 	alive    map[string]driver.Status // seen, and seen neither ended nor removed; by id
 	watches  map[*watch]struct{}
 	cgroups  map[string]cgroup // by the daemon's id
+
+	daemon    *daemon // nil until it was asked
+	sandboxes map[string]sandbox
+	lans      map[string]bool     // that are there, by name
+	lingering map[string][]string // released tasks whose volumes are there still, with the ids of who keeps them
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -88,12 +120,15 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	}
 	sum := sha256.Sum256([]byte(cfg.Scope))
 	return &Driver{
-		client: c, scope: cfg.Scope, log: cfg.Log,
-		prefix:   "maitred-" + hex.EncodeToString(sum[:4]) + "-",
-		starting: map[string]chan struct{}{},
-		alive:    map[string]driver.Status{},
-		watches:  map[*watch]struct{}{},
-		cgroups:  map[string]cgroup{},
+		client: c, scope: cfg.Scope, vpc: cfg.VPC, secure: cfg.Secure, log: cfg.Log, resync: resync,
+		prefix:    "maitred-" + hex.EncodeToString(sum[:4]) + "-",
+		starting:  map[string]chan struct{}{},
+		alive:     map[string]driver.Status{},
+		watches:   map[*watch]struct{}{},
+		cgroups:   map[string]cgroup{},
+		sandboxes: map[string]sandbox{},
+		lans:      map[string]bool{},
+		lingering: map[string][]string{},
 	}, nil
 }
 
@@ -151,7 +186,10 @@ func (d *Driver) Close() error { return d.client.Close() }
 
 // name is the container's name for the daemon: readable, and no other id's. A name is limited in its letters, an id is
 // not.
-func (d *Driver) name(id string) string {
+func (d *Driver) name(id string) string { return d.prefix + safeName(id) }
+
+// safeName is an id in the letters that names may have.
+func safeName(id string) string {
 	safe := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_.-", r) {
 			return r
@@ -162,7 +200,7 @@ func (d *Driver) name(id string) string {
 		sum := sha256.Sum256([]byte(id))
 		safe += "." + hex.EncodeToString(sum[:8])
 	}
-	return d.prefix + safe
+	return safe
 }
 
 // inspect asks the daemon for a container. There is none (errdefs.IsNotFound) if one of that name is not ours.

@@ -3,11 +3,14 @@ package docker
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +83,9 @@ type world struct {
 	image string
 	scope string
 	relay *relay
+	vpc   []netip.Prefix
+
+	firewall *firewall
 }
 
 func newWorld(t *testing.T, host, image string) *world {
@@ -87,6 +93,7 @@ func newWorld(t *testing.T, host, image string) *world {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	w := &world{T: t, ctx: ctx, host: host, image: image, scope: t.Name() + "/" + rand.Text(), relay: newRelay(t, host)}
+	w.firewall = &firewall{rules: map[string][]model.FirewallRule{}}
 	t.Cleanup(func() { w.clear() })
 	return w
 }
@@ -94,7 +101,7 @@ func newWorld(t *testing.T, host, image string) *world {
 // connect makes a driver through the relay, closed with the test.
 func (w *world) connect() *Driver {
 	w.Helper()
-	d, err := New(w.ctx, Config{Host: w.relay.host, Scope: w.scope})
+	d, err := New(w.ctx, Config{Host: w.relay.host, Scope: w.scope, VPC: w.vpc, Secure: w.firewall.secure})
 	if err != nil {
 		w.Fatalf("New = %v", err)
 	}
@@ -102,23 +109,62 @@ func (w *world) connect() *Driver {
 	return d
 }
 
-// clear removes what a failed test left.
+// clear removes what a test left, and fails it if something cannot be removed.
 func (w *world) clear() {
-	d, err := New(context.Background(), Config{Host: w.host, Scope: w.scope})
+	ctx := context.Background()
+	d, err := New(ctx, Config{Host: w.host, Scope: w.scope})
 	if err != nil {
 		w.Errorf("New = %v", err)
 		return
 	}
 	defer func() { _ = d.Close() }()
-	left, err := d.summaries(context.Background(), client.Filters{})
+	left, err := d.summaries(ctx, client.Filters{})
 	if err != nil {
 		w.Error(err)
 	}
 	for _, c := range left {
-		_, err := d.client.ContainerRemove(context.Background(), c.ID, client.ContainerRemoveOptions{Force: true})
+		_, err := d.client.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		if err != nil {
 			w.Errorf("remove container %s: %v", c.ID, err)
 		}
+	}
+	tasks, err := d.Sandboxes(ctx)
+	for _, task := range tasks {
+		err = errors.Join(err, d.Release(ctx, task))
+	}
+	if err != nil {
+		w.Errorf("release what is left: %v", err)
+	}
+	w.wantNothing(d)
+	networks, err := d.client.NetworkList(ctx, client.NetworkListOptions{
+		Filters: client.Filters{}.Add("label", labelScope+"="+w.scope),
+	})
+	for _, n := range networks.Items {
+		_, failed := d.client.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
+		w.Errorf("remove networks: %v", err)
+	}
+}
+
+// wantNothing counts what the daemon and the kernel have of a scope.
+func (w *world) wantNothing(d *Driver) {
+	w.Helper()
+	ctx := context.Background()
+	scope := client.Filters{}.Add("label", labelScope+"="+w.scope)
+	containers, err1 := d.client.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: scope})
+	volumes, err2 := d.client.VolumeList(ctx, client.VolumeListOptions{Filters: scope})
+	if err := errors.Join(err1, err2); err != nil {
+		w.Error(err)
+	}
+	groups, _ := filepath.Glob(filepath.Join(cgroupRoot, "*", strings.TrimSuffix(d.prefix, "-"), "*"))
+	groups = slices.DeleteFunc(groups, func(path string) bool {
+		info, err := os.Stat(path)
+		return err != nil || !info.IsDir()
+	})
+	if len(containers.Items)+len(volumes.Items)+len(groups) > 0 {
+		w.Errorf("left are containers %v, volumes %v and cgroups %v, want nothing", containers.Items, volumes.Items, groups)
 	}
 }
 
@@ -141,10 +187,26 @@ func (w *world) harness() drivertest.Harness {
 		Command:    func(words ...string) []string { return append([]string{"/program"}, words...) },
 		Absent:     model.ContainerDefinition{Name: "main", Image: w.image, EntryPoint: []string{"/does/not/exist"}},
 		TwoStreams: true,
+		LateSize:   true, // where the daemon's API is older than 1.42
 		Clock:      time.Minute,  // an event comes later than what it tells of
 		Patience:   2 * patience, // a daemon on a busy machine takes half a second for each container
 		Break:      func(*testing.T) { w.relay.cut() },
+		Leaks:      func(*testing.T) { w.wantNothing(w.connect()) },
 	}
+}
+
+// firewall notes what rules are in force where.
+type firewall struct {
+	mu    sync.Mutex
+	rules map[string][]model.FirewallRule // by the namespace's path
+	at    netip.Addr                      // the last gateway
+}
+
+func (f *firewall) secure(_ context.Context, path string, gateway netip.Addr, rules []model.FirewallRule) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rules[path], f.at = rules, gateway
+	return nil
 }
 
 // hostNetwork runs the suite's containers in the machine's network: fifty at the same time are many for the bridge.

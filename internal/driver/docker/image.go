@@ -59,9 +59,13 @@ func importStatic(ctx context.Context, c *client.Client, name, program string) e
 	defer writer.Wait()
 	defer func() { _ = r.Close() }()
 	writer.Go(func() { _ = w.CloseWithError(writeTar(w, program)) })
-	result, err := c.ImageImport(ctx, client.ImageImportSource{Source: r, SourceName: "-"}, name, client.ImageImportOptions{
-		Changes: []string{"ENTRYPOINT " + string(entry), "LABEL " + labelProgram + "=" + sum},
-	})
+	return importRoot(ctx, c, name, r, []string{"ENTRYPOINT " + string(entry), "LABEL " + labelProgram + "=" + sum})
+}
+
+// importRoot makes an image of a root directory in a tar.
+func importRoot(ctx context.Context, c *client.Client, name string, archive io.Reader, changes []string) error {
+	result, err := c.ImageImport(ctx, client.ImageImportSource{Source: archive, SourceName: "-"}, name,
+		client.ImageImportOptions{Changes: changes})
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,8 @@ func TestRefuse(t *testing.T) {
 		{"bridge", model.TaskDefinition{NetworkMode: "bridge"}, nil},
 		{"host", model.TaskDefinition{NetworkMode: "host"}, nil},
 		{"none", model.TaskDefinition{NetworkMode: "none"}, nil},
-		{"awsvpc", model.TaskDefinition{NetworkMode: "awsvpc"}, []string{"networkMode awsvpc", "bridge, host"}},
+		{"awsvpc", model.TaskDefinition{NetworkMode: "awsvpc"}, nil},
+		{"another network mode", model.TaskDefinition{NetworkMode: "nat"}, []string{"networkMode nat", "bridge, host"}},
 		{"a registry's image", one("public.ecr.aws/nginx/nginx:1.27"), nil},
 		{"an image's digest", one("nginx@sha256:" + strings.Repeat("a", 64)), nil},
 		{"an image's id", one("sha256:" + strings.Repeat("a", 64)), nil},
@@ -116,9 +117,15 @@ func TestResources(t *testing.T) {
 			container.Resources{CPUShares: 2, CPUPeriod: 100_000, CPUQuota: 1000},
 		},
 	} {
-		if diff := cmp.Diff(c.want, resources(c.spec)); diff != "" {
+		c.want.PidsLimit = new(int64(4096))
+		if diff := cmp.Diff(c.want, resources(c.spec, sandbox{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
+	}
+	want := container.Resources{CPUShares: 2, CgroupParent: "/maitred-0/t", PidsLimit: new(int64(4096))}
+	under := driver.Spec{Sandbox: driver.Sandbox{CPU: 2048}}
+	if diff := cmp.Diff(want, resources(under, sandbox{parent: "/maitred-0/t"})); diff != "" {
+		t.Errorf("two cores of a task that has a roof (-want +got):\n%s", diff)
 	}
 }
 
@@ -265,7 +272,7 @@ func TestWatchJudges(t *testing.T) {
 		{"removed by us", &running, true, []events.Message{event("destroy", 1, "")}, nil, nil},
 		{"ended", &running, false, []events.Message{event("die", 1, "3")}, nil, []string{"exited 3 "}},
 		{"ended, without a code", &running, false, []events.Message{event("die", 1, "")}, ended, []string{"exited 137 "}},
-		{"started and ended", nil, false, []events.Message{event("start", 1, ""), event("die", 2, "137")}, ended, []string{"exited 137 "}},
+		{"started and ended", nil, false, []events.Message{event("start", 1, ""), event("die", 2, "137")}, ended, []string{"running ", "exited 137 "}},
 		{
 			"ended and was removed", &running, false,
 			[]events.Message{event("die", 1, "3"), event("destroy", 2, "")},
@@ -345,7 +352,7 @@ func judged(
 		}
 		batch, _ := box.take()
 		for _, n := range batch {
-			if w.ended(n) {
+			if w.heard(n) {
 				w.settle(n)
 			} else {
 				w.judge(n, now)

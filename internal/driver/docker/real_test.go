@@ -229,7 +229,7 @@ func definitionMembers(w *world) {
 	spec := w.spec("a", "env")
 	spec.Env = []string{"A=1", "B=two words"}
 	spec.Definition.Labels = map[string]string{"team": "blue", labelScope: "somebody else's"}
-	spec.Definition.CPU, spec.Sandbox.CPU = 1, 512
+	spec.Definition.CPU = 1
 	spec.Definition.Memory, spec.Definition.MemoryReservation = 64, 32
 	s := w.ends(d, spec)
 	env := strings.Split(w.log(d, "a"), "\n")
@@ -241,9 +241,9 @@ func definitionMembers(w *world) {
 		w.Fatal(err)
 	}
 	h := c.HostConfig
-	got := []int64{h.CPUShares, h.CPUQuota * 10 / h.CPUPeriod, h.Memory >> 20, h.MemoryReservation >> 20}
-	if diff := cmp.Diff([]int64{2, 5, 64, 32}, got); diff != "" {
-		w.Errorf("shares, tenths of a core, memory and its reservation (-want +got):\n%s", diff)
+	got := []int64{h.CPUShares, h.Memory >> 20, h.MemoryReservation >> 20, *h.PidsLimit}
+	if diff := cmp.Diff([]int64{2, 64, 32, 4096}, got); diff != "" {
+		w.Errorf("shares, memory, its reservation and the limit of processes (-want +got):\n%s", diff)
 	}
 	labels := map[string]string{
 		"team": "blue", labelScope: w.scope, labelID: "a", labelContainer: "main", labelDigest: "", labelTask: spec.Task,
@@ -343,7 +343,7 @@ func removedUnwatched(w *world) {
 // create makes a container as Start does that is cut off in the middle.
 func (w *world) create(d *Driver, spec driver.Spec) {
 	w.Helper()
-	options, err := d.create(spec, "")
+	options, err := d.create(spec, image{name: spec.Definition.Image}, sandbox{})
 	if err == nil {
 		_, err = d.client.ContainerCreate(w.ctx, options)
 	}
@@ -414,7 +414,7 @@ func twoScopes(w *world) {
 
 func nameTaken(w *world) {
 	d := w.connect()
-	options, err := d.create(w.spec("a", "sleep"), "")
+	options, err := d.create(w.spec("a", "sleep"), image{name: w.image}, sandbox{})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -431,8 +431,8 @@ func execOutput(w *world) {
 	d := w.connect()
 	w.must(d, w.spec("a", "sleep"))
 	code, output, err := driver.Output(w.ctx, d, "a", []string{"/program", "flood", "1000"})
-	if code != 0 || err != nil || len(output) != maxOutput {
-		w.Errorf("Exec = %d, %d bytes, %v, want 0 and %d bytes", code, len(output), err, maxOutput)
+	if code != 0 || err != nil || len(output) != 4<<10 {
+		w.Errorf("Exec = %d, %d bytes, %v, want 0 and the first 4 KiB", code, len(output), err)
 	}
 }
 

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/distribution/reference"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/maitred/maitred/internal/driver"
@@ -18,13 +15,17 @@ import (
 
 // The names of errors ("Stopped tasks error messages").
 const (
-	cannotPull   = "CannotPullContainerError"
-	cannotCreate = "CannotCreateContainerError"
-	cannotStart  = "CannotStartContainerError"
+	cannotPull    = "CannotPullContainerError"
+	cannotCreate  = "CannotCreateContainerError"
+	cannotStart   = "CannotStartContainerError"
+	cannotPrepare = "ResourceInitializationError"
 )
 
 // Start implements driver.Driver. It fails with a *driver.Failure only if the container does not run and never will; any
 // other error leaves that open, and Start may be called again.
+//
+// Where nothing is missing it asks the daemon to create and to start, and for nothing else: that there is a container by
+// the name already is what the daemon says to the first, and that it runs is its answer to the second.
 func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, error) {
 	// The daemon would start a container again that ended between a look at it and the start, so that of two starts at
 	// the same time the second has to see what the first did.
@@ -33,25 +34,57 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, er
 		return driver.Status{}, err
 	}
 	defer release()
-	c, err := d.inspect(ctx, d.name(spec.ID))
+	var s driver.Status
+	if d.seen(spec.ID) {
+		s, err = d.look(ctx, spec.ID)
+	} else {
+		err = errdefs.ErrNotFound
+	}
 	if errdefs.IsNotFound(err) {
-		c, err = d.make(ctx, spec)
+		s, err = d.make(ctx, &spec)
 	}
+	if err != nil || s.State != driver.Starting {
+		return s, err
+	}
+	if err := d.run(ctx, spec.ID, s.RuntimeID); err != nil {
+		return driver.Status{}, err
+	}
+	return d.started(s, time.Now()), nil
+}
+
+// seen says whether a container was seen alive.
+func (d *Driver) seen(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.alive[id]
+	return ok
+}
+
+// look asks for a container's state.
+func (d *Driver) look(ctx context.Context, id string) (driver.Status, error) {
+	c, err := d.inspect(ctx, d.name(id))
 	if err != nil {
-		return driver.Status{}, err
-	}
-	if s := statusOf(&c); s.State != driver.Starting {
-		return s, nil
-	}
-	if err := d.run(ctx, spec.ID, c.ID); err != nil {
-		return driver.Status{}, err
-	}
-	if c, err = d.inspect(ctx, c.ID); err != nil {
 		return driver.Status{}, err
 	}
 	s := statusOf(&c)
 	d.note(s)
 	return s, nil
+}
+
+// started is the state of a container that the daemon has just started. A watch may have heard of it before, or even of
+// its end.
+func (d *Driver) started(s driver.Status, now time.Time) driver.Status {
+	s.State, s.StartedAt = driver.Running, now
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known, alive := d.alive[s.ID]
+	switch {
+	case alive && known.State == driver.Running:
+		s.StartedAt = known.StartedAt
+	case alive:
+		d.alive[s.ID] = s
+	}
+	return s
 }
 
 // turn waits until no other start of an id is under way, and keeps others waiting until released.
@@ -81,31 +114,72 @@ func (d *Driver) turn(ctx context.Context, id string) (release func(), err error
 	}, nil
 }
 
-// make creates the container, its image pulled if need be.
-func (d *Driver) make(ctx context.Context, spec driver.Spec) (container.InspectResponse, error) {
-	var none container.InspectResponse
-	digest, err := d.image(ctx, spec.Definition.Image)
-	if err != nil {
-		return none, failure(cannotPull, err)
+// make creates the container, with what it needs and is not there, or finds that it has been created.
+func (d *Driver) make(ctx context.Context, spec *driver.Spec) (driver.Status, error) {
+	im, known := presume(spec)
+	if !known {
+		found, err := d.find(ctx, im.name)
+		switch {
+		case err == nil:
+			im = found
+		case errdefs.IsNotFound(err):
+			return d.makeAfterPull(ctx, spec)
+		default:
+			return driver.Status{}, failure(cannotPull, err)
+		}
 	}
-	options, err := d.create(spec, digest)
+	s, err := d.makeOf(ctx, spec, im)
+	if noSuchImage(err) {
+		return d.makeAfterPull(ctx, spec)
+	}
+	return s, named(cannotCreate, err)
+}
+
+// makeAfterPull pulls the image, unless there is a container that was made of it.
+func (d *Driver) makeAfterPull(ctx context.Context, spec *driver.Spec) (driver.Status, error) {
+	if s, err := d.look(ctx, spec.ID); !errdefs.IsNotFound(err) {
+		return s, err
+	}
+	im, err := d.fetch(ctx, spec)
 	if err != nil {
-		return none, &driver.Failure{Name: cannotCreate, Err: err}
+		return driver.Status{}, failure(cannotPull, err)
+	}
+	s, err := d.makeOf(ctx, spec, im)
+	return s, named(cannotCreate, err)
+}
+
+// makeOf creates the container of an image. Its error has no name yet, unless it is about what the task shares.
+func (d *Driver) makeOf(ctx context.Context, spec *driver.Spec, im image) (driver.Status, error) {
+	in, err := d.enter(ctx, &spec.Sandbox)
+	if err != nil {
+		return driver.Status{}, err
+	}
+	options, err := d.create(*spec, im, in)
+	if err != nil {
+		return driver.Status{}, &driver.Failure{Name: cannotCreate, Err: err}
 	}
 	limited, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	created, err := d.client.ContainerCreate(limited, options)
-	if err != nil && !errdefs.IsConflict(err) { // on a conflict, another process was faster
-		return none, failure(cannotCreate, timedOut(ctx, err, "created", createTimeout))
+	if errdefs.IsConflict(err) { // it has been created, or its name is taken by what is not ours
+		s, again := d.look(ctx, spec.ID)
+		if errdefs.IsNotFound(again) {
+			again = err
+		}
+		return s, again
+	}
+	if err != nil {
+		return driver.Status{}, timedOut(ctx, err, "created", createTimeout)
 	}
 	for _, warning := range created.Warnings {
 		d.log.Warn("Docker warns of a container", "container", spec.ID, "warning", warning)
 	}
-	c, again := d.inspect(ctx, options.Name)
-	if err != nil && errdefs.IsNotFound(again) {
-		return none, failure(cannotCreate, err) // the conflict is with what is not ours
+	s := driver.Status{
+		ID: spec.ID, State: driver.Starting, RuntimeID: created.ID, Image: im.digest,
+		PullStartedAt: im.pullStarted, PullStoppedAt: im.pullStopped,
 	}
-	return c, again
+	d.note(s)
+	return s, nil
 }
 
 // run starts a created container. One that cannot be started is removed: it would be started by whoever sees it next.
@@ -130,10 +204,18 @@ func (d *Driver) run(ctx context.Context, id, runtimeID string) error {
 // what came of the call is not known.
 func failure(name string, err error) error {
 	if client.IsErrConnectionFailed(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errdefs.IsUnavailable(err) {
 		return err
 	}
 	return &driver.Failure{Name: name, Err: err}
+}
+
+// named is failure for an error that may be nil or have a name already.
+func named(name string, err error) error {
+	if _, ok := errors.AsType[*driver.Failure](err); ok || err == nil {
+		return err
+	}
+	return failure(name, err)
 }
 
 // timedOut says it as ECS does when a call of ours took too long; it remains a context.DeadlineExceeded.
@@ -142,78 +224,4 @@ func timedOut(ctx context.Context, err error, state string, limit time.Duration)
 		return err
 	}
 	return fmt.Errorf("DockerTimeoutError: Could not transition to %s; timed out after waiting %v: %w", state, limit, err)
-}
-
-// image looks for an image, pulls it if it is not here, and gives its digest in its registry, "" if it is of none.
-func (d *Driver) image(ctx context.Context, name string) (digest string, err error) {
-	if digest, err = d.digest(ctx, name); !errdefs.IsNotFound(err) {
-		return digest, err
-	}
-	if err := d.pull(ctx, name); err != nil {
-		return "", err
-	}
-	return d.digest(ctx, name)
-}
-
-func (d *Driver) digest(ctx context.Context, name string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
-	defer cancel()
-	found, err := d.client.ImageInspect(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	return digestOf(name, found.RepoDigests), nil
-}
-
-// digestOf picks an image's digest under the name that it was asked for by.
-func digestOf(name string, digests []string) string {
-	named, err := reference.ParseNormalizedNamed(name)
-	if err != nil {
-		return "" // an image's id
-	}
-	for _, d := range digests {
-		repository, digest, _ := strings.Cut(d, "@")
-		if r, err := reference.ParseNormalizedNamed(repository); err == nil && r.Name() == named.Name() {
-			return digest
-		}
-	}
-	return ""
-}
-
-// The ends of a pull that takes too long.
-var (
-	errSilence = fmt.Errorf("the pull made no progress for %v", pullSilence)
-	errTooLong = fmt.Errorf("the pull took longer than %v", pullTimeout)
-)
-
-func (d *Driver) pull(ctx context.Context, name string) error {
-	d.log.Info("pulling an image", "image", name)
-	limited, cancel := context.WithTimeoutCause(ctx, pullTimeout, errTooLong)
-	defer cancel()
-	limited, giveUp := context.WithCancelCause(limited)
-	defer giveUp(nil)
-	silence := time.AfterFunc(pullSilence, func() { giveUp(errSilence) })
-	defer silence.Stop()
-	progress, err := d.client.ImagePull(limited, name, client.ImagePullOptions{})
-	if err != nil {
-		return cause(ctx, limited, err)
-	}
-	for message, err := range progress.JSONMessages(limited) {
-		silence.Reset(pullSilence)
-		if err != nil {
-			return cause(ctx, limited, err)
-		}
-		if message.Error != nil {
-			return message.Error
-		}
-	}
-	return cause(ctx, limited, nil)
-}
-
-// cause is why a limited context ended, if its limit did it, and else err.
-func cause(ctx, limited context.Context, err error) error {
-	if ctx.Err() == nil && limited.Err() != nil {
-		return context.Cause(limited)
-	}
-	return err
 }

@@ -57,7 +57,7 @@ func (d *Driver) summaries(ctx context.Context, filters client.Filters) ([]conta
 	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
 	defer cancel()
 	found, err := d.client.ContainerList(ctx, client.ContainerListOptions{
-		All: true, Filters: filters.Add("label", labelScope+"="+d.scope),
+		All: true, Filters: filters.Add("label", labelScope+"="+d.scope, labelID), // what tasks share has no id
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
@@ -99,21 +99,32 @@ func statusOf(c *container.InspectResponse) driver.Status {
 		ID: c.Config.Labels[labelID], RuntimeID: c.ID, Image: c.Config.Labels[labelDigest],
 		StartedAt: moment(c.State.StartedAt), ExitedAt: moment(c.State.FinishedAt),
 	}
-	switch c.State.Status {
-	case container.StateCreated:
-		s.State = driver.Starting
+	switch s.State = stateOf(c.State.Status); s.State {
+	case driver.Starting:
 		if c.State.Error != "" {
 			s.State, s.Reason = driver.Exited, cannotStart+": "+c.State.Error
 		}
-	case container.StateRunning, container.StatePaused, container.StateRestarting:
-		s.State, s.ExitedAt = driver.Running, time.Time{}
-	default:
-		s.State, s.Reason = driver.Exited, reasonOf(c.State)
+	case driver.Running:
+		s.ExitedAt = time.Time{}
+	case driver.Exited:
+		s.Reason = reasonOf(c.State)
 		if !s.StartedAt.IsZero() {
 			s.ExitCode = new(c.State.ExitCode)
 		}
 	}
 	return s
+}
+
+// stateOf is a state of Docker's in the driver's terms.
+func stateOf(state container.ContainerState) driver.State {
+	switch state {
+	case container.StateCreated:
+		return driver.Starting
+	case container.StateRunning, container.StatePaused, container.StateRestarting:
+		return driver.Running
+	default:
+		return driver.Exited
+	}
 }
 
 // reasonOf says why a container ended, as far as the exit code does not.

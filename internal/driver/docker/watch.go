@@ -67,7 +67,7 @@ func (d *Driver) events(ctx context.Context, now time.Time) client.EventsResult 
 	stream := d.client.Events(ctx, client.EventsListOptions{
 		Since: now.Add(-overlap).Format(time.RFC3339Nano),
 		Filters: client.Filters{}.Add("type", string(events.ContainerEventType)).
-			Add("label", labelScope+"="+d.scope).
+			Add("label", labelScope+"="+d.scope, labelID).
 			Add("event", string(events.ActionCreate), string(events.ActionStart), string(events.ActionDie),
 				string(events.ActionOOM), string(events.ActionDestroy), string(events.ActionRemove)),
 	})
@@ -99,6 +99,8 @@ func (w *watch) follow(ctx context.Context, box *inbox) error {
 	for _, id := range slices.Sorted(maps.Keys(w.before)) {
 		w.end(id, w.begin, nil)
 	}
+	again := time.NewTicker(w.d.resync)
+	defer again.Stop()
 	for {
 		batch, broken := box.take()
 		if err := w.look(ctx, batch); err != nil {
@@ -109,10 +111,48 @@ func (w *watch) follow(ctx context.Context, box *inbox) error {
 		}
 		select {
 		case <-box.wake:
+		case <-again.C:
+			if err := w.compare(ctx); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// compare finds out what no event has told of: the daemon drops events of those who read slowly, and one that hangs
+// keeps its streams open. It costs one call, unless something is different.
+func (w *watch) compare(ctx context.Context) error {
+	found, err := w.d.summaries(ctx, client.Filters{})
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	var changed []string
+	for i := range found {
+		id := found[i].Labels[labelID]
+		there[id] = true
+		if s, known := w.told[id]; !known || s.State != stateOf(found[i].State) {
+			changed = append(changed, found[i].ID)
+		}
+	}
+	seen, err := w.d.inspectAll(ctx, changed)
+	if err != nil {
+		return err
+	}
+	for _, c := range seen {
+		if c != nil {
+			w.tell(statusOf(c))
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.told)) {
+		if !there[id] {
+			w.end(id, time.Now(), nil)
+			w.drop(id)
+		}
+	}
+	return nil
 }
 
 // tell passes on a state that was not told yet.
@@ -125,15 +165,15 @@ func (w *watch) tell(s driver.Status) {
 	w.changed(s)
 }
 
-// look finds out what the containers that there is news of are like now. Events say where to look, but for the end of
-// what ran: the daemon would answer a question about it only when it has taken its network and files apart, and a
-// replacement is waiting for the word.
+// look finds out what the containers that there is news of are like now. The events of a start and of an end say it all:
+// a question would cost the daemon as much as it takes to wait for what it is doing with the container, and a
+// replacement is waiting for the word. Where they do not, the daemon is asked.
 func (w *watch) look(ctx context.Context, batch []*news) error {
 	var slow []*news
 	var ids []string
 	for _, n := range batch {
 		switch {
-		case w.ended(n):
+		case w.heard(n):
 			w.settle(n)
 		case n.started || n.died:
 			slow, ids = append(slow, n), append(ids, n.runtimeID)
@@ -151,13 +191,31 @@ func (w *watch) look(ctx context.Context, batch []*news) error {
 	return nil
 }
 
-// ended tells the end of a container that was running, if the event says it all.
-func (w *watch) ended(n *news) bool {
+// heard tells the start and the end of a container, if the events say all of it.
+func (w *watch) heard(n *news) bool {
 	s, known := w.told[n.id]
-	if !known || s.State != driver.Running || n.started || !n.died || n.exitCode == nil {
+	switch {
+	case known && s.State == driver.Exited:
+		// What came before the end is old; a container that somebody started again has to be looked at.
+		return !n.started || !n.startedAt.After(s.ExitedAt)
+	case n.died && (n.exitCode == nil || n.startedAt.After(n.diedAt)):
+		return false
+	case known && s.State == driver.Running:
+		return !n.died || w.exit(s, n)
+	case !n.started || n.destroyed || !known && !n.startedAt.After(w.begin):
 		return false
 	}
-	s.State, s.ExitedAt, s.ExitCode = driver.Exited, n.at, n.exitCode
+	if !known {
+		s = driver.Status{ID: n.id, RuntimeID: n.runtimeID, Image: n.image}
+	}
+	s.State, s.StartedAt = driver.Running, n.startedAt
+	w.tell(s)
+	return !n.died || w.exit(s, n)
+}
+
+// exit tells the end of a running container.
+func (w *watch) exit(s driver.Status, n *news) bool {
+	s.State, s.ExitedAt, s.ExitCode = driver.Exited, n.diedAt, n.exitCode
 	if (n.oom || w.starved[n.id]) && *n.exitCode != 0 {
 		s.Reason = reasonMemory
 	}
@@ -237,7 +295,7 @@ type news struct {
 	id, runtimeID, image                   string
 	created, started, died, oom, destroyed bool
 	exitCode                               *int
-	at                                     time.Time
+	at, startedAt, diedAt                  time.Time // at is the last event's
 }
 
 // inbox holds what the event stream brought. It takes everything at once, for the daemon drops the events of those who
@@ -300,11 +358,11 @@ func (n *news) add(m events.Message) {
 	case events.ActionCreate:
 		n.created = true
 	case events.ActionStart:
-		n.started = true
+		n.started, n.startedAt = true, n.at
 	case events.ActionOOM:
 		n.oom = true
 	case events.ActionDie:
-		n.died = true
+		n.died, n.diedAt = true, n.at
 		if code, err := strconv.Atoi(m.Actor.Attributes["exitCode"]); err == nil {
 			n.exitCode = &code
 		}

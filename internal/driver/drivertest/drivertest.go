@@ -38,6 +38,8 @@ type Harness struct {
 	TwoStreams bool
 	// NoStreams says that an exec has outputs alone: neither input nor a terminal.
 	NoStreams bool
+	// LateSize says that a terminal of an exec has no size at first, and the one that was asked for a moment later.
+	LateSize bool
 	// Clock is how far apart the times may lie that are told of one moment, by a watch and by a list.
 	Clock time.Duration
 	// Patience is how long a case may take; 0 is 30 s.

@@ -104,6 +104,16 @@ func layers() []layer {
 			why:      "daemon puts all together for production, so it holds no part of the simulated world",
 		},
 		{
+			packages: "internal/exec/...",
+			may:      nouns("internal/driver"),
+			why:      "a command's streams are those of the driver's interface; where they lead is not its business",
+		},
+		{
+			packages: "internal/pick/...",
+			may:      nouns("internal/store"),
+			why:      "what a person means is looked up in a view",
+		},
+		{
 			packages: "internal/why/...",
 			may:      nouns("internal/core/...", "internal/store"),
 			why:      "a story is told from a view, with core's own explanations; it changes nothing",

@@ -36,7 +36,10 @@ func Usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(fo
 // Code is the exit code of a command that ended with err.
 func Code(err error) int {
 	var usage *UsageError
+	var exit *ExitError
 	switch {
+	case errors.As(err, &exit):
+		return exit.Code
 	case err == nil:
 		return OK
 	case errors.As(err, &usage):
@@ -82,8 +85,16 @@ func (p *Printer) Value(v any, text func() string) error {
 	return e.Encode(v)
 }
 
-// Error tells what went wrong.
+// Note says something to a person that is not the answer: it goes beside it.
+func (p *Printer) Note(format string, args ...any) {
+	_, _ = fmt.Fprintln(p.err, p.Dim(fmt.Sprintf(format, args...)))
+}
+
+// Error tells what went wrong, unless the exit code tells it.
 func (p *Printer) Error(err error) {
+	if _, ok := errors.AsType[*ExitError](err); ok {
+		return
+	}
 	_, _ = fmt.Fprintln(p.err, p.Red("maitred: ")+err.Error())
 }
 

@@ -153,6 +153,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 		return "", "", errors.Join(err, line.Close())
 	}
 	s.logs = a.Logs
+	s.serveExec(line, a, d)
 	roles.run(ctx, "agent", a.Run)
 	roles.run(ctx, "line to the agent", line.Run)
 	if !s.cfg.Detach {

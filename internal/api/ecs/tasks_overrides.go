@@ -83,10 +83,8 @@ func containerOverrideIn(member string, in *types.ContainerOverride) (model.Cont
 	if len(in.Command) > 0 {
 		out.Command = in.Command
 	}
-	if err := firstError(overrideEnvironment(&out, member, in), overrideGPUs(&out, member, in)); err != nil {
-		return out, err
-	}
-	return out, overrideNumbers(&out, member, in)
+	err := firstError(overrideEnvironment(&out, member, in), overrideGPUs(&out, member, in), overrideNumbers(&out, member, in))
+	return out, err
 }
 
 // overrideEnvironment takes over environment and environmentFiles. The files replace those of the definition.

@@ -51,8 +51,8 @@ func known[T any](t *testing.T, rows []row[T]) {
 
 func fields(of reflect.Type) []string {
 	var names []string
-	for i := range of.NumField() {
-		names = append(names, of.Field(i).Name)
+	for f := range of.Fields() {
+		names = append(names, f.Name)
 	}
 	return names
 }

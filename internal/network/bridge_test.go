@@ -4,8 +4,10 @@ package network
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 func binding(address, protocol string, host, container int) model.PortBinding {
@@ -20,6 +23,25 @@ func binding(address, protocol string, host, container int) model.PortBinding {
 }
 
 func TestPublishedPorts(t *testing.T) {
+	testneeds.Root(t)
+	// With br_netfilter the kernel shows bridged packets to the firewall too, and redirects in the bridge.
+	const bridged = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+	before, err := os.ReadFile(bridged)
+	if errors.Is(err, fs.ErrNotExist) {
+		testPublishedPorts(t)
+		return
+	}
+	must(t, err)
+	for _, value := range []string{"0", "1"} {
+		t.Run("bridge-nf-call-iptables="+value, func(t *testing.T) {
+			must(t, os.WriteFile(bridged, []byte(value), 0o644))
+			testPublishedPorts(t)
+		})
+	}
+	must(t, os.WriteFile(bridged, before, 0o644))
+}
+
+func testPublishedPorts(t *testing.T) {
 	h := newHost(t, testConfig(t))
 	far := outside(t)
 	web := makeEndpoint(t, h, container("web",

@@ -10,7 +10,7 @@ import (
 // everything.
 type Scope struct {
 	// Machine is the id of a machine. Its scope is its own record, its tasks and what was observed of them, and all
-	// task definitions, networks and secrets (which are sealed).
+	// task definitions, networks, log groups and secrets (which are sealed).
 	Machine string
 }
 
@@ -46,6 +46,7 @@ func (s Scope) Ranges() []Range {
 		{Kind: model.KindSubnet},
 		{Kind: model.KindSecurityGroup},
 		{Kind: model.KindSecret},
+		{Kind: model.KindLogGroup},
 	}
 }
 
@@ -55,7 +56,8 @@ func (s Scope) Contains(k model.Key) bool {
 		return true
 	}
 	switch k.Kind {
-	case model.KindTaskDefinition, model.KindVPC, model.KindSubnet, model.KindSecurityGroup, model.KindSecret:
+	case model.KindTaskDefinition, model.KindVPC, model.KindSubnet, model.KindSecurityGroup, model.KindSecret,
+		model.KindLogGroup:
 		return true
 	case model.KindMachine:
 		return k.Path == s.Machine

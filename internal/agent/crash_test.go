@@ -3,7 +3,10 @@ package agent_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/maitred/maitred/internal/agent"
+	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/driver/fake"
 	"github.com/maitred/maitred/internal/model"
@@ -99,6 +103,58 @@ func TestCrash(t *testing.T) {
 				}
 			},
 		},
+		{
+			name:   "start with a network of its own",
+			before: func(r *rig) { r.network("10.0.0.0/30") },
+			during: func(r *rig) { r.wantOwn(1, own(pair()), "sg-in") },
+			after:  runsOnceInItsNetwork,
+		},
+		{
+			name: "stop with a network of its own",
+			before: func(r *rig) {
+				r.network("10.0.0.0/30")
+				r.until("RUNNING", r.is(r.wantOwn(1, own(pair()), "sg-in"), model.TaskRunning))
+			},
+			during: func(r *rig) { r.wantStopped(arnOf(1)) },
+			after:  stoppedOnceWithItsNetwork,
+		},
+		{
+			name: "exit with a network of its own",
+			before: func(r *rig) {
+				r.network("10.0.0.0/30")
+				r.until("RUNNING", r.is(r.wantOwn(1, own(pair()), "sg-in"), model.TaskRunning))
+			},
+			during: func(r *rig) { r.machine.Exit(r.id(arnOf(1), "app", 0), 7) },
+			after:  stoppedOnceWithItsNetwork,
+		},
+		{
+			name:   "stop during the start of a network of its own",
+			before: func(r *rig) { r.network("10.0.0.0/30") },
+			during: func(r *rig) {
+				r.wantOwn(1, own(pair()), "sg-in")
+				pass(500 * time.Millisecond) // db is being started
+				r.wantStopped(arnOf(1))
+			},
+			after: stoppedOnceWithItsNetwork,
+			late:  true,
+		},
+		{
+			name: "another member of the group",
+			before: func(r *rig) {
+				r.network("10.0.0.0/28")
+				r.until("RUNNING", r.is(r.wantOwn(1, own(single()), "sg-in"), model.TaskRunning))
+			},
+			during: func(r *rig) { r.wantOwn(2, own(single()), "sg-in") },
+			after: func(t *testing.T, r *rig) {
+				r.until("RUNNING", r.is(arnOf(2), model.TaskRunning))
+				for n := 1; n <= 2; n++ {
+					r.until("each is reached by both", func() bool { return len(r.sources(n)) == 2 })
+				}
+				if got := r.machine.Started(); got != 2 {
+					t.Errorf("got %d starts, want 2", got)
+				}
+			},
+		},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -135,6 +191,7 @@ func TestCrash(t *testing.T) {
 					third := r.start(nil)
 					defer third.stop()
 					s.after(t, r)
+					nothingLeft(t, r)
 				})
 			}
 			die(t, 0, false)
@@ -165,6 +222,57 @@ func runsOnce(t *testing.T, r *rig) {
 	for _, c := range r.seen(arn).Containers {
 		if diff := cmp.Diff(r.specs[r.id(arn, c.Name, 0)].Bindings, c.Bindings); diff != "" || len(c.Bindings) != 1 {
 			t.Errorf("ports of %s (-started with +told):\n%s", c.Name, diff)
+		}
+	}
+}
+
+// runsOnceInItsNetwork says that the one task runs in the network that the store was told of, which was made once.
+func runsOnceInItsNetwork(t *testing.T, r *rig) {
+	t.Helper()
+	r.until("RUNNING", r.is(arnOf(1), model.TaskRunning))
+	pass(time.Minute)
+	synctest.Wait()
+	if got := r.alive(); len(got) != 2 || r.machine.Started() != 2 || r.machine.Made(idOf(1)) != 1 {
+		t.Errorf("got %v alive after %d starts in %d networks, want 2 after 2 in 1", got, r.machine.Started(), r.machine.Made(idOf(1)))
+	}
+	box, _ := r.machine.Sandbox(idOf(1))
+	if diff := cmp.Diff(box.Attachment, r.seen(arnOf(1)).Attachment); diff != "" || box.Attachment == nil {
+		t.Errorf("its network interface (-made +told):\n%s", diff)
+	}
+	if got := r.sources(1); len(got) != 1 {
+		t.Errorf("got the rule %v, want its own address", got)
+	}
+	other := r.wantOwn(2, own(single()))
+	r.until("STOPPED: the only address is taken", r.is(other, model.TaskStopped))
+}
+
+// stoppedOnceWithItsNetwork says that the one task is STOPPED and that its address is another one's after a while.
+func stoppedOnceWithItsNetwork(t *testing.T, r *rig) {
+	t.Helper()
+	stoppedOnce(t, r)
+	pass(time.Minute)
+	other := r.wantOwn(2, own(single()))
+	r.until("RUNNING: the only address is free", r.is(other, model.TaskRunning))
+	if got := r.machine.Made(idOf(1)); got > 1 {
+		t.Errorf("the network of the task was made %d times, want at most once", got)
+	}
+}
+
+// nothingLeft says that there are the sandboxes of the tasks that run, and no others, and what they were given.
+func nothingLeft(t *testing.T, r *rig) {
+	t.Helper()
+	running := map[string]bool{}
+	for _, id := range r.alive() {
+		task, _, _, _ := lifecycle.ParseID(id)
+		running[task] = true
+	}
+	want := slices.Sorted(maps.Keys(running))
+	if got := r.boxes(); !slices.Equal(got, want) {
+		t.Errorf("got sandboxes of %v, want %v", got, want)
+	}
+	for _, file := range r.ledger() {
+		if task := strings.TrimSuffix(filepath.Base(file), ".json"); !running[task] {
+			t.Errorf("got a file %s, want none of what does not run", filepath.Base(file))
 		}
 	}
 }

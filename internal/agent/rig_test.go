@@ -312,6 +312,19 @@ func (d gatedDriver) List(ctx context.Context) (list []driver.Status, err error)
 	return list, err
 }
 
+func (d gatedDriver) Sandboxes(ctx context.Context) (ids []string, err error) {
+	err = d.g.pass("sandboxes", func() error { ids, err = d.Driver.Sandboxes(ctx); return err })
+	return ids, err
+}
+
+func (d gatedDriver) Secure(ctx context.Context, task string, rules []model.FirewallRule) error {
+	return d.g.pass("secure "+task, func() error { return d.Driver.Secure(ctx, task, rules) })
+}
+
+func (d gatedDriver) Release(ctx context.Context, task string) error {
+	return d.g.pass("release "+task, func() error { return d.Driver.Release(ctx, task) })
+}
+
 type gatedBackend struct {
 	store.Backend
 	g *gate

@@ -484,13 +484,13 @@ func (d *Driver) Secure(_ context.Context, task string, rules []model.FirewallRu
 func (d *Driver) Release(_ context.Context, task string) error {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
+	if err := d.m.fault("release", task); err != nil {
+		return err
+	}
 	for id, c := range d.m.containers {
 		if c.spec.Sandbox.Task == task && c.status.State != driver.Exited {
 			return fmt.Errorf("release task %s: its container %s runs", task, id)
 		}
-	}
-	if err := d.m.fault("release", task); err != nil {
-		return err
 	}
 	delete(d.m.sandboxes, task)
 	return nil

@@ -3,12 +3,14 @@ package fake_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/maitred/maitred/internal/driver"
@@ -134,5 +136,62 @@ func TestTheTestControlsIt(t *testing.T) {
 	}
 	if m.Started() != 2 {
 		t.Errorf("Started = %d, want 2", m.Started())
+	}
+}
+
+func TestSandboxes(t *testing.T) {
+	t.Parallel()
+	trouble := errors.New("busy")
+	m := fake.New(fake.Config{
+		Script: func(spec driver.Spec) fake.Behaviour {
+			if spec.Definition.Image == "absent" {
+				return fake.Behaviour{StartError: errors.New("there is no image")}
+			}
+			return fake.Behaviour{Pull: time.Second}
+		},
+		Fault: func(call, task string) error {
+			if call+" "+task == "secure broken" {
+				return trouble
+			}
+			return nil
+		},
+	})
+	d := m.Connect()
+	box := driver.Sandbox{Task: "t"}
+	s, err := d.Start(t.Context(), driver.Spec{ID: "a", Sandbox: box})
+	if err != nil || s.PullStoppedAt.Sub(s.PullStartedAt) != time.Second {
+		t.Errorf("Start = %+v, %v, want a pull of a second", s, err)
+	}
+	box.Memory = 5 // the sandbox stays as the first start made it
+	_, _ = d.Start(t.Context(), driver.Spec{ID: "b", Sandbox: box})
+	_, _ = d.Start(t.Context(), driver.Spec{
+		ID: "c", Sandbox: driver.Sandbox{Task: "broken"}, Definition: model.ContainerDefinition{Image: "absent"},
+	})
+	rules := []model.FirewallRule{{Protocol: "tcp"}}
+	if err := d.Secure(t.Context(), "t", rules); err != nil {
+		t.Errorf("Secure = %v", err)
+	}
+	if err := d.Secure(t.Context(), "broken", rules); !errors.Is(err, trouble) {
+		t.Errorf("Secure that fails = %v, want %v", err, trouble)
+	}
+	got, ok := m.Sandbox("t")
+	if want := (driver.Sandbox{Task: "t", Rules: rules}); !ok || cmp.Diff(want, got) != "" {
+		t.Errorf("Sandbox = %+v, want %+v", got, want)
+	}
+	if ids, err := d.Sandboxes(t.Context()); !slices.Equal(ids, []string{"broken", "t"}) || err != nil {
+		t.Errorf("Sandboxes = %v, %v, want that of the failed start too", ids, err)
+	}
+	if err := d.Release(t.Context(), "t"); err == nil {
+		t.Error("Release while containers run = nil, want an error")
+	}
+	m.Exit("a", 0)
+	m.Exit("b", 0)
+	for range 2 {
+		if err := d.Release(t.Context(), "t"); err != nil {
+			t.Errorf("Release = %v", err)
+		}
+	}
+	if _, ok := m.Sandbox("t"); ok || m.Made("t") != 1 {
+		t.Errorf("after Release it is there: %v, made %d times, want no and once", ok, m.Made("t"))
 	}
 }

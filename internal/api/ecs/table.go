@@ -90,7 +90,7 @@ func (a *API) deploymentOps() []wire.Operation {
 func (a *API) taskOps() []wire.Operation {
 	return []wire.Operation{
 		op(a, "DescribeTasks", a.describeTasks),
-		refuse("ExecuteCommand", "use the shell of the machine that the task runs on"),
+		op(a, "ExecuteCommand", a.executeCommand).Refusing(noSessions),
 		op(a, "GetTaskProtection", a.getTaskProtection),
 		op(a, "ListTasks", a.listTasks),
 		op(a, "RunTask", a.runTask),

@@ -200,7 +200,12 @@ func TestBadTaskRequests(t *testing.T) {
 		{"protect for 0 minutes", "UpdateTaskProtection", tasks(`["`+task+`"]`, `,"cluster":"default","protectionEnabled":true,"expiresInMinutes":0`), invalid, []string{"expiresInMinutes", "2880"}},
 		{"protect for 3 days", "UpdateTaskProtection", tasks(`["`+task+`"]`, `,"cluster":"default","protectionEnabled":true,"expiresInMinutes":4320`), invalid, []string{"expiresInMinutes", "4320"}},
 
-		{"exec", "ExecuteCommand", `{"task":"` + task + `","command":"sh","interactive":true}`, unsupported, []string{"ExecuteCommand"}},
+		{"exec without command", "ExecuteCommand", `{"task":"` + task + `","interactive":true}`, invalid, []string{"command can not be empty."}},
+		{"exec without task", "ExecuteCommand", `{"command":"sh","interactive":true}`, invalid, []string{"task can not be empty."}},
+		{"exec that is not interactive", "ExecuteCommand", `{"task":"` + task + `","command":"sh"}`, invalid, []string{"Interactive is the only mode supported currently."}},
+		{"exec in no cluster", "ExecuteCommand", `{"task":"` + strings.Repeat("0", 32) + `","cluster":"none","command":"sh","interactive":true}`, noCluster, []string{"Cluster not found."}},
+		{"exec in a bad id", "ExecuteCommand", `{"task":"x","command":"sh","interactive":true}`, invalid, []string{"taskId"}},
+		{"exec in no task", "ExecuteCommand", `{"task":"` + strings.Repeat("0", 32) + `","command":"sh","interactive":true}`, invalid, []string{"not found"}},
 	})
 }
 

@@ -57,6 +57,7 @@ type Operation struct {
 	in, out reflect.Type // nil for refused operations
 	call    func(ctx context.Context, r *Request, in any) (any, error)
 	refusal *Error
+	refuses string // the code that handle refuses valid requests with, "" if it carries them out
 }
 
 // Op is an operation that is implemented by handle.
@@ -83,6 +84,13 @@ func Refuse(name, code, text string) Operation {
 	return Operation{name: name, refusal: &Error{Code: code, Message: text}}
 }
 
+// Refusing marks an operation that checks requests and then refuses those that
+// are valid with an error code.
+func (op Operation) Refusing(code string) Operation {
+	op.refuses = code
+	return op
+}
+
 // Status says what a Service does with an operation.
 type Status string
 
@@ -106,6 +114,9 @@ func (s *Service) Table() []OpInfo {
 		info := OpInfo{Name: op.name, Status: StatusImplemented}
 		if op.refusal != nil {
 			info.Status, info.Error = StatusRefused, op.refusal.Code
+		}
+		if op.refuses != "" {
+			info.Status, info.Error = StatusRefused, op.refuses
 		}
 		table = append(table, info)
 	}

@@ -88,15 +88,10 @@ func (l *Life) publish(now time.Time) {
 // passing says that the status is one that is not worth a write unless it lasts. A task that stops by itself is told at
 // once: its replacement need not wait for its other containers, nor for its network interface.
 func (l *Life) passing() bool {
-	switch l.status {
-	case model.TaskActivating:
-		return true
-	case model.TaskStopping:
-		return l.code == ""
-	case model.TaskDeprovisioning:
-		return l.code == "" || l.published != nil && l.published.Status == model.TaskStopping
-	}
-	return false
+	silent := l.code == ""
+	told := l.published != nil && l.published.Status == model.TaskStopping
+	return l.status == model.TaskActivating || l.status == model.TaskStopping && silent ||
+		l.status == model.TaskDeprovisioning && (silent || told)
 }
 
 // observe is the task as it is seen now.

@@ -139,7 +139,7 @@ func TestResolve(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(root, "allowed/file"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(root, "allowed", "file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ path, allow, want, trouble string }{

@@ -16,23 +16,23 @@ import (
 // is not allowed there. What does not exist yet may be made below what does. Whoever mounts the result, and not the
 // path that was asked for, mounts what was allowed.
 func Resolve(p model.Policy, name string) (string, error) {
-	real, err := follow(name)
+	actual, err := follow(name)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
 	dirs, secrets := both(p.HostPaths), both(guarded(p))
-	if !allowed(dirs, secrets, real) {
-		return "", fmt.Errorf("%s is %s: this machine's operator does not allow it (%s)", name, real, flagPath)
+	if !allowed(dirs, secrets, actual) {
+		return "", fmt.Errorf("%s is %s: this machine's operator does not allow it (%s)", name, actual, flagPath)
 	}
-	return real, nil
+	return actual, nil
 }
 
 // both are directories as they are named and as they are.
 func both(names []string) []string {
 	list := slices.Clone(names)
 	for _, name := range names {
-		if real, err := filepath.EvalSymlinks(name); err == nil {
-			list = append(list, real)
+		if actual, err := filepath.EvalSymlinks(name); err == nil {
+			list = append(list, actual)
 		}
 	}
 	return list
@@ -50,9 +50,9 @@ func follow(name string) (string, error) {
 		if there == "" {
 			return "/" + rest, nil
 		}
-		real, err := filepath.EvalSymlinks(there)
+		actual, err := filepath.EvalSymlinks(there)
 		if err == nil {
-			return filepath.Join(real, rest), nil
+			return filepath.Join(actual, rest), nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return "", err
@@ -76,11 +76,11 @@ func ResolveAll(p model.Policy, def *model.TaskDefinition) ([]model.Volume, erro
 	for i := range volumes {
 		v := &volumes[i]
 		if v.HostPath != "" && mounted(def, v.Name) {
-			real, err := Resolve(p, v.HostPath)
+			actual, err := Resolve(p, v.HostPath)
 			if err != nil {
 				return nil, fmt.Errorf("volume %s: host.sourcePath %w", v.Name, err)
 			}
-			v.HostPath = real
+			v.HostPath = actual
 		}
 	}
 	for _, h := range hostPaths(def) {

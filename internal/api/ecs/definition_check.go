@@ -1,7 +1,6 @@
 package ecs
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -191,10 +190,10 @@ func checkSums(d *definition) string {
 			return fmt.Sprintf("The 'memory' setting for container '%s' is greater than for the task.", c.label())
 		}
 		sum += int(c.Cpu)
-		reserved += cmp.Or(reservation, memory)
+		reserved += reservation
 	}
 	if d.memory != 0 && reserved > d.memory {
-		return fmt.Sprintf("The sum of the memory that is reserved for all containers cannot be greater than the task-level 'memory' value: "+
+		return fmt.Sprintf("The sum of all container 'memoryReservation' values cannot be greater than the value of the task 'memory': "+
 			"%d is greater than %d.", reserved, d.memory)
 	}
 	if d.cpu != 0 && sum > d.cpu {

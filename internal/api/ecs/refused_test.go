@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	client "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/cockroachdb/datadriven"
 )
 
@@ -18,6 +20,7 @@ import (
 //	run                   members of a RunTask of web, which runs on a bridge
 //	override              members of the override of its container app
 //	service               members of a CreateService of web
+//	update                members of an UpdateService of a service of plain, which is web without a role
 //
 // With the argument good, the request is not refused: it is near to one that is.
 func TestRefused(t *testing.T) {
@@ -25,6 +28,10 @@ func TestRefused(t *testing.T) {
 	datadriven.Walk(t, "testdata/refused", func(t *testing.T, path string) {
 		f := newTaskWorld(t, "m1")
 		f.define("web", 100)
+		f.register("plain")
+		must(f.CreateService(t.Context(), &client.CreateServiceInput{
+			ServiceName: aws.String("plain"), TaskDefinition: aws.String("plain"), DesiredCount: aws.Int32(0),
+		}))(t)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			operation, body := bad(t, d)
 			rev := f.store.View().Revision()
@@ -80,6 +87,8 @@ func bad(t *testing.T, d *datadriven.TestData) (operation, body string) {
 		return "RunTask", `{"taskDefinition":"web","overrides":{"containerOverrides":[{"name":"app"` + with(d.Input) + `}]}}`
 	case "service":
 		return "CreateService", `{"serviceName":"s","taskDefinition":"web","desiredCount":1` + with(d.Input) + `}`
+	case "update":
+		return "UpdateService", `{"service":"plain"` + with(d.Input) + `}`
 	}
 	t.Fatalf("%s: there is no command %s", d.Pos, d.Cmd)
 	return "", ""

@@ -306,6 +306,16 @@ func checkFargate(svc *model.Service, doc *serviceDocument) error {
 	return nil
 }
 
+// checkCommands refuses enableExecuteCommand without a task role, as ECS does, whose agent calls home with it: a definition
+// that works here works there. What is asked for, and what could not be done to it, are words of the message.
+func checkCommands(def *model.TaskDefinition, enabled bool, what, done string) error {
+	if !enabled || def == nil || def.TaskRole != "" {
+		return nil
+	}
+	return model.InvalidParameter(fmt.Sprintf("The %s couldn't be %s because a valid taskRoleArn is not being used. "+
+		"Specify a valid task role in your task definition and try again.", what, done))
+}
+
 // checkAssociated refuses capacity providers that the cluster does not have.
 func (a *API) checkAssociated(v *store.View, cluster string, strategy []types.CapacityProviderStrategyItem) error {
 	c, ok := v.Cluster(cluster)

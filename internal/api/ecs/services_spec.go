@@ -90,7 +90,7 @@ func (a *API) specify(v *store.View, call control.Call, cluster string, asked *a
 	if err := applyService(svc, doc, asked.UpdateServiceInput); err != nil {
 		return control.NewService{}, err
 	}
-	if err := a.checkTogether(v, svc, doc, def); err != nil {
+	if err := firstError(a.checkTogether(v, svc, doc, def), checkCommands(def, svc.ExecuteCommand, "service", "created")); err != nil {
 		return control.NewService{}, err
 	}
 	document, revision, err := a.serviceDocuments(svc, doc)
@@ -117,7 +117,9 @@ func (a *API) edit(tx *store.Tx, call control.Call, e *control.ServiceEdit, in *
 	if err := applyService(e.Service, &doc, in); err != nil {
 		return err
 	}
-	if err := a.checkTogether(tx.View(), e.Service, &doc, e.Definition); err != nil {
+	if err := firstError(
+		a.checkTogether(tx.View(), e.Service, &doc, e.Definition), checkCommands(e.Definition, e.Service.ExecuteCommand, "service", "updated"),
+	); err != nil {
 		return err
 	}
 	var err error

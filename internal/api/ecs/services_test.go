@@ -347,7 +347,6 @@ func TestWhatStartsADeployment(t *testing.T) {
 			DeploymentCircuitBreaker: &types.DeploymentCircuitBreaker{},
 		}}, false, true},
 		{"grace period", client.UpdateServiceInput{HealthCheckGracePeriodSeconds: aws.Int32(30)}, false, true},
-		{"commands in tasks", client.UpdateServiceInput{EnableExecuteCommand: aws.Bool(true)}, false, true},
 		{"managed tags", client.UpdateServiceInput{EnableECSManagedTags: aws.Bool(true)}, false, true},
 		{"propagation", client.UpdateServiceInput{PropagateTags: "SERVICE"}, false, true},
 		{"no capacity providers", client.UpdateServiceInput{CapacityProviderStrategy: []types.CapacityProviderStrategyItem{}}, false, false},
@@ -560,7 +559,8 @@ func TestPendingCount(t *testing.T) {
 func TestCommandsInTasks(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, "m1")
-	in := newService("web", 1)
+	f.registerFargate("own")
+	in := f.newFargateService("web", "own")
 	in.EnableExecuteCommand = true
 	made := must(f.CreateService(t.Context(), in))(t).Service
 	f.settle()
@@ -568,6 +568,9 @@ func TestCommandsInTasks(t *testing.T) {
 		Service: in.ServiceName, EnableExecuteCommand: aws.Bool(false), DesiredCount: aws.Int32(2),
 	}))(t).Service
 	f.settle()
+	if *off.Deployments[0].Id != *made.Deployments[0].Id {
+		t.Error("a new deployment was made, want none")
+	}
 	if !made.EnableExecuteCommand || off.EnableExecuteCommand || f.describe("web").EnableExecuteCommand {
 		t.Errorf("the service says %t when it is made and %t afterwards, want true and false", made.EnableExecuteCommand, off.EnableExecuteCommand)
 	}

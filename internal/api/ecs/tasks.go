@@ -57,7 +57,9 @@ func (a *API) run(ctx context.Context, call control.Call, spec control.RunTask, 
 		spec := spec
 		if def := control.FindTaskDefinition(tx.View(), call.Scope, *in.TaskDefinition); def != nil {
 			spec.TaskDefinition = def.ARN
-			if err := a.checkCompatible(def, runLaunchType(in)); err != nil {
+			if err := firstError(
+				a.checkCompatible(def, runLaunchType(in)), checkCommands(def.With(spec.Overrides), spec.ExecuteCommand, "task", "started"),
+			); err != nil {
 				return err
 			}
 		}

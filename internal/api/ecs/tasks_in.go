@@ -80,7 +80,6 @@ func (a *API) runSpec(call control.Call, in *ecs.RunTaskInput, startedBy started
 	spec.Group, spec.Reference = aws.ToString(in.Group), aws.ToString(in.ReferenceId)
 	spec.Network = networkIn(in.NetworkConfiguration)
 	spec.PropagateTags, spec.ManagedTags = string(in.PropagateTags), in.EnableECSManagedTags
-	// ECS wants a task role too, for its agent to call home with; here nothing calls home.
 	spec.ExecuteCommand = in.EnableExecuteCommand
 	if spec.Constraints, err = placementConstraintsIn(in.PlacementConstraints); err != nil {
 		return spec, err

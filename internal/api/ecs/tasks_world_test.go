@@ -59,7 +59,7 @@ func (f taskWorld) heartbeat(id string) {
 func (f taskWorld) define(family string, memory int32) string {
 	f.t.Helper()
 	out := must(f.RegisterTaskDefinition(f.t.Context(), &client.RegisterTaskDefinitionInput{
-		Family: &family,
+		Family: &family, TaskRoleArn: aws.String("role"), // without one, enableExecuteCommand is refused
 		ContainerDefinitions: []types.ContainerDefinition{{
 			Name: aws.String("app"), Image: aws.String("img:1"), Memory: &memory, Cpu: 10,
 			PortMappings: []types.PortMapping{{ContainerPort: aws.Int32(80)}},

@@ -126,7 +126,7 @@ func (w *world) registerFargate(family string) {
 	w.t.Helper()
 	must(w.RegisterTaskDefinition(w.t.Context(), &client.RegisterTaskDefinitionInput{
 		Family: &family, NetworkMode: types.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
-		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
+		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate}, TaskRoleArn: aws.String("role"),
 		ContainerDefinitions: []types.ContainerDefinition{{
 			Name: aws.String("app"), Image: aws.String("img:1"), Memory: aws.Int32(100), Cpu: 10,
 			PortMappings: []types.PortMapping{{ContainerPort: aws.Int32(80)}},

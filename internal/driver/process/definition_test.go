@@ -16,16 +16,23 @@ func TestRefuse(t *testing.T) {
 		want      []string // in the reason; none: it is not refused
 		docker    bool     // the reason names the docker driver, which can do it
 	}{
-		"the word":          {"", model.ContainerDefinition{Image: "process"}, nil, false},
-		"an absolute path":  {"host", model.ContainerDefinition{Image: "/usr/bin/env"}, nil, false},
-		"a relative path":   {"bridge", model.ContainerDefinition{Image: "./server"}, nil, false},
-		"a parent's path":   {"", model.ContainerDefinition{Image: "../server"}, nil, false},
-		"a known limit":     {"", model.ContainerDefinition{Image: "process", Ulimits: []model.Ulimit{{Name: "nofile"}}}, nil, false},
-		"an image":          {"", model.ContainerDefinition{Image: "nginx"}, []string{"image", "nginx", "--driver docker"}, true},
-		"an image of one":   {"", model.ContainerDefinition{Image: "library/nginx:1"}, []string{"image", "library/nginx:1"}, true},
-		"no program":        {"", model.ContainerDefinition{Image: "/"}, []string{"image"}, true},
-		"awsvpc":            {"awsvpc", model.ContainerDefinition{Image: "process"}, []string{"networkMode awsvpc"}, false},
-		"no network":        {"none", model.ContainerDefinition{Image: "process"}, []string{"networkMode none"}, true},
+		"the word":         {"", model.ContainerDefinition{Image: "process"}, nil, false},
+		"an absolute path": {"host", model.ContainerDefinition{Image: "/usr/bin/env"}, nil, false},
+		"a relative path":  {"bridge", model.ContainerDefinition{Image: "./server"}, nil, false},
+		"a parent's path":  {"", model.ContainerDefinition{Image: "../server"}, nil, false},
+		"a known limit":    {"", model.ContainerDefinition{Image: "process", Ulimits: []model.Ulimit{{Name: "nofile"}}}, nil, false},
+		"an image":         {"", model.ContainerDefinition{Image: "nginx"}, []string{"image", "nginx", "--driver docker"}, true},
+		"an image of one":  {"", model.ContainerDefinition{Image: "library/nginx:1"}, []string{"image", "library/nginx:1"}, true},
+		"no program":       {"", model.ContainerDefinition{Image: "/"}, []string{"image"}, true},
+		"awsvpc":           {"awsvpc", model.ContainerDefinition{Image: "process"}, []string{"networkMode awsvpc"}, false},
+		"no network":       {"none", model.ContainerDefinition{Image: "process"}, []string{"networkMode none"}, true},
+		"logs that are ours": {"", model.ContainerDefinition{
+			Image: "process", Log: &model.LogConfiguration{Driver: "awslogs"}, Secrets: []model.Secret{{Name: "S"}},
+			Labels: map[string]string{"l": "v"},
+		}, nil, false},
+		"logs elsewhere":    {"", model.ContainerDefinition{Image: "process", Log: &model.LogConfiguration{Driver: "syslog"}}, []string{"container web: logConfiguration.logDriver syslog"}, false},
+		"isolation":         {"", model.ContainerDefinition{Image: "process", ReadonlyRoot: true, Hostname: "h"}, []string{"container web: readonlyRootFilesystem, hostname"}, false},
+		"a range of ports":  {"", model.ContainerDefinition{Image: "process", Ports: []model.PortMapping{{ContainerPort: 1, Last: 2}}}, []string{"portMappings.containerPortRange"}, false},
 		"an unmet member":   {"", model.ContainerDefinition{Image: "process", Unmet: []string{"a", "b"}}, []string{"a, b"}, false},
 		"an unknown ulimit": {"", model.ContainerDefinition{Image: "process", Ulimits: []model.Ulimit{{Name: "x"}}}, []string{"ulimits", `"x"`}, false},
 	} {

@@ -100,7 +100,7 @@ func makingSteps() []string {
 }
 
 // killed lets go of what a process that ends lets go of, and nothing more.
-func (h *Host) killed() { h.links.Close() }
+func (h *Host) killed() { _ = h.hangUp() }
 
 func crashRequests() []Request {
 	bridged := container("x", binding("127.0.0.1", "tcp", 8080, 80), binding("", "udp", 8080, 80))

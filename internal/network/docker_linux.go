@@ -17,10 +17,7 @@ var dockerUser = &nftables.Chain{Name: "DOCKER-USER", Table: &nftables.Table{Nam
 // letDockerForward accepts traffic of a mode's bridge in Docker's chain, if there is one. Docker may be started at any
 // time, so this is done again and again.
 func (h *Host) letDockerForward(mode string) error {
-	c, err := open(0)
-	if err != nil {
-		return fmt.Errorf("opening nf_tables: %w", err)
-	}
+	c := h.tables
 	present, err := dockerRules(c)
 	if err != nil || present == nil {
 		return err
@@ -42,10 +39,7 @@ func (h *Host) letDockerForward(mode string) error {
 
 // keepDockerFrom removes what letDockerForward added.
 func (h *Host) keepDockerFrom() error {
-	c, err := open(0)
-	if err != nil {
-		return fmt.Errorf("opening nf_tables: %w", err)
-	}
+	c := h.tables
 	present, err := dockerRules(c)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/maitred/maitred/internal/model"
 )
@@ -26,10 +27,14 @@ type Host struct {
 	turns   turns
 
 	mu     sync.Mutex
+	tables *nftables.Conn // the machine's own
 	claims *claims
 	ready  map[string]bool // the table, bridges, by mode, and subnets that the machine has
 	// published are the ids whose ports are in the table.
 	published map[string]bool
+	next      *sweep // the one that has not begun
+
+	sweeping sync.Mutex // held by the sweep that is under way
 }
 
 // Available says in one error what this process lacks to make networks.
@@ -57,12 +62,15 @@ func New(ctx context.Context, c Config) (*Host, error) {
 		}
 	}
 	var err error
-	if h.links, err = netlink.NewHandle(); err != nil {
+	if h.links, err = netlink.NewHandle(unix.NETLINK_ROUTE, unix.NETLINK_NETFILTER); err != nil {
 		return nil, fmt.Errorf("opening the kernel's network interface: %w", err)
 	}
-	if err := h.adopt(ctx); err != nil {
+	if h.tables, err = open(0); err != nil {
 		h.links.Close()
-		return nil, err
+		return nil, fmt.Errorf("opening nf_tables: %w", err)
+	}
+	if err := h.adopt(ctx); err != nil {
+		return nil, errors.Join(err, h.hangUp())
 	}
 	return h, nil
 }
@@ -271,7 +279,7 @@ func (h *Host) build(r *record, rules []model.FirewallRule) error {
 	}
 	defer ns.Close()
 	if r.Mode == ModeAWSVPC {
-		if err := secure(ns, r.Gateway, rules); err != nil {
+		if err := secure(ns, r.Gateway, rules, true); err != nil {
 			return err
 		}
 	}
@@ -310,7 +318,7 @@ func (h *Host) Secure(_ context.Context, id string, rules []model.FirewallRule) 
 		return err
 	}
 	defer ns.Close()
-	return secure(ns, r.Gateway, rules)
+	return secure(ns, r.Gateway, rules, false)
 }
 
 // SecurePath sets the firewall rules of a namespace that somebody else made, as Secure does. The gateway is the
@@ -324,7 +332,7 @@ func SecurePath(_ context.Context, path string, gateway netip.Addr, rules []mode
 	if !isNamespace(ns) {
 		return fmt.Errorf("%s is no namespace", path)
 	}
-	return secure(ns, gateway, rules)
+	return secure(ns, gateway, rules, false)
 }
 
 // Release takes a namespace away with everything that belongs to it: its interface, its published ports, and what the
@@ -351,7 +359,7 @@ func (h *Host) unmake(r *record) error {
 		return err
 	}
 	if r.Address.IsValid() {
-		if err := forget(r.Address.Addr()); err != nil {
+		if err := h.forget(r.Address.Addr()); err != nil {
 			return err
 		}
 	}
@@ -375,11 +383,17 @@ func (h *Host) List() []string {
 func (h *Host) Close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	defer h.links.Close()
-	if len(h.claims.records) > 0 || len(h.ready) == 0 {
-		return nil
+	var err error
+	if len(h.claims.records) == 0 && len(h.ready) > 0 {
+		err = h.dismantle()
 	}
-	return h.dismantle()
+	return errors.Join(err, h.hangUp())
+}
+
+// hangUp closes the kernel's interfaces.
+func (h *Host) hangUp() error {
+	h.links.Close()
+	return h.tables.CloseLasting()
 }
 
 func (h *Host) logger() *slog.Logger {

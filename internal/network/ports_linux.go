@@ -42,8 +42,8 @@ func bindable(p hostPort) error {
 
 // forget removes from the kernel's memory the connections from and to an endpoint's address. Packets that are still
 // under way then belong to nothing.
-func forget(a netip.Addr) error {
-	return forgetFlows(func(f *netlink.ConntrackFlow) bool {
+func (h *Host) forget(a netip.Addr) error {
+	return h.forgetFlows(func(f *netlink.ConntrackFlow) bool {
 		// Who answers tells it when the address was translated.
 		return a == addressOf(f.Forward.SrcIP) || a == addressOf(f.Forward.DstIP) || a == addressOf(f.Reverse.SrcIP)
 	})
@@ -60,7 +60,7 @@ func (h *Host) forgetDatagrams(ports []target) error {
 	if err != nil {
 		return fmt.Errorf("reading the machine's addresses: %w", err)
 	}
-	return forgetFlows(func(f *netlink.ConntrackFlow) bool {
+	return h.forgetFlows(func(f *netlink.ConntrackFlow) bool {
 		if f.Forward.Protocol != protoUDP {
 			return false
 		}
@@ -72,12 +72,49 @@ func (h *Host) forgetDatagrams(ports []target) error {
 	})
 }
 
-func forgetFlows(which flows) error {
-	_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, which)
-	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("forgetting connections: %w", err)
+// forgetFlows removes connections. The kernel looks through all that it has for that, which can take milliseconds, so
+// those who ask meanwhile are served together by the next look.
+func (h *Host) forgetFlows(which flows) error {
+	h.mu.Lock()
+	s, first := h.next, h.next == nil
+	if first {
+		s = &sweep{done: make(chan struct{})}
+		h.next = s
 	}
-	return nil
+	s.wanted = append(s.wanted, which)
+	h.mu.Unlock()
+	if first {
+		h.sweep(s)
+	}
+	<-s.done
+	return s.err
+}
+
+// sweep is one look through the connections.
+type sweep struct {
+	wanted []netlink.CustomConntrackFilter
+	done   chan struct{}
+	err    error // once done is closed
+}
+
+// sweep waits for the one before, closes s to newcomers and does it.
+func (h *Host) sweep(s *sweep) {
+	defer close(s.done)
+	h.sweeping.Lock()
+	defer h.sweeping.Unlock()
+	h.mu.Lock()
+	h.next = nil
+	h.mu.Unlock()
+	_, err := h.links.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, s.wanted...)
+	for range 5 {
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break // what changed meanwhile could have hidden some
+		}
+		_, err = h.links.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, s.wanted...)
+	}
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		s.err = fmt.Errorf("forgetting connections: %w", err)
+	}
 }
 
 // flows chooses connections.

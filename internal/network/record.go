@@ -80,8 +80,22 @@ func (s shelf) all() ([]*record, error) {
 
 func decodeRecord(id string, b []byte) *record {
 	r := &record{}
-	if json.Unmarshal(b, r) != nil || r.ID != id {
+	if json.Unmarshal(b, r) != nil || r.ID != id || r.Made && !r.sound() {
 		return &record{ID: id}
 	}
 	return r
+}
+
+// sound says that a record is one that could have been written.
+func (r *record) sound() bool {
+	if _, err := targetsOf(r.Ports); err != nil {
+		return false
+	}
+	switch r.Mode {
+	case ModeNone:
+		return !r.Address.IsValid()
+	case ModeAWSVPC, ModeBridge:
+		return r.Address.IsValid() && r.Address.Addr().Is4() && r.Address.Contains(r.Gateway)
+	}
+	return false
 }

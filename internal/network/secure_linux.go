@@ -21,9 +21,12 @@ const firewallTable = "maitred"
 // batchBuffer is enough, in bytes, for a transaction of tens of thousands of addresses.
 const batchBuffer = 8 << 20
 
-// open opens nftables of a namespace, or of the calling thread's own for 0.
+// open opens nftables of a namespace, or of the calling thread's own for 0, until CloseLasting.
+//
+// The kernel lets whoever closes this wait until what was deleted before is freed, which takes longer than all that a
+// transaction does. So one that deletes nothing is cheap, and the machine's own stays open.
 func open(ns int) (*nftables.Conn, error) {
-	return nftables.New(nftables.WithNetNSFd(ns), nftables.WithSockOptions(func(c *netlink.Conn) error {
+	return nftables.New(nftables.AsLasting(), nftables.WithNetNSFd(ns), nftables.WithSockOptions(func(c *netlink.Conn) error {
 		if err := c.SetWriteBuffer(batchBuffer); err != nil {
 			return err
 		}
@@ -31,12 +34,13 @@ func open(ns int) (*nftables.Conn, error) {
 	}))
 }
 
-// secure replaces the firewall of a namespace in one transaction.
+// secure sets the firewall of a namespace in one transaction. If it has one, that is replaced; a fresh namespace has
+// none.
 //
 // Besides the rules' traffic these pass: answers, loopback, the ICMP messages that connections need, the machine itself
 // inwards (its balancer and its health checks come from the gateway's address, and its root could enter anyway), and
 // outwards the task metadata endpoint and the resolvers, which in a VPC no security group concerns either.
-func secure(ns *os.File, gateway netip.Addr, rules []model.FirewallRule) error {
+func secure(ns *os.File, gateway netip.Addr, rules []model.FirewallRule, fresh bool) error {
 	passages, err := compile(rules)
 	if err != nil {
 		return err
@@ -49,7 +53,8 @@ func secure(ns *os.File, gateway netip.Addr, rules []model.FirewallRule) error {
 	if err != nil {
 		return fmt.Errorf("opening nf_tables of a namespace: %w", err)
 	}
-	f := newFirewall(c)
+	defer func() { _ = c.CloseLasting() }()
+	f := newFirewall(c, fresh)
 	f.basics(gateway, append(resolv.Nameservers, gateway))
 	for i := range passages {
 		if err := f.pass(&passages[i]); err != nil {
@@ -70,9 +75,13 @@ type firewall struct {
 	sets    int
 }
 
-func newFirewall(c *nftables.Conn) *firewall {
-	table := &nftables.Table{Name: firewallTable, Family: nftables.TableFamilyINet}
-	f := &firewall{conn: c, table: replaceTable(c, table)}
+func newFirewall(c *nftables.Conn, fresh bool) *firewall {
+	f := &firewall{conn: c, table: &nftables.Table{Name: firewallTable, Family: nftables.TableFamilyINet}}
+	if fresh {
+		c.AddTable(f.table)
+	} else {
+		replaceTable(c, f.table)
+	}
 	drop := nftables.ChainPolicyDrop
 	f.in = c.AddChain(&nftables.Chain{
 		Name: "input", Table: f.table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput,
@@ -86,10 +95,10 @@ func newFirewall(c *nftables.Conn) *firewall {
 }
 
 // replaceTable empties a table within a transaction, whether it was there or not.
-func replaceTable(c *nftables.Conn, t *nftables.Table) *nftables.Table {
+func replaceTable(c *nftables.Conn, t *nftables.Table) {
 	c.AddTable(t)
 	c.DelTable(t)
-	return c.AddTable(t)
+	c.AddTable(t)
 }
 
 func (f *firewall) rule(chain *nftables.Chain, parts ...[]expr.Any) {

@@ -47,10 +47,7 @@ func (h *Host) tableParts() table {
 // makeTable replaces the table, with all ports that are published, in one transaction. h.mu is held, or nobody else
 // knows h yet.
 func (h *Host) makeTable() error {
-	c, err := open(0)
-	if err != nil {
-		return fmt.Errorf("opening nf_tables: %w", err)
-	}
+	c := h.tables
 	t := h.tableParts()
 	replaceTable(c, t.Table)
 	for _, s := range []*nftables.Set{t.published, t.anywhere} {
@@ -104,12 +101,8 @@ func (h *Host) unpublish(r *record) error {
 // changeTable changes the elements of one record. If that fails, the table may have been flushed by somebody, as
 // firewalls do when they are loaded anew; then it is made again from what is published. h.mu is held.
 func (h *Host) changeTable(r *record, change func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error) error {
-	c, err := open(0)
-	if err != nil {
-		return fmt.Errorf("opening nf_tables: %w", err)
-	}
-	t := h.tableParts()
-	err = t.change(r, func(s *nftables.Set, e []nftables.SetElement) error { return change(c, s, e) })
+	c, t := h.tables, h.tableParts()
+	err := t.change(r, func(s *nftables.Set, e []nftables.SetElement) error { return change(c, s, e) })
 	if err == nil {
 		err = c.Flush()
 	}
@@ -226,11 +219,7 @@ func (h *Host) dismantle() error {
 	if err := h.keepDockerFrom(); err != nil {
 		return err
 	}
-	c, err := open(0)
-	if err != nil {
-		return fmt.Errorf("opening nf_tables: %w", err)
-	}
-	t := h.table()
+	c, t := h.tables, h.table()
 	c.AddTable(t) // so that one that is not there is no error
 	c.DelTable(t)
 	if err := c.Flush(); err != nil {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -281,8 +282,7 @@ func leftovers(t testing.TB, c Config) []string {
 	for _, l := range links {
 		out = append(out, "interface "+l.Attrs().Name)
 	}
-	conn, err := open(0)
-	must(t, err)
+	conn := &nftables.Conn{}
 	tables, err := conn.ListTables()
 	must(t, err)
 	for _, n := range tables {

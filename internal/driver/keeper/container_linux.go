@@ -101,7 +101,7 @@ func (k *keeper) remove(id string) error {
 	if c == nil {
 		return nil
 	}
-	if err := k.awaitCleared(c); err != nil {
+	if err := k.removeFiles(c); err != nil {
 		return err
 	}
 	k.mu.Lock()

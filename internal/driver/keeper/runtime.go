@@ -1,5 +1,12 @@
 package keeper
 
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
 // Runtime is how a container is started by an OCI runtime (runc, crun) rather than executed as a program of the machine.
 // Its first process becomes the keeper's child when the runtime's command ends, so its exit is seen like any other.
 //
@@ -18,11 +25,22 @@ type Runtime struct {
 	Memory  string   `json:"memory,omitempty"`
 	// State are the directories that the runtime keeps of a container; they are removed when it has ended.
 	State []string `json:"state,omitempty"`
+	// Files are the directories of its files and its configuration; they are removed with it.
+	Files []string `json:"files,omitempty"`
+	// Pulled is what its Status tells of its image.
+	Pulled Pulled `json:"pulled,omitzero"`
 	// Terminal is the unix socket on which the runtime hands over the container's terminal, "" if it has none. A
 	// container on a terminal ends (SIGHUP) when the keeper is killed, for nobody can open a terminal's other end again.
 	Terminal string `json:"terminal,omitempty"`
 	// Interactive keeps the container's standard input open; otherwise it is empty.
 	Interactive bool `json:"interactive,omitempty"`
+}
+
+// Pulled tells of a container's image: its digest and, if it was fetched for this container, when.
+type Pulled struct {
+	Image     string    `json:"image,omitempty"`
+	StartedAt time.Time `json:"started,omitzero"`
+	StoppedAt time.Time `json:"stopped,omitzero"`
 }
 
 // Overlay is a root file system in layers. It is mounted in a mount namespace that only the runtime's command and the
@@ -32,4 +50,19 @@ type Overlay struct {
 	Lower  []string `json:"lower"`  // lowest first
 	Upper  string   `json:"upper"`
 	Work   string   `json:"work"` // empty, on Upper's file system
+}
+
+// RuntimeError finds the last error in a runtime's log, without what every one of its errors begins with.
+func RuntimeError(log []byte) string {
+	told := ""
+	for line := range bytes.Lines(log) {
+		var entry struct{ Level, Msg string }
+		if json.Unmarshal(line, &entry) == nil && (entry.Level == "error" || entry.Level == "fatal") && entry.Msg != "" {
+			told = entry.Msg
+		}
+	}
+	for _, prefix := range []string{"runc run failed: ", "exec failed: ", "unable to start container process: "} {
+		told = strings.TrimPrefix(told, prefix)
+	}
+	return strings.TrimSpace(told)
 }

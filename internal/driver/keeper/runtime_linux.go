@@ -1,8 +1,6 @@
 package keeper
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/maitred/maitred/internal/driver"
 )
 
 const (
@@ -122,25 +122,10 @@ func awaitRuntime(pid int, end <-chan death) death {
 // why tells why a runtime failed, in its own words.
 func (r *Runtime) why(code int) string {
 	content, _ := os.ReadFile(r.Log) // without it, only the code is known
-	if told := lastError(content); told != "" {
+	if told := RuntimeError(content); told != "" {
 		return told
 	}
 	return fmt.Sprintf("%s ended with code %d and did not say why", r.Argv[0], code)
-}
-
-// lastError finds the last error in a runtime's log, without what every one of its errors begins with.
-func lastError(log []byte) string {
-	told := ""
-	for line := range bytes.Lines(log) {
-		var entry struct{ Level, Msg string }
-		if json.Unmarshal(line, &entry) == nil && (entry.Level == "error" || entry.Level == "fatal") && entry.Msg != "" {
-			told = entry.Msg
-		}
-	}
-	for _, prefix := range []string{"runc run failed: ", "unable to start container process: "} {
-		told = strings.TrimPrefix(told, prefix)
-	}
-	return strings.TrimSpace(told)
 }
 
 // runtimeStdio are the descriptors that a runtime hands on to its container.
@@ -284,13 +269,11 @@ func (r *Runtime) pids() []int {
 // killAll kills all processes of the container's cgroup. Version 1 has nothing that kills at one stroke, so that they are
 // frozen meanwhile, where that is possible, lest they multiply.
 func (r *Runtime) killAll() {
-	for _, dir := range r.Cgroups {
-		if killCgroup(dir) == nil {
-			return
-		}
-	}
 	freezer := ""
 	for _, dir := range r.Cgroups {
+		if len(cgroupPids(dir)) > 0 && killCgroup(dir) == nil {
+			return
+		}
 		path := dir + "/freezer.state"
 		if _, err := os.Stat(path); err == nil && os.WriteFile(path, []byte("FROZEN"), 0) == nil {
 			freezer = path
@@ -394,6 +377,25 @@ func (k *keeper) awaitCleared(c *container) error {
 	case <-k.quit:
 		return errors.New("the keeper ends")
 	}
+}
+
+// removeFiles removes the files of a runtime's ended container when all else of it is gone.
+func (k *keeper) removeFiles(c *container) error {
+	k.mu.Lock()
+	ended := c.status.State == driver.Exited
+	k.mu.Unlock()
+	if c.spec.Runtime == nil || !ended {
+		return nil
+	}
+	if err := k.awaitCleared(c); err != nil {
+		return err
+	}
+	for _, dir := range c.spec.Runtime.Files {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove the files of container %s: %w", c.spec.ID, err)
+		}
+	}
+	return nil
 }
 
 // killLaunched kills what a keeper that was killed in the middle of a start has left: the runtime's command with what it

@@ -52,8 +52,10 @@ func (k *keeper) claim(spec *Spec) (c *container, first bool, err error) {
 		spec: *spec, boot: k.boot, started: make(chan struct{}),
 		status: driver.Status{ID: spec.ID, State: driver.Starting},
 	}
-	if spec.Runtime == nil {
+	if r := spec.Runtime; r == nil {
 		c.cgroup = k.cgroups.path(spec.ID, k.serial)
+	} else {
+		c.status.Image, c.status.PullStartedAt, c.status.PullStoppedAt = r.Pulled.Image, r.Pulled.StartedAt, r.Pulled.StoppedAt
 	}
 	if err := k.note(record{ID: spec.ID, Boot: k.boot, Spec: spec, Cgroup: c.cgroup}); err != nil {
 		return nil, false, cannotCreate("%s", err)

@@ -85,6 +85,16 @@ func layers() []layer {
 			why:      "the API front end converts at the border and calls control",
 		},
 		{
+			packages: "internal/api/logs",
+			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/logs/..."),
+			why:      "log events are no records of the store: the API reads them from where they are kept",
+		},
+		{
+			packages: "internal/logs/...",
+			may:      nouns("internal/driver"),
+			why:      "logs come from a driver and are kept on the disk; which group they belong to is told by who starts it",
+		},
+		{
 			packages: "internal/api/...",
 			may:      nouns("internal/api/wire/...", "internal/control", "internal/store"),
 			why:      "an API converts at the border, writes through control and reads the store; two APIs meet in control, never in each other",

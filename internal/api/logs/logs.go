@@ -1,0 +1,196 @@
+// Package logs is the API of Amazon CloudWatch Logs: log groups and streams, events put in and read back, and filters.
+//
+// Groups are records of the store. What containers write stays on the machine that it was written on, and what is put by
+// PutLogEvents on the server that took it; both are read from wherever they are.
+package logs
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/maitred/maitred/internal/api/wire"
+	"github.com/maitred/maitred/internal/api/wire/codec"
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/logs"
+	"github.com/maitred/maitred/internal/logs/disk"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// Deps is what the API works with.
+type Deps struct {
+	Store   *store.Store
+	Account string // 12 digits
+	Now     func() time.Time
+	// Put keeps what is put here, and Sources gives all places that events are read from, Put among them.
+	Put     *disk.Store
+	Sources func() logs.Source
+}
+
+// API implements the operations. It may be used by any number of goroutines.
+type API struct{ Deps }
+
+// New returns the API.
+func New(deps Deps) *API { return &API{deps} }
+
+// Service describes the API to the wire.
+func (a *API) Service() *wire.Service {
+	return &wire.Service{
+		Name: "logs", SigningNames: []string{"logs"}, TargetPrefix: "Logs_20140328", JSONVersion: "1.1",
+		Naming: codec.LowerFirst, InternalCode: "ServiceUnavailableException", Ops: a.table(),
+	}
+}
+
+// op makes an operation of a method.
+func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
+	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
+		scope := arn.Scope{Region: r.Region, Account: a.Account}
+		out, err := do(ctx, control.Call{
+			Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: a.Now().UTC(),
+		}, in)
+		if err != nil {
+			return nil, wireError(err)
+		}
+		return out, nil
+	})
+}
+
+// update carries out a use case.
+func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
+	_, err := a.Store.Update(ctx, do)
+	return err
+}
+
+// wireError translates an error to what the caller sees; what is not the caller's is hidden by the wire.
+func wireError(err error) error {
+	if refusal, ok := errors.AsType[*model.Error](err); ok {
+		return &wire.Error{Code: refusal.Code, Message: refusal.Message}
+	}
+	if errors.Is(err, logs.ErrNoGroup) {
+		return &wire.Error{Code: "ResourceNotFoundException", Message: "The specified log group does not exist."}
+	}
+	if errors.Is(err, store.ErrTooLarge) {
+		return invalid("the request is too large to be carried out at once")
+	}
+	for _, busy := range []error{store.ErrContended, store.ErrUnknownOutcome, store.ErrNotSeen, store.ErrClosed, store.ErrNoSpace} {
+		if errors.Is(err, busy) {
+			return &wire.Error{
+				Code: "ServiceUnavailableException", Message: "The store does not take the request: " + busy.Error(), Fault: wire.Receiver,
+			}
+		}
+	}
+	return err
+}
+
+// invalid refuses a parameter.
+func invalid(format string, args ...any) *wire.Error {
+	return wire.Errorf("InvalidParameterException", format, args...)
+}
+
+func noStream() *wire.Error {
+	return wire.Errorf("ResourceNotFoundException", "The specified log stream does not exist.")
+}
+
+// found is a group that a request is about.
+type found struct {
+	*model.LogGroup
+	group logs.Group
+	from  int64 // the oldest time that it keeps, in milliseconds since 1970
+}
+
+// group finds the group that a request names: by its name, or by an identifier that may be an ARN.
+func (a *API) group(call control.Call, name, identifier *string) (found, error) {
+	n := aws.ToString(name)
+	if id := aws.ToString(identifier); id != "" {
+		if n != "" {
+			return found{}, invalid("logGroupName and logGroupIdentifier cannot be given together.")
+		}
+		var err error
+		if n, err = a.groupOfARN(call, id); err != nil {
+			return found{}, err
+		}
+	}
+	if problem := model.LogGroupNameProblem(n); problem != "" {
+		return found{}, invalid("logGroupName: %s.", problem)
+	}
+	g, err := control.FindLogGroup(a.Store.View(), call.Region, n)
+	if err != nil {
+		return found{}, err
+	}
+	return found{g, logs.Group{Region: g.Region, Name: g.Name, Created: g.CreatedAt.UnixMilli()}, control.LogsKeptFrom(g, call.Now)}, nil
+}
+
+// groupOfARN gives the name in arn:aws:logs:REGION:ACCOUNT:log-group:NAME, with or without :* behind it; a name is given
+// back as it is.
+func (a *API) groupOfARN(call control.Call, id string) (string, error) {
+	if !strings.HasPrefix(id, "arn:") {
+		return id, nil
+	}
+	name, ok := strings.CutPrefix(id, groupARN(call.Scope, ""))
+	if !ok {
+		return "", invalid("%.200q is not the ARN of a log group of this account and region: those begin with %s.", id, groupARN(call.Scope, ""))
+	}
+	return strings.TrimSuffix(name, ":*"), nil
+}
+
+func groupARN(s arn.Scope, name string) string {
+	return "arn:aws:logs:" + s.Region + ":" + s.Account + ":log-group:" + name
+}
+
+// streamName checks the name of a stream ("CreateLogStream").
+func streamName(name *string) (string, error) {
+	const most = 512
+	n := aws.ToString(name)
+	if n == "" || len(n) > most || strings.ContainsAny(n, ":*") {
+		return "", invalid("logStreamName: %.100q should have 1 to %d characters, and no : and no *.", n, most)
+	}
+	return n, nil
+}
+
+// stream finds a stream of a group.
+func (a *API) stream(ctx context.Context, g found, name string) (logs.Stream, error) {
+	streams, err := a.Sources().Streams(ctx, g.group, name)
+	if err != nil {
+		return logs.Stream{}, err
+	}
+	for _, s := range streams {
+		if s.Name == name {
+			return s, nil
+		}
+	}
+	return logs.Stream{}, noStream()
+}
+
+// limit reads how many results are wanted.
+func limit(n *int32, standard, most int) (int, error) {
+	if n == nil {
+		return standard, nil
+	}
+	if *n < 1 || int(*n) > most {
+		return 0, invalid("limit should be between 1 and %d, got %d.", most, *n)
+	}
+	return int(*n), nil
+}
+
+// span reads a time range; neither end need be given.
+func span(start, end *int64, from int64) (first, last int64, err error) {
+	first, last = from, math.MaxInt64
+	if start != nil {
+		first = max(first, *start)
+	}
+	if end != nil {
+		last = *end
+	}
+	for name, t := range map[string]*int64{"startTime": start, "endTime": end} {
+		if t != nil && *t < 0 {
+			return 0, 0, invalid("%s should not be negative, got %d.", name, *t)
+		}
+	}
+	return first, last, nil
+}

@@ -12,7 +12,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/klauspost/compress/flate"
@@ -92,16 +91,18 @@ func (s *Store) explain(ref reference, login bool, err error) *Error {
 		e.Reason, e.text = Unreachable, plainly.Error()
 	case errors.As(err, &status):
 		e.Reason, e.text = explainStatus(ref.host(), login, status)
-	case errors.Is(err, errNotFound), ref.kind != kindRegistry && errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, errNotFound), (ref.kind == kindLayout || ref.kind == kindDockerArchive) && errors.Is(err, os.ErrNotExist):
 		e.Reason, e.text = NotFound, bare(err)
-	case errors.Is(err, errCorrupt), isFormat(err), ref.kind != kindRegistry && errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, errCorrupt):
 		e.Reason, e.text = Corrupt, bare(err)
+	case isFormat(err), ref.kind != kindRegistry && errors.Is(err, io.ErrUnexpectedEOF):
+		e.Reason, e.text = Corrupt, errCorrupt.Error()+": "+bare(err)
 	case errors.Is(err, errUnsupported), errors.Is(err, layer.ErrRefused):
 		e.Reason, e.text = Unsupported, bare(err)
 	case errors.Is(err, context.Canceled):
 		e.Reason, e.text = Canceled, "the pull was canceled"
 	case isUnreachable(err):
-		e.Reason, e.text = Unreachable, strings.TrimSpace("cannot reach "+ref.host())+": "+bare(err)
+		e.Reason, e.text = Unreachable, "cannot reach "+ref.host()+": "+bare(err)
 	default:
 		e.Reason, e.text = Other, bare(err)
 	}
@@ -168,9 +169,6 @@ func bare(err error) string {
 	}
 	return fmt.Sprintf("%.500s", strings.ToValidUTF8(err.Error(), "?"))
 }
-
-// backOff is how long a download waits before it tries for the n-th time again.
-func backOff(n int) time.Duration { return 100 * time.Millisecond << min(2*n, 6) }
 
 // isFormat tells the errors of what reads compressed streams and archives.
 func isFormat(err error) bool {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/compression"
@@ -176,7 +177,7 @@ func roomy(string) (image.FileSystem, error) {
 }
 
 func configOf(dir string, change ...func(*image.Config)) image.Config {
-	c := image.Config{Dir: dir, Keychain: noLogins{}, Platform: linux(), Statfs: roomy}
+	c := image.Config{Dir: dir, Keychain: noLogins{}, Platform: linux(), Statfs: roomy, Retry: time.Millisecond}
 	for _, f := range change {
 		f(&c)
 	}

@@ -23,6 +23,7 @@ type Config struct {
 	Docker      string         // endpoint of the daemon for docker-daemon:, as in DOCKER_HOST; "" for the environment's
 	Concurrency int            // layers that are downloaded and unpacked at the same time, 4 if 0
 	Idle        time.Duration  // without a byte, after which a pull is given up; 1 minute if 0, as ECS's agent does
+	Retry       time.Duration  // before a broken download is tried again, doubled each time; 500 ms if 0
 	Timeout     time.Duration  // of a whole pull; 2 hours if 0, as ECS's agent does
 	Full        float64        // part of the file system in use above which unused images are removed; 0.85 if 0
 	Enough      float64        // part in use at which that ends; 0.80 if 0

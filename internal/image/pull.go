@@ -148,18 +148,7 @@ func (s *Store) download(ctx context.Context, ref reference, f *found, req Reque
 	if err := s.fetch(ctx, f.layers, req.Progress); err != nil {
 		return Image{}, err
 	}
-	if err := s.commit(ctx, ref, f); err != nil {
-		return Image{}, err
-	}
-	img, ok, err := s.acquire(req.Ref, f.digest, req.Holder)
-	if err != nil {
-		return Image{}, err
-	}
-	if !ok {
-		return Image{}, fmt.Errorf("%w: it was removed as soon as it was there", errNoRoom)
-	}
-	img.Pulled = true
-	return img, nil
+	return s.commit(ctx, ref, f, req)
 }
 
 // pin keeps layers from being removed while they belong to no image yet.

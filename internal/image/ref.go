@@ -71,7 +71,11 @@ func parseDaemon(rest string) (reference, error) {
 	if err != nil {
 		return reference{}, fmt.Errorf("docker-daemon: %s", invalid(rest, err))
 	}
-	return reference{kind: kindDockerDaemon, text: kindDockerDaemon + ":" + n.String(), daemon: n.String()}, nil
+	full := rest
+	if _, tagged := n.(name.Tag); tagged && !strings.HasSuffix(rest, ":"+n.Identifier()) {
+		full += ":" + n.Identifier()
+	}
+	return reference{kind: kindDockerDaemon, text: kindDockerDaemon + ":" + full, daemon: full}, nil
 }
 
 func parseRegistry(ref string) (reference, error) {
@@ -79,6 +83,11 @@ func parseRegistry(ref string) (reference, error) {
 	n, err := name.ParseReference(ref)
 	if err != nil {
 		return reference{}, errors.New(invalid(ref, err))
+	}
+	for part := range strings.SplitSeq(tagged, "/") {
+		if part == "" || part == "." || part == ".." { // they would be parts of the path that a registry is asked for
+			return reference{}, errors.New(invalid(ref, nil))
+		}
 	}
 	if pinned {
 		// name:tag@digest: the tag says nothing more, but a wrong one is a mistake that is better told.
@@ -113,13 +122,16 @@ func shown(ref string) string {
 	return strings.ToValidUTF8(ref, "?")
 }
 
-// host names the registry as people write it.
+// host names whom a pull asks, as people write it.
 func (r reference) host() string {
-	if r.kind != kindRegistry {
-		return ""
+	switch {
+	case r.kind == kindDockerDaemon:
+		return "the Docker daemon"
+	case r.kind != kindRegistry:
+		return r.path
+	case r.name.Context().RegistryStr() == name.DefaultRegistry:
+		return "docker.io"
+	default:
+		return r.name.Context().RegistryStr()
 	}
-	if h := r.name.Context().RegistryStr(); h != name.DefaultRegistry {
-		return h
-	}
-	return "docker.io"
 }

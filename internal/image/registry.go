@@ -25,6 +25,7 @@ type registry struct {
 	ref      name.Reference
 	auth     authn.Authenticator
 	platform v1.Platform
+	wait     time.Duration // before a broken download is tried again
 	base     http.RoundTripper
 	client   *http.Client // nil before the first request
 	root     url.URL      // of the repository
@@ -38,7 +39,10 @@ func (s *Store) registry(ref reference, login *Login) (*registry, error) {
 			return nil, err
 		}
 	}
-	r := &registry{ref: n, platform: *s.cfg.Platform, base: &guard{inner: s.http, insecure: s.cfg.Insecure, idle: s.cfg.Idle}}
+	r := &registry{
+		ref: n, platform: *s.cfg.Platform, wait: s.cfg.Retry,
+		base: &guard{inner: s.http, insecure: s.cfg.Insecure, idle: s.cfg.Idle},
+	}
 	if login != nil {
 		r.auth = &authn.Basic{Username: login.Username, Password: login.Password}
 		return r, nil
@@ -150,7 +154,7 @@ func (r *registry) blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, er
 	if err != nil {
 		return nil, err
 	}
-	return verified(&resuming{ctx: ctx, body: body, open: open, size: d.Size}, d.Digest, d.Size)
+	return verified(&resuming{ctx: ctx, body: body, open: open, wait: r.wait, size: d.Size}, d.Digest, d.Size)
 }
 
 // openBlob downloads a blob from an offset. A registry that does not know offsets sends all, and the beginning is dropped.

@@ -99,6 +99,7 @@ func withDefaults(c Config) Config {
 	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	c.Concurrency = cmp.Or(c.Concurrency, 4)
 	c.Idle = cmp.Or(c.Idle, time.Minute)
+	c.Retry = cmp.Or(c.Retry, 500*time.Millisecond)
 	c.Timeout = cmp.Or(c.Timeout, 2*time.Hour)
 	c.Full = cmp.Or(c.Full, 0.85)
 	c.Enough = cmp.Or(c.Enough, 0.80)
@@ -320,6 +321,11 @@ func (s *Store) discard(path string) error {
 func (s *Store) acquire(ref, digest, holder string) (Image, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.take(ref, digest, holder)
+}
+
+// take is acquire for who has the lock.
+func (s *Store) take(ref, digest, holder string) (Image, bool, error) {
 	img, ok := s.images[digest]
 	if !ok {
 		return Image{}, false, nil
@@ -445,11 +451,11 @@ func (s *Store) usedDigests() map[string]bool {
 	return used
 }
 
-// commit makes an image of layers that are whole, and remembers its name.
-func (s *Store) commit(ctx context.Context, ref reference, f *found) error {
+// commit makes an image of layers that are whole, remembers its name, and marks it as used by the holder.
+func (s *Store) commit(ctx context.Context, ref reference, f *found, req Request) (Image, error) {
 	// The layers' files are on the disk before the index says that they are there. An image is pulled once and used often.
 	if err := syncFileSystem(s.cfg.Dir); err != nil {
-		return err
+		return Image{}, err
 	}
 	blobs := map[string][]byte{digestOf(f.config): f.config}
 	img := &stored{Config: digestOf(f.config), PulledAt: s.cfg.Now(), UsedAt: s.cfg.Now(), run: runConfig(f.parsed)}
@@ -463,15 +469,21 @@ func (s *Store) commit(ctx context.Context, ref reference, f *found) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return Image{}, context.Cause(ctx)
 	}
 	for digest, data := range blobs {
 		if err := s.writeFile(s.blobPath(digest), data); err != nil {
-			return err
+			return Image{}, err
 		}
 	}
 	s.images[f.digest] = img
-	return s.remember(ref, f.digest)
+	if err := s.remember(ref, f.digest); err != nil {
+		delete(s.images, f.digest)
+		return Image{}, err
+	}
+	got, _, err := s.take(req.Ref, f.digest, req.Holder)
+	got.Pulled = true
+	return got, err
 }
 
 // remember notes what a name means now.

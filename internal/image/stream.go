@@ -49,14 +49,15 @@ func (v *verifier) Read(p []byte) (int, error) {
 }
 
 // maxBreaks is how often in a row a download may break without a byte in between.
-const maxBreaks = 3
+const maxBreaks = 4
 
 // resuming goes on with a download that broke, from where it was.
 type resuming struct {
 	ctx    context.Context
 	body   io.ReadCloser
 	open   func(from int64) (io.ReadCloser, error)
-	size   int64 // of all
+	wait   time.Duration // before the first time that it is tried again, twice as long before each next
+	size   int64         // of all
 	done   int64
 	breaks int
 }
@@ -87,7 +88,7 @@ func (r *resuming) Read(p []byte) (int, error) {
 func (r *resuming) again(broken error) error {
 	_ = r.body.Close()
 	for ; r.breaks < maxBreaks; r.breaks++ {
-		timer := time.NewTimer(backOff(r.breaks))
+		timer := time.NewTimer(r.wait << r.breaks)
 		select {
 		case <-timer.C:
 		case <-r.ctx.Done():

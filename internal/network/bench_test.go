@@ -52,6 +52,22 @@ func benchmarkOurs(b *testing.B, request func(int) Request) {
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/atOnce, "µs/network")
 }
 
+// BenchmarkRelease50 takes 50 networks away at once.
+func BenchmarkRelease50(b *testing.B) {
+	c := testConfig(b)
+	c.Log = nil
+	h := newHost(b, c)
+	request := func(i int) Request { return container(fmt.Sprint("c", i), binding("127.0.0.1", "tcp", 9000+i, 80)) }
+	makeEndpoint(b, h, request(atOnce))
+	for b.Loop() {
+		b.StopTimer()
+		each(func(i int) { makeEndpoint(b, h, request(i)) })
+		b.StartTimer()
+		each(func(i int) { release(b, h, request(i).ID) })
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/atOnce, "µs/network")
+}
+
 func each(f func(int)) {
 	var all sync.WaitGroup
 	for i := range atOnce {

@@ -57,7 +57,7 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	h := &Host{config: c, records: shelf{filepath.Join(c.Dir, "endpoints")}, ready: map[string]bool{}, published: map[string]bool{}}
 	h.turns.waiting = map[string]*turn{}
 	for _, dir := range []string{h.records.dir, h.namespaces()} {
-		if err := os.MkdirAll(dir, 0o711); err != nil {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
 	}
@@ -277,7 +277,7 @@ func (h *Host) build(r *record, rules []model.FirewallRule) error {
 	if err != nil {
 		return err
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	if r.Mode == ModeAWSVPC {
 		if err := secure(ns, r.Gateway, rules, true); err != nil {
 			return err
@@ -317,7 +317,7 @@ func (h *Host) Secure(_ context.Context, id string, rules []model.FirewallRule) 
 	if err != nil {
 		return err
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	return secure(ns, r.Gateway, rules, false)
 }
 
@@ -328,7 +328,7 @@ func SecurePath(_ context.Context, path string, gateway netip.Addr, rules []mode
 	if err != nil {
 		return err
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	if !isNamespace(ns) {
 		return fmt.Errorf("%s is no namespace", path)
 	}

@@ -87,10 +87,13 @@ func furnish(in *netlink.Handle, r *record) error {
 }
 
 // removeLink removes an interface, and with it its other end in a namespace. One that is not there is no error.
+//
+// The kernel answers only after everybody in it has let go, some 20 ms later; several wait for that together, but not on
+// one socket. So each has one of its own.
 func (h *Host) removeLink(name string) error {
 	link, err := h.links.LinkByName(name)
 	if err == nil {
-		err = h.links.LinkDel(link)
+		err = netlink.LinkDel(link)
 	}
 	var none netlink.LinkNotFoundError
 	if err != nil && !errors.As(err, &none) && !errors.Is(err, unix.ENODEV) {
@@ -142,7 +145,7 @@ func (h *Host) prepare(ctx context.Context, mode string, gateway netip.Prefix) e
 // forward lets the machine pass packets on.
 func (h *Host) forward() error {
 	const path = "ipv4/ip_forward"
-	now, err := os.ReadFile(filepath.Join("/proc/sys/net", path))
+	now, err := os.ReadFile(filepath.Join(sysctls, path))
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settings of a new namespace, as files below /proc/sys/net. They hold for what is made in it afterwards, too.
+// sysctls is where the settings of the calling thread's network namespace are.
+const sysctls = "/proc/sys/net"
+
+// settings of a new namespace. They hold for what is made in it afterwards, too.
 var settings = []struct{ path, value, why string }{
 	{"ipv4/ip_unprivileged_port_start", "0", "as Docker does, and ECS with it: any user of a container may listen on port 80"},
 	{"ipv4/conf/default/arp_notify", "1", "neighbours that remember another MAC address learn this one at once"},
@@ -22,12 +25,10 @@ var settings = []struct{ path, value, why string }{
 
 // newNamespace makes a network namespace that the file holds, and opens it. Its loopback interface is up.
 func newNamespace(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o444)
-	if err != nil {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return nil, err
 	}
-	f.Close()
-	err = onThread(func() error {
+	err := onThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("making a network namespace: %w", err)
 		}
@@ -67,7 +68,7 @@ func onThread(f func() error) error {
 // setting writes a setting of the calling thread's network namespace. What the kernel does not know, for example with
 // IPv6 left out, needs no setting.
 func setting(path, value string) error {
-	err := os.WriteFile(filepath.Join("/proc/sys/net", path), []byte(value), 0o644)
+	err := os.WriteFile(filepath.Join(sysctls, path), []byte(value), 0o600)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("setting net/%s to %s: %w", path, value, err)
 	}
@@ -97,7 +98,7 @@ func held(path string) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return isNamespace(f)
 }
 

@@ -56,7 +56,7 @@ func resolversOf(paths ...string) (Resolv, error) {
 			return Resolv{}, err
 		}
 		r, err := parseResolv(f)
-		f.Close()
+		_ = f.Close()
 		if err != nil {
 			return Resolv{}, err
 		}

@@ -22,9 +22,15 @@ import (
 var version = "dev"
 
 func main() {
-	// The keeper is the parent of all tasks of a machine: it must stay small and start fast, and so goes before all else.
-	if len(os.Args) > 1 && os.Args[1] == "keeper" {
-		os.Exit(daemon.Keeper(os.Args[2:], os.Stderr))
+	// The keeper is the parent of all tasks of a machine, and an init process is in many containers: they must stay small
+	// and start fast, and so go before all else.
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "keeper":
+			os.Exit(daemon.Keeper(os.Args[2:], os.Stderr))
+		case "init":
+			os.Exit(daemon.Init(os.Args[2:], os.Stderr))
+		}
 	}
 	os.Exit(run(os.Args[1:]))
 }

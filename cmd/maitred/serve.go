@@ -27,18 +27,18 @@ func (o *options) shared(flags *pflag.FlagSet) {
 	flags.StringVar(&o.EtcdCA, "etcd-ca", "", "PEM file of the authority that signed the external etcd's certificate")
 	flags.StringVar(&o.EtcdCert, "etcd-cert", "", "PEM file of our certificate for the external etcd")
 	flags.StringVar(&o.EtcdKey, "etcd-key", "", "PEM file of its key")
+	flags.StringVar(&o.VPC, "vpc-cidr", o.VPC, "addresses of each region's default VPC, of which tasks in networkMode awsvpc get theirs")
 	flags.StringVar(&o.Region, "region", o.Region, "region of requests that name none, and of this machine's zone")
 }
 
 func (o *options) server(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Listen, "listen", o.Listen, "HOST:PORT of the API and the console")
 	flags.BoolVar(&o.AnyAddress, "allow-any-address", false, "listen on an address that other machines reach, although the API asks for no password")
-	flags.StringVar(&o.VPC, "vpc-cidr", o.VPC, "addresses of each region's default VPC, of which tasks in networkMode awsvpc get theirs")
 	flags.StringVar(&o.Account, "account-id", o.Account, "AWS account id that ARNs carry")
 }
 
 func (o *options) agent(flags *pflag.FlagSet) {
-	flags.StringVar(&o.Driver, "driver", o.Driver, "what runs containers: auto, process or docker")
+	flags.StringVar(&o.Driver, "driver", o.Driver, "what runs containers: auto, oci (runc, no daemon), docker or process")
 	flags.StringVar(&o.Address, "address", o.Address, "IP address at which this machine publishes the ports of its tasks")
 	flags.StringVar(&o.PeerListen, "peer-listen", "", "HOST:PORT at which a server on another machine reaches this agent for logs and exec (default: a free port of 127.0.0.1)")
 	flags.StringVar(&o.Zone, "zone", "", "availability zone of this machine (default: the region's zone a)")

@@ -38,7 +38,7 @@ type Config struct {
 	EtcdEndpoints             []string // of an external etcd; none for the embedded one
 	EtcdCA, EtcdCert, EtcdKey string   // PEM files
 
-	Driver  string // auto, process, docker
+	Driver  string // auto, oci, docker, process
 	Address string // IP address at which the ports of tasks are published
 	Zone    string // availability zone of this machine
 	// PeerListen is the host:port of the direct line to this machine's agent; "" for a free port of 127.0.0.1, which does
@@ -116,7 +116,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("--vpc-cidr: %s", problem)
 	}
 	if !knownDriver(c.Driver) {
-		return fmt.Errorf("--driver %q: it is auto, process or docker", c.Driver)
+		return fmt.Errorf("--driver %q: it is auto, oci, docker or process", c.Driver)
 	}
 	if net.ParseIP(c.Address) == nil {
 		return fmt.Errorf("--address %q: it is an IP address, as 127.0.0.1", c.Address)

@@ -14,6 +14,7 @@ import (
 	"github.com/maitred/maitred/internal/agent/host"
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/driver/keeper"
+	"github.com/maitred/maitred/internal/logs/disk"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/peer"
 	"github.com/maitred/maitred/internal/store"
@@ -36,6 +37,8 @@ type server struct {
 	url     string
 	serving atomic.Bool // writes are served
 	logs    openLog     // nil where there is no agent
+	put     *disk.Store // log events that were put here; nil where there is no server
+	kept    *disk.Store // those that this machine's containers wrote; nil where there is no agent
 	peers   *peer.Caller
 }
 

@@ -14,13 +14,14 @@ import (
 	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/api/ec2"
 	"github.com/maitred/maitred/internal/api/ecs"
+	apilogs "github.com/maitred/maitred/internal/api/logs"
 	"github.com/maitred/maitred/internal/api/sts"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
-	"github.com/maitred/maitred/internal/driver"
-	"github.com/maitred/maitred/internal/driver/process"
 	"github.com/maitred/maitred/internal/engine"
+	"github.com/maitred/maitred/internal/logs"
+	"github.com/maitred/maitred/internal/logs/disk"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -43,6 +44,11 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 	}); err != nil {
 		return errors.Join(fmt.Errorf("make the default cluster: %w", err), listener.Close())
 	}
+	put, err := s.openLogs(ctx, roles, "server", "server")
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.put = put
 	api, err := s.api()
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -85,15 +91,16 @@ func (s *server) joined(ctx context.Context) error {
 func (s *server) api() (http.Handler, error) {
 	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log}, services(ecs.Deps{
 		Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, VPC: s.cfg.VPC, Refuse: refuse, Log: s.cfg.Log,
-	})...)
+	}, s.put, s.logSources)...)
 }
 
 // services are the AWS APIs that are served.
-func services(deps ecs.Deps) []*wire.Service {
+func services(deps ecs.Deps, put *disk.Store, sources func() logs.Source) []*wire.Service {
+	events := apilogs.New(apilogs.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, Put: put, Sources: sources})
 	networks := ec2.New(ec2.Deps{
 		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC,
 	})
-	return []*wire.Service{ecs.New(deps).Service(), sts.New(deps.Account), networks.Service()}
+	return []*wire.Service{ecs.New(deps).Service(), sts.New(deps.Account), networks.Service(), events.Service()}
 }
 
 // API is an AWS API and what is done with its operations.
@@ -111,7 +118,7 @@ type Operation struct {
 func Operations() []API {
 	var apis []API
 	deps := ecs.Deps{Store: &store.Store{}, Account: Defaults().Account, Now: time.Now, IDs: arn.IDs(random), Refuse: refuse}
-	for _, service := range services(deps) {
+	for _, service := range services(deps, nil, nil) {
 		api := API{Name: service.Name}
 		for _, op := range service.Table() {
 			api.Operations = append(api.Operations, Operation{op.Name, string(op.Status), op.Error})
@@ -155,6 +162,9 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 	s.logs = a.Logs
 	s.serveExec(line, a, d)
 	roles.run(ctx, "agent", a.Run)
+	if err := s.startLogs(ctx, roles, d, line); err != nil {
+		return "", "", errors.Join(err, line.Close())
+	}
 	roles.run(ctx, "line to the agent", line.Run)
 	if !s.cfg.Detach {
 		roles.end(func() error { return s.stopTasks(ctx, a) })
@@ -182,14 +192,3 @@ func (s *server) stopTasks(ctx context.Context, a *agent.Agent) error {
 
 // stopReason is why tasks end that nobody asked to stop.
 const stopReason = "maitred up was stopped"
-
-// closeDriver lets go of the driver, and of the keeper when nothing is left for it to keep.
-func (s *server) closeDriver(ctx context.Context, d driver.Driver) error {
-	var err error
-	if p, ok := d.(*process.Driver); ok && !s.cfg.Detach {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
-		defer cancel()
-		err = p.StopKeeper(end)
-	}
-	return errors.Join(err, d.Close())
-}

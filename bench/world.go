@@ -79,8 +79,12 @@ type maitred struct {
 	procs []*exec.Cmd
 }
 
-// start runs maitred on a data directory and waits until it serves.
+// start runs maitred with the process driver on a data directory and waits until it serves.
 func (w *world) start(ctx context.Context, dir string) (*maitred, error) {
+	return w.startWith(ctx, dir, "process")
+}
+
+func (w *world) startWith(ctx context.Context, dir, driver string) (*maitred, error) {
 	port, err := freePort(ctx)
 	if err != nil {
 		return nil, err
@@ -88,7 +92,7 @@ func (w *world) start(ctx context.Context, dir string) (*maitred, error) {
 	listen := fmt.Sprintf("127.0.0.1:%d", port)
 	m := &maitred{api: newAPI("http://" + listen), dir: dir}
 	server := []string{"--data-dir", dir, "--listen", listen}
-	agent := []string{"--data-dir", dir, "--driver", "process"}
+	agent := []string{"--data-dir", dir, "--driver", driver}
 	switch {
 	case w.profile != "":
 		err = m.run(ctx, w.self, childUp, w.profile, dir, listen)
@@ -99,7 +103,7 @@ func (w *world) start(ctx context.Context, dir string) (*maitred, error) {
 			}
 		}
 	default:
-		err = m.run(ctx, w.binary, append(append([]string{"up"}, server...), "--driver", "process")...)
+		err = m.run(ctx, w.binary, append(append([]string{"up"}, server...), "--driver", driver)...)
 	}
 	if err == nil {
 		err = m.ready(ctx)

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 
 // build makes the binary as the Makefile does.
 func build(dir string) error {
-	for out, pkg := range map[string]string{"maitred": "./cmd/maitred", "examples/web": "./examples/web"} {
+	for out, pkg := range map[string]string{"maitred": "./cmd/maitred", "examples/web": "./examples/web", "guest": "./test/e2e/guest"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, out), pkg)
 		cmd.Dir, cmd.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {

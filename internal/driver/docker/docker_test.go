@@ -36,11 +36,13 @@ func TestDocker(t *testing.T) {
 		t.Parallel()
 		drivertest.Run(t, func(t *testing.T) drivertest.Harness { return newWorld(t, host, image).harness() })
 	})
-	for name, test := range realTests() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(newWorld(t, host, image))
-		})
+	for _, tests := range []map[string]func(*world){realTests(), memberTests(), sandboxTests()} {
+		for name, test := range tests {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(newWorld(t, host, image))
+			})
+		}
 	}
 }
 
@@ -187,7 +189,7 @@ func (w *world) harness() drivertest.Harness {
 		Command:    func(words ...string) []string { return append([]string{"/program"}, words...) },
 		Absent:     model.ContainerDefinition{Name: "main", Image: w.image, EntryPoint: []string{"/does/not/exist"}},
 		TwoStreams: true,
-		LateSize:   true, // where the daemon's API is older than 1.42
+		LateSize:   true,         // where the daemon's API is older than 1.42
 		Clock:      time.Minute,  // an event comes later than what it tells of
 		Patience:   2 * patience, // a daemon on a busy machine takes half a second for each container
 		Break:      func(*testing.T) { w.relay.cut() },

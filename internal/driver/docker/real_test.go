@@ -165,21 +165,7 @@ func publishedPort(w *world) {
 	spec.Bindings = []model.PortBinding{{Address: "127.0.0.1", ContainerPort: 8080, HostPort: port, Protocol: "tcp"}}
 	s := w.must(d, spec)
 	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
-	var greeting string
-	w.poll("an answer of the container", func() bool {
-		request, err := http.NewRequestWithContext(w.ctx, http.MethodGet, url, http.NoBody)
-		if err != nil {
-			w.Fatal(err)
-		}
-		answer, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return false
-		}
-		defer answer.Body.Close()
-		text, err := io.ReadAll(answer.Body)
-		greeting = string(text)
-		return err == nil
-	})
+	greeting := w.get(url)
 	if greeting != "hello from a container" {
 		w.Errorf("the container answers %q, want its greeting", greeting)
 	}
@@ -194,6 +180,27 @@ func publishedPort(w *world) {
 			}
 		}
 	}
+}
+
+// get asks until somebody answers.
+func (w *world) get(url string) string {
+	w.Helper()
+	var said string
+	w.poll("an answer of the container", func() bool {
+		request, err := http.NewRequestWithContext(w.ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			w.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		said = string(text)
+		return err == nil
+	})
+	return said
 }
 
 func portTaken(w *world) {

@@ -17,21 +17,23 @@ var dockerUser = &nftables.Chain{Name: "DOCKER-USER", Table: &nftables.Table{Nam
 // letDockerForward accepts traffic of a mode's bridge in Docker's chain, if there is one. Docker may be started at any
 // time, so this is done again and again.
 func (h *Host) letDockerForward(mode string) error {
-	c := h.tables
-	present, err := dockerRules(c)
-	if err != nil || present == nil {
-		return err
-	}
 	name := h.bridgeName(mode)
-	for _, way := range [][]expr.Any{inBy(name), outBy(name)} {
-		if slices.ContainsFunc(present, func(r *nftables.Rule) bool { return begins(r, way) }) {
-			continue
+	err := h.transact(func(c *nftables.Conn) error {
+		present, err := dockerRules(c)
+		if err != nil || present == nil {
+			return err
 		}
-		c.InsertRule(&nftables.Rule{
-			Table: dockerUser.Table, Chain: dockerUser, Exprs: append(way, &expr.Counter{}, accept),
-		})
-	}
-	if err := c.Flush(); err != nil {
+		for _, way := range [][]expr.Any{inBy(name), outBy(name)} {
+			if slices.ContainsFunc(present, func(r *nftables.Rule) bool { return begins(r, way) }) {
+				continue
+			}
+			c.InsertRule(&nftables.Rule{
+				Table: dockerUser.Table, Chain: dockerUser, Exprs: append(way, &expr.Counter{}, accept),
+			})
+		}
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("letting Docker's firewall pass the traffic of %s: %w", name, err)
 	}
 	return nil
@@ -39,25 +41,32 @@ func (h *Host) letDockerForward(mode string) error {
 
 // keepDockerFrom removes what letDockerForward added.
 func (h *Host) keepDockerFrom() error {
-	c := h.tables
-	present, err := dockerRules(c)
-	if err != nil {
-		return err
-	}
-	for _, r := range present {
-		for _, name := range []string{h.bridgeName(ModeAWSVPC), h.bridgeName(ModeBridge)} {
-			if !begins(r, inBy(name)) && !begins(r, outBy(name)) {
+	err := h.transact(func(c *nftables.Conn) error {
+		present, err := dockerRules(c)
+		if err != nil {
+			return err
+		}
+		for _, r := range present {
+			if !h.ours(r) {
 				continue
 			}
 			if err := c.DelRule(r); err != nil {
 				return err
 			}
 		}
-	}
-	if err := c.Flush(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("removing rules from Docker's chain %s: %w", dockerUser.Name, err)
 	}
 	return nil
+}
+
+// ours says whether a rule of Docker's chain is about one of our bridges.
+func (h *Host) ours(r *nftables.Rule) bool {
+	return slices.ContainsFunc([]string{h.bridgeName(ModeAWSVPC), h.bridgeName(ModeBridge)}, func(name string) bool {
+		return begins(r, inBy(name)) || begins(r, outBy(name))
+	})
 }
 
 // dockerRules are the rules of Docker's chain; nil if there is no such chain.

@@ -26,10 +26,11 @@ type Host struct {
 	records shelf
 	turns   turns
 
-	mu     sync.Mutex
-	tables *nftables.Conn // the machine's own
-	claims *claims
-	ready  map[string]bool // the table, bridges, by mode, and subnets that the machine has
+	mu      sync.Mutex
+	tables  *nftables.Conn // the machine's own
+	claims  *claims
+	touched bool            // the machine has had bridges or the table
+	ready   map[string]bool // the table, bridges, by mode, and subnets that the machine has
 	// published are the ids whose ports are in the table.
 	published map[string]bool
 	next      *sweep // the one that has not begun
@@ -110,8 +111,10 @@ func (h *Host) adopt(ctx context.Context) error {
 		if !r.Made || r.Mode == ModeNone {
 			continue
 		}
+		// What runs goes on as well as it can; the next Make tries again and tells.
 		if err := h.prepare(ctx, r.Mode, netip.PrefixFrom(r.Gateway, r.Address.Bits())); err != nil {
-			return err
+			h.logger().Error("networks of earlier containers cannot be made good", "because", err)
+			return nil
 		}
 	}
 	return nil
@@ -141,6 +144,7 @@ func (h *Host) Make(ctx context.Context, r Request) (Endpoint, error) {
 		return Endpoint{}, err
 	}
 	if err := h.build(made, r.Rules); err != nil {
+		h.doubt()
 		return Endpoint{}, errors.Join(err, h.unmake(made))
 	}
 	return h.endpoint(made), nil
@@ -271,6 +275,13 @@ func macOf(a netip.Addr) net.HardwareAddr {
 	return net.HardwareAddr{0x02, 0x6d, b[0], b[1], b[2], b[3]}
 }
 
+// doubt lets the next Make look again at what all endpoints need: somebody may have taken a bridge away.
+func (h *Host) doubt() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.ready)
+}
+
 // build makes everything of an endpoint; the record says so at last.
 func (h *Host) build(r *record, rules []model.FirewallRule) error {
 	ns, err := newNamespace(h.namespace(r.ID))
@@ -304,7 +315,7 @@ func (h *Host) build(r *record, rules []model.FirewallRule) error {
 
 // Secure replaces the firewall rules of a task in mode awsvpc, at once and without a gap. Connections that the former
 // rules let pass live on. In other modes it does nothing.
-func (h *Host) Secure(_ context.Context, id string, rules []model.FirewallRule) error {
+func (h *Host) Secure(ctx context.Context, id string, rules []model.FirewallRule) error {
 	defer h.turns.take(id)()
 	r := h.record(id)
 	if r == nil {
@@ -313,12 +324,7 @@ func (h *Host) Secure(_ context.Context, id string, rules []model.FirewallRule) 
 	if r.Mode != ModeAWSVPC {
 		return nil
 	}
-	ns, err := os.Open(h.namespace(id))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = ns.Close() }()
-	return secure(ns, r.Gateway, rules, false)
+	return SecurePath(ctx, h.namespace(id), r.Gateway, rules)
 }
 
 // SecurePath sets the firewall rules of a namespace that somebody else made, as Secure does. The gateway is the
@@ -384,7 +390,7 @@ func (h *Host) Close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var err error
-	if len(h.claims.records) == 0 && len(h.ready) > 0 {
+	if len(h.claims.records) == 0 && h.touched {
 		err = h.dismantle()
 	}
 	return errors.Join(err, h.hangUp())

@@ -145,7 +145,11 @@ func TestDockerForwards(t *testing.T) {
 			t.Fatalf("iptables %s: %v\n%s", args, err, out)
 		}
 	}
-	for _, args := range []string{"-P FORWARD DROP", "-N DOCKER-USER", "-A DOCKER-USER -j RETURN", "-A FORWARD -j DOCKER-USER"} {
+	for _, args := range []string{
+		"-P FORWARD DROP", "-N DOCKER-USER",
+		"-A DOCKER-USER -m conntrack --ctstate INVALID -m comment --comment theirs -j DROP",
+		"-A DOCKER-USER -i wire -p tcp -m multiport --dports 1,2 -m limit --limit 5/min -j RETURN", "-A DOCKER-USER -j RETURN", "-A FORWARD -j DOCKER-USER",
+	} {
 		run(args)
 	}
 	far := outside(t)
@@ -183,6 +187,19 @@ func TestDockerForwards(t *testing.T) {
 	for _, args := range []string{"-P FORWARD ACCEPT", "-F FORWARD", "-F DOCKER-USER", "-X DOCKER-USER"} {
 		run(args)
 	}
+}
+
+// TestBridgeComesBack removes a bridge, as an operator who cleans up might.
+func TestBridgeComesBack(t *testing.T) {
+	h := newHost(t, testConfig(t))
+	makeEndpoint(t, h, container("lost"))
+	must(t, h.removeLink(h.bridgeName(ModeBridge)))
+	if _, err := h.Make(t.Context(), container("a")); err == nil || !strings.Contains(err.Error(), "bridge mtbt1") {
+		t.Errorf("Make without a bridge: got error %v, want one that names it", err)
+	}
+	e := makeEndpoint(t, h, container("a", binding("127.0.0.1", "tcp", 8080, 80)))
+	serve(t, e.Path, "tcp4", "0.0.0.0:80", "a")
+	wantAnswer(t, "", "tcp4", "127.0.0.1:8080", "a to "+e.Gateway.String())
 }
 
 func TestRangeThatTheMachineUses(t *testing.T) {

@@ -118,6 +118,7 @@ func (h *Host) prepare(ctx context.Context, mode string, gateway netip.Prefix) e
 		if err := h.forward(); err != nil {
 			return err
 		}
+		h.touched = true
 		if err := h.makeBridge(mode); err != nil {
 			return err
 		}

@@ -47,24 +47,46 @@ func (h *Host) tableParts() table {
 // makeTable replaces the table, with all ports that are published, in one transaction. h.mu is held, or nobody else
 // knows h yet.
 func (h *Host) makeTable() error {
-	c := h.tables
 	t := h.tableParts()
+	if err := h.transact(func(c *nftables.Conn) error { return h.fillTable(c, &t) }); err != nil {
+		return fmt.Errorf("making table %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+func (h *Host) fillTable(c *nftables.Conn, t *table) error {
 	replaceTable(c, t.Table)
 	for _, s := range []*nftables.Set{t.published, t.anywhere} {
 		if err := c.AddSet(s, nil); err != nil {
-			return fmt.Errorf("table %s: %w", t.Name, err)
+			return err
 		}
 	}
-	h.addChains(c, &t)
+	h.addChains(c, t)
 	for _, id := range slices.Sorted(maps.Keys(h.published)) {
 		if err := t.change(h.claims.records[id], c.SetAddElements); err != nil {
 			return err
 		}
 	}
-	if err := c.Flush(); err != nil {
-		return fmt.Errorf("making table %s: %w", t.Name, err)
-	}
 	return nil
+}
+
+// transact fills a transaction on the machine's own tables and sends it. After an error the connection is not to be
+// trusted: it may keep a part of the transaction, or answers to it. h.mu is held.
+func (h *Host) transact(fill func(*nftables.Conn) error) error {
+	err := fill(h.tables)
+	if err == nil {
+		err = h.tables.Flush()
+	}
+	if err == nil {
+		return nil
+	}
+	fresh, failed := open(0)
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	_ = h.tables.CloseLasting()
+	h.tables = fresh
+	return err
 }
 
 // publish lets a container's host ports lead to it.
@@ -101,11 +123,10 @@ func (h *Host) unpublish(r *record) error {
 // changeTable changes the elements of one record. If that fails, the table may have been flushed by somebody, as
 // firewalls do when they are loaded anew; then it is made again from what is published. h.mu is held.
 func (h *Host) changeTable(r *record, change func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error) error {
-	c, t := h.tables, h.tableParts()
-	err := t.change(r, func(s *nftables.Set, e []nftables.SetElement) error { return change(c, s, e) })
-	if err == nil {
-		err = c.Flush()
-	}
+	t := h.tableParts()
+	err := h.transact(func(c *nftables.Conn) error {
+		return t.change(r, func(s *nftables.Set, e []nftables.SetElement) error { return change(c, s, e) })
+	})
 	if err == nil {
 		return nil
 	}
@@ -219,10 +240,13 @@ func (h *Host) dismantle() error {
 	if err := h.keepDockerFrom(); err != nil {
 		return err
 	}
-	c, t := h.tables, h.table()
-	c.AddTable(t) // so that one that is not there is no error
-	c.DelTable(t)
-	if err := c.Flush(); err != nil {
+	t := h.table()
+	err := h.transact(func(c *nftables.Conn) error {
+		c.AddTable(t) // so that one that is not there is no error
+		c.DelTable(t)
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("removing table %s: %w", t.Name, err)
 	}
 	for _, mode := range []string{ModeAWSVPC, ModeBridge} {

@@ -236,6 +236,7 @@ func wantSilence(t testing.TB, path, network, address string) {
 // outside is another machine on a wire to this one: it is 203.0.113.2, this one 203.0.113.1.
 func outside(t testing.TB) string {
 	t.Helper()
+	testneeds.Root(t)
 	path := filepath.Join(t.TempDir(), "outside")
 	ns, err := newNamespace(path)
 	if err != nil {

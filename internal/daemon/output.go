@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"context"
 	"iter"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/driver/keeper"
 )
 
 // What a story tells of a program's output, and how long it may look for it.
@@ -43,7 +42,7 @@ func (s *server) output(ctx context.Context) func(task, container string) []stri
 				s.cfg.Log.Debug("not all of the output could be read", "taskArn", task, "container", container, "error", err)
 				break
 			}
-			_, _ = end.Write(append(line.Text, '\n'))
+			_, _ = end.Write(append(line.Text, '\n')) // a line is the reader's own
 		}
 		return end.lines()
 	}
@@ -52,19 +51,17 @@ func (s *server) output(ctx context.Context) func(task, container string) []stri
 // outputIn finds the output of a container whose agent is another process of this machine with the same data directory:
 // its keeper's newest file.
 func (s *server) outputIn(task, container string, attempt int) string {
-	dir := filepath.Join(s.cfg.DataDir, "keeper", "logs")
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		return "" // another driver, or another machine
-	}
-	newest, last := "", -1
-	for _, f := range files {
-		number, ok := strings.CutPrefix(f.Name(), lifecycle.ID(task, container, attempt)+".")
-		if n, err := strconv.Atoi(number); ok && err == nil && n > last {
-			newest, last = filepath.Join(dir, f.Name()), n
+	for _, dir := range s.cfg.keeperDirs() {
+		if path := keeper.NewestLog(dir, lifecycle.ID(task, container, attempt)); path != "" {
+			return path
 		}
 	}
-	return newest
+	return "" // another driver, or another machine
+}
+
+// keeperDirs are the directories of the keepers that the drivers of this data directory have: process's, and oci's.
+func (c Config) keeperDirs() []string {
+	return []string{filepath.Join(c.DataDir, "keeper"), filepath.Join(c.DataDir, "oci", "keeper")}
 }
 
 // tail keeps the end of what is written to it.

@@ -92,12 +92,12 @@ func TestOutputIn(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"t1-app-0.9", "t1-app-0.10", "t1-app-0.x", "t1-app-1.11", "t2-app-0.12"} {
+	for _, name := range []string{"t1-app-0.9", "t1-app-0.10.log", "t1-app-0.x", "t1-app-1.11.log", "t2-app-0.12.log"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, want := s.outputIn("x/t1", "app", 0), filepath.Join(dir, "t1-app-0.10"); got != want {
+	if got, want := s.outputIn("x/t1", "app", 0), filepath.Join(dir, "t1-app-0.10.log"); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := s.outputIn("x/t1", "app", 2); got != "" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func (d *disk) fill(others int64) {
 	d.others = others
 }
 
-func text(n int) string { return fmt.Sprintf("%0*d", n, 0) }
+func text(n int) string { return strings.Repeat("0", n) }
 
 // TestCollect fills the file system step by step.
 func TestCollect(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -73,40 +74,59 @@ func (e *plainError) Error() string {
 
 // explain makes the Error of what happened.
 func (s *Store) explain(ref reference, login bool, err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
 	e := &Error{Ref: shown(ref.text), err: err}
-	var (
-		status   *transport.Error
-		platform *platformError
-		plainly  *plainError
-	)
-	switch {
-	case errors.As(err, &e):
-	case errors.As(err, &platform):
-		e.Reason, e.text = Platform, platform.Error()
-	case errors.Is(err, errAbsent):
-		e.Reason, e.text = Absent, errAbsent.Error()
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, errNoRoom):
-		e.Reason, e.text = NoSpace, "no space left on the disk of "+s.cfg.Dir
-	case errors.As(err, &plainly):
-		e.Reason, e.text = Unreachable, plainly.Error()
-	case errors.As(err, &status):
+	if status, ok := errors.AsType[*transport.Error](err); ok {
 		e.Reason, e.text = explainStatus(ref.host(), login, status)
-	case errors.Is(err, errNotFound), (ref.kind == kindLayout || ref.kind == kindDockerArchive) && errors.Is(err, os.ErrNotExist):
-		e.Reason, e.text = NotFound, bare(err)
-	case errors.Is(err, errCorrupt):
-		e.Reason, e.text = Corrupt, bare(err)
-	case isFormat(err), ref.kind != kindRegistry && errors.Is(err, io.ErrUnexpectedEOF):
-		e.Reason, e.text = Corrupt, errCorrupt.Error()+": "+bare(err)
-	case errors.Is(err, errUnsupported), errors.Is(err, layer.ErrRefused):
-		e.Reason, e.text = Unsupported, bare(err)
-	case errors.Is(err, context.Canceled):
-		e.Reason, e.text = Canceled, "the pull was canceled"
-	case isUnreachable(err):
-		e.Reason, e.text = Unreachable, "cannot reach "+ref.host()+": "+bare(err)
-	default:
-		e.Reason, e.text = Other, bare(err)
+		return e
+	}
+	e.Reason, e.text = reasonOf(ref, err), bare(err)
+	switch {
+	case e.Reason == NoSpace:
+		e.text = "no space left on the disk of " + s.cfg.Dir
+	case e.Reason == Canceled:
+		e.text = "the pull was canceled"
+	case e.Reason == Corrupt && !errors.Is(err, errCorrupt):
+		e.text = errCorrupt.Error() + ": " + e.text
+	case e.Reason == Unreachable && !isPlain(err):
+		e.text = "cannot reach " + ref.host() + ": " + e.text
 	}
 	return e
+}
+
+// reasonOf finds the reason of everything that is no answer of a registry.
+func reasonOf(ref reference, err error) Reason {
+	is := func(targets ...error) bool {
+		return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
+	}
+	_, otherPlatform := errors.AsType[*platformError](err)
+	file := ref.kind == kindLayout || ref.kind == kindDockerArchive
+	switch {
+	case otherPlatform:
+		return Platform
+	case is(errAbsent):
+		return Absent
+	case is(syscall.ENOSPC, syscall.EDQUOT, errNoRoom):
+		return NoSpace
+	case is(errNotFound), file && is(os.ErrNotExist):
+		return NotFound
+	case is(errCorrupt), isFormat(err), ref.kind != kindRegistry && is(io.ErrUnexpectedEOF):
+		return Corrupt
+	case is(errUnsupported, layer.ErrRefused):
+		return Unsupported
+	case is(context.Canceled):
+		return Canceled
+	case isUnreachable(err):
+		return Unreachable
+	}
+	return Other
+}
+
+func isPlain(err error) bool {
+	_, ok := errors.AsType[*plainError](err)
+	return ok
 }
 
 func explainStatus(host string, login bool, e *transport.Error) (Reason, string) {
@@ -134,34 +154,32 @@ func explainStatus(host string, login bool, e *transport.Error) (Reason, string)
 
 // isUnreachable tells what may be otherwise in a while from what stays as it is.
 func isUnreachable(err error) bool {
-	var e *Error
-	if errors.As(err, &e) {
-		return e.Reason == Unreachable
-	}
-	var status *transport.Error
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*transport.Error](err); ok {
 		return status.StatusCode >= 500 || status.StatusCode == http.StatusTooManyRequests
 	}
-	var plainly *plainError
-	var network net.Error
-	var op *net.OpError
-	return errors.As(err, &plainly) || errors.As(err, &network) || errors.As(err, &op) || errors.Is(err, errIdle) ||
-		errors.Is(err, errTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	if _, ok := errors.AsType[net.Error](err); ok || isPlain(err) {
+		return true
+	}
+	return slices.ContainsFunc([]error{
+		errIdle, errTimeout, context.DeadlineExceeded, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE,
+	}, func(t error) bool { return errors.Is(err, t) })
 }
 
 // bare is the text of an error without the address of the request, which may carry a signature or a token.
 func bare(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if plainly, ok := errors.AsType[*plainError](err); ok {
+		return plainly.Error()
+	}
+	if platform, ok := errors.AsType[*platformError](err); ok {
+		return platform.Error()
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err
 	}
-	var call *os.SyscallError
-	if errors.As(err, &call) {
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
 		err = call.Err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -172,17 +190,12 @@ func bare(err error) string {
 
 // isFormat tells the errors of what reads compressed streams and archives.
 func isFormat(err error) bool {
-	var deflate flate.CorruptInputError
-	if errors.As(err, &deflate) {
+	if _, ok := errors.AsType[flate.CorruptInputError](err); ok {
 		return true
 	}
-	for _, broken := range []error{
+	return slices.ContainsFunc([]error{
 		gzip.ErrHeader, gzip.ErrChecksum, tar.ErrHeader, zstd.ErrCRCMismatch, zstd.ErrMagicMismatch, zstd.ErrReservedBlockType,
-		zstd.ErrWindowSizeExceeded, zstd.ErrUnexpectedBlockSize, zstd.ErrBlockTooSmall, zstd.ErrDecoderSizeExceeded, zstd.ErrUnknownDictionary,
-	} {
-		if errors.Is(err, broken) {
-			return true
-		}
-	}
-	return false
+		zstd.ErrWindowSizeExceeded, zstd.ErrUnexpectedBlockSize, zstd.ErrBlockTooSmall, zstd.ErrDecoderSizeExceeded,
+		zstd.ErrUnknownDictionary,
+	}, func(broken error) bool { return errors.Is(err, broken) })
 }

@@ -74,6 +74,27 @@ func resolve(ctx context.Context, from blobs, digest string, data []byte, mediaT
 		}
 		f.manifest = data
 	}
+	m, err := parseManifest(data, mediaType)
+	if err != nil {
+		return nil, err
+	}
+	if f.config, err = readBlob(ctx, from, m.Config); err != nil {
+		return nil, err
+	}
+	err = f.setLayers(len(m.Layers), want, func(i int, l *layerSource) error {
+		d := m.Layers[i]
+		if !d.MediaType.IsLayer() && d.MediaType != "" {
+			return fmt.Errorf("%w: a layer of the type %.100q", errUnsupported, d.MediaType)
+		}
+		l.size = d.Size
+		l.open = func(ctx context.Context) (io.ReadCloser, error) { return from.blob(ctx, d) }
+		return nil
+	})
+	return f, err
+}
+
+// parseManifest reads the manifest of one platform's image.
+func parseManifest(data []byte, mediaType types.MediaType) (*v1.Manifest, error) {
 	m, err := v1.ParseManifest(bytes.NewReader(data))
 	switch {
 	case mediaType == types.DockerManifestSchema1 || mediaType == types.DockerManifestSchema1Signed || err == nil && m.SchemaVersion == 1:
@@ -83,21 +104,7 @@ func resolve(ctx context.Context, from blobs, digest string, data []byte, mediaT
 	case !slices.Contains([]types.MediaType{types.OCIConfigJSON, types.DockerConfigJSON, ""}, m.Config.MediaType):
 		return nil, fmt.Errorf("%w: it is no container image but %.100q", errUnsupported, m.Config.MediaType)
 	}
-	if f.config, err = readBlob(ctx, from, m.Config); err != nil {
-		return nil, err
-	}
-	if err := f.setLayers(len(m.Layers), want, func(i int, l *layerSource) error {
-		d := m.Layers[i]
-		if !d.MediaType.IsLayer() && d.MediaType != "" {
-			return fmt.Errorf("%w: a layer of the type %.100q", errUnsupported, d.MediaType)
-		}
-		l.size = d.Size
-		l.open = func(ctx context.Context) (io.ReadCloser, error) { return from.blob(ctx, d) }
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return m, nil
 }
 
 // setLayers parses the configuration and fills the layers in; each sets the source of one.

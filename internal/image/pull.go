@@ -59,7 +59,7 @@ func (s *Store) pull(ctx context.Context, ref reference, pinned string, req Requ
 		return Image{}, errAbsent
 	}
 	img, err := s.refresh(ctx, ref, pinned, digest, req)
-	if err == nil || req.Policy != Default || !isUnreachable(err) || ctx.Err() != nil && !errors.Is(context.Cause(ctx), errTimeout) {
+	if err == nil || req.Policy != Default || s.explain(ref, req.Login != nil, err).Reason != Unreachable {
 		return img, err
 	}
 	here, ok, e := s.acquire(req.Ref, digest, req.Holder)
@@ -248,7 +248,11 @@ func (s *Store) unpack(ctx context.Context, l layerSource, tell func(int64)) (si
 		}
 	}()
 	whole := filepath.Join(dir, "layer")
-	if err := os.MkdirAll(filepath.Join(whole, "fs"), 0o755); err != nil { //nolint:gosec // the root directory of containers
+	if err := os.MkdirAll(filepath.Join(whole, "fs"), 0o700); err != nil {
+		return 0, err
+	}
+	// It becomes the root directory of containers, whose users are not ours; this process's umask has no say in that.
+	if err := os.Chmod(filepath.Join(whole, "fs"), 0o755); err != nil { //nolint:gosec // as above
 		return 0, err
 	}
 	if size, err = s.stream(ctx, l, filepath.Join(whole, "fs"), tell); err != nil {

@@ -23,8 +23,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sys/unix"
 
 	"github.com/maitred/maitred/internal/image"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 func TestPull(t *testing.T) {
@@ -612,5 +614,33 @@ func TestPullNoSpace(t *testing.T) {
 	wantError(t, err, image.NoSpace, "no space left on the disk of "+dir)
 	if left := leftovers(t, dir); len(left) != 0 || s.Size() != 0 {
 		t.Errorf("got %v left over and %d bytes, want nothing", left, s.Size())
+	}
+}
+
+// TestPullFillsTheDisk pulls into a file system of 1 MiB, and does not look at how much room there is before.
+func TestPullFillsTheDisk(t *testing.T) {
+	t.Parallel()
+	testneeds.Root(t)
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	reg := newServer(t)
+	small, _ := reg.push(t, "small:1", imageOf(t, map[string]string{"a": "1"}))
+	big, _ := reg.push(t, "big:1", imageOf(t, map[string]string{"b": "2"}, map[string]string{"c": text(2 << 20)}))
+	s := open(t, dir)
+	pull(t, s, image.Request{Ref: small})
+	_, err := s.Pull(t.Context(), image.Request{Ref: big})
+	wantError(t, err, image.NoSpace, "no space left on the disk of "+dir)
+	if left := leftovers(t, dir); len(left) != 0 || len(s.List()) != 1 {
+		t.Errorf("got %v left over and the images %v, want nothing and the small one", left, s.List())
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("close with the disk as it was before: %v", err)
 	}
 }

@@ -231,6 +231,9 @@ func same(at1 int, base1 string, at2 int, base2 string) bool {
 // that what was there is gone, and that something new has its name.
 func (u *unpacker) mkdir(at int, base string) error {
 	err := unix.Mkdirat(at, base, 0o755)
+	if err == nil {
+		return unix.Fchmodat(at, base, 0o755, 0) // whatever the umask is
+	}
 	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}

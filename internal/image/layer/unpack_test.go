@@ -248,7 +248,7 @@ func TestUnpackAttributes(t *testing.T) {
 		}
 	}
 	buffer := make([]byte, 1024)
-	n, err := unix.Llistxattr(filepath.Join(root, "d/f"), buffer)
+	n, err := unix.Llistxattr(filepath.Join(root, "d", "f"), buffer)
 	if err != nil {
 		t.Fatal(err)
 	}

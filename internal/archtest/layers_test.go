@@ -71,8 +71,8 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/driver/...",
-			may:      nouns("internal/driver", "internal/driver/keeper", "internal/driver/members", "internal/network"),
-			why:      "a driver runs containers: it knows its interface and the keeper that outlives it, no store and no other driver",
+			may:      nouns("internal/driver", "internal/driver/keeper", "internal/driver/members", "internal/network", "internal/image"),
+			why:      "a driver runs containers: it knows its interface and the keeper that outlives it, networks and images, no store and no other driver",
 		},
 		{
 			packages: "internal/lb/...",
@@ -88,6 +88,11 @@ func layers() []layer {
 			packages: "internal/api/logs",
 			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/logs/..."),
 			why:      "log events are no records of the store: the API reads them from where they are kept",
+		},
+		{
+			packages: "internal/logs/live",
+			may:      nouns("internal/driver", "internal/store"),
+			why:      "whose containers' lines are told, and when there are more, is in the store",
 		},
 		{
 			packages: "internal/logs/...",

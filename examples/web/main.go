@@ -2,6 +2,7 @@
 //
 // It listens on $PORT (8080 without it) of $ADDRESS (all without it), answers GET / with its process and version, GET
 // /healthz with ok, and POST /exit/CODE by ending with that exit code. On SIGTERM it finishes the requests in hand and ends with 0.
+// As `web exit CODE` it serves nothing and ends with that exit code at once.
 package main
 
 import (
@@ -18,6 +19,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "exit" {
+		code, err := strconv.Atoi(os.Args[2])
+		if err != nil {
+			code = 2
+		}
+		os.Exit(code)
+	}
 	log := slog.New(slog.NewTextHandler(os.Stdout, nil))
 	if err := serve(log); err != nil {
 		log.Error("the server ended", "error", err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/driver/docker"
+	"github.com/maitred/maitred/internal/image"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -51,14 +52,14 @@ func (s *server) example(ctx context.Context, ready *Ready) error {
 func (s *server) createExample(ctx context.Context, driver string) error {
 	ctx, cancel := context.WithTimeout(ctx, exampleMake)
 	defer cancel()
-	image, command, err := exampleProgram(ctx, driver)
+	name, err := s.exampleProgram(ctx, driver)
 	if err != nil {
 		return err
 	}
 	definition := map[string]any{
 		"family": exampleWeb,
 		"containerDefinitions": []any{map[string]any{
-			"name": exampleWeb, "image": image, "command": command, "cpu": 32, "memory": 64, "essential": true,
+			"name": exampleWeb, "image": name, "cpu": 32, "memory": 64, "essential": true,
 			"portMappings": []any{map[string]any{"containerPort": examplePort}}, "environment": exampleEnvironment(driver),
 		}},
 	}
@@ -73,29 +74,35 @@ func (s *server) createExample(ctx context.Context, driver string) error {
 // exampleEnvironment keeps a plain process from listening where other machines reach it. In a container, the program has
 // to listen on all addresses, and Docker decides where the port is published.
 func exampleEnvironment(driver string) []any {
-	if driver != "process" {
+	if driver != driverProcess {
 		return []any{}
 	}
 	return []any{map[string]any{"name": "ADDRESS", "value": "127.0.0.1"}}
 }
 
-// exampleProgram is the image and the command of the example for a driver.
-func exampleProgram(ctx context.Context, driver string) (image string, command []string, err error) {
+// exampleProgram is the image of the example for a driver: an image, or the program itself.
+func (s *server) exampleProgram(ctx context.Context, driver string) (name string, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", nil, fmt.Errorf("find this program: %w", err)
+		return "", fmt.Errorf("find this program: %w", err)
 	}
 	program := filepath.Join(filepath.Dir(self), "examples", exampleWeb)
 	if _, err := os.Stat(program); err != nil {
-		return "", nil, fmt.Errorf("the example's program is not built (`make build` does): %w", err)
+		return "", fmt.Errorf("the example's program is not built (`make build` does): %w", err)
 	}
-	if driver != "docker" {
-		return program, []string{}, nil
+	switch driver {
+	case driverOCI:
+		dir := filepath.Join(s.cfg.DataDir, "examples")
+		name, err = "oci:"+dir+":"+exampleWeb, image.WriteStatic(dir, exampleWeb, program)
+	case driverDocker:
+		name, err = exampleImage, docker.ImportStatic(ctx, exampleImage, program)
+	default:
+		return program, nil
 	}
-	if err := docker.ImportStatic(ctx, exampleImage, program); err != nil {
-		return "", nil, fmt.Errorf("make the example's image: %w", err)
+	if err != nil {
+		return "", fmt.Errorf("make the example's image: %w", err)
 	}
-	return exampleImage, []string{}, nil
+	return name, nil
 }
 
 // post calls an operation of our own ECS API.

@@ -10,9 +10,24 @@ import (
 	"github.com/maitred/maitred/internal/testneeds"
 )
 
-// TestReadme types what the README shows of the first service, to the letter: nothing of it may fail.
+// TestReadme types what the README shows of the first service, to the letter: nothing of it may fail, be the tasks
+// processes or containers.
 func TestReadme(t *testing.T) {
 	t.Parallel()
+	t.Run("process", func(t *testing.T) {
+		t.Parallel()
+		typeReadme(t, "process")
+	})
+	t.Run("oci", func(t *testing.T) {
+		t.Parallel()
+		testneeds.Root(t)
+		testneeds.Command(t, "runc")
+		typeReadme(t, "oci")
+	})
+}
+
+func typeReadme(t *testing.T, driver string) {
+	t.Helper()
 	bash := testneeds.Command(t, "bash")
 	testneeds.Command(t, "aws")
 	commands := transcript(t, "../../README.md", "The first service")
@@ -21,7 +36,7 @@ func TestReadme(t *testing.T) {
 			t.Errorf("the transcript does not show %s:\n%s", verb, commands)
 		}
 	}
-	p := up(t, stateDir(t), "--example", "web")
+	p := up(t, stateDir(t), "--example", "web", "--driver", driver)
 	here := t.TempDir() // as the repository after make build
 	if err := os.Symlink(built.dir, filepath.Join(here, "bin")); err != nil {
 		t.Fatal(err)

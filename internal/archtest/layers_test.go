@@ -72,7 +72,8 @@ func layers() []layer {
 		{
 			packages: "internal/driver/...",
 			may:      nouns("internal/driver", "internal/driver/keeper", "internal/driver/members", "internal/network", "internal/image"),
-			why:      "a driver runs containers: it knows its interface and the keeper that outlives it, networks and images, no store and no other driver",
+			why: "a driver runs containers: it knows its interface, the keeper that outlives it, networks and images, " +
+				"no store and no other driver",
 		},
 		{
 			packages: "internal/lb/...",

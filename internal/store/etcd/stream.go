@@ -14,7 +14,7 @@ import (
 )
 
 // maxRanges is how many ranges a scope has at most.
-const maxRanges = 8
+const maxRanges = 9
 
 // The pauses after which etcd is asked again how far it has come; it does not answer while a watch is catching up.
 const (
@@ -92,6 +92,8 @@ func (s *stream) Next(ctx context.Context) ([]store.Batch, error) { //nolint:goc
 			err = s.receive(6, &r, ok)
 		case r, ok := <-s.watch[7]:
 			err = s.receive(7, &r, ok)
+		case r, ok := <-s.watch[8]:
+			err = s.receive(8, &r, ok)
 		case <-again:
 			again, pause = time.After(pause), min(2*pause, lastAsk)
 			err = s.Nudge(ctx)

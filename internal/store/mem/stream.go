@@ -219,7 +219,8 @@ func concerned(batch store.Batch) (machines []string, everybody bool) {
 
 func concern(machines []string, everybody bool, k model.Key) ([]string, bool) {
 	switch k.Kind {
-	case model.KindTaskDefinition, model.KindVPC, model.KindSubnet, model.KindSecurityGroup, model.KindSecret:
+	case model.KindTaskDefinition, model.KindVPC, model.KindSubnet, model.KindSecurityGroup, model.KindSecret,
+		model.KindLogGroup:
 		return machines, true
 	case model.KindMachine, model.KindTask, model.KindObserved:
 		m, _, _ := strings.Cut(k.Path, "/")

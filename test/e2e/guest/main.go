@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// write FILE TEXT…
+// write makes a file: FILE TEXT….
 func write(args []string) error {
 	if err := os.MkdirAll(filepath.Dir(args[0]), 0o755); err != nil {
 		return err
@@ -53,7 +53,7 @@ func ask([]string) error {
 	return err
 }
 
-// exit CODE
+// exit ends with a code.
 func exit(args []string) error {
 	code, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -63,7 +63,7 @@ func exit(args []string) error {
 	return nil
 }
 
-// fetch URL, until it answers, then prints the answer; with a further argument it goes on living.
+// fetch asks a URL until it answers, then prints the answer; with a further argument it goes on living.
 func fetch(args []string) error {
 	client := http.Client{Timeout: 2 * time.Second}
 	for try := 0; ; try++ {

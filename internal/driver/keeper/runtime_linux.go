@@ -266,24 +266,25 @@ func (r *Runtime) pids() []int {
 	return slices.Compact(pids)
 }
 
-// killAll kills all processes of the container's cgroup. Version 1 has nothing that kills at one stroke, so that they are
-// frozen meanwhile, where that is possible, lest they multiply.
+// killRounds is how often the processes of a cgroup without cgroup.kill are killed one by one. A killed one forks no more,
+// so that even what multiplies fast ends after few rounds; and the limit of processes bounds it.
+const killRounds = 20
+
+// killAll kills all processes of the container's cgroup: at one stroke where one of its hierarchies is of version 2.
 func (r *Runtime) killAll() {
-	freezer := ""
 	for _, dir := range r.Cgroups {
 		if len(cgroupPids(dir)) > 0 && killCgroup(dir) == nil {
 			return
 		}
-		path := dir + "/freezer.state"
-		if _, err := os.Stat(path); err == nil && os.WriteFile(path, []byte("FROZEN"), 0) == nil {
-			freezer = path
+	}
+	for range killRounds {
+		pids := r.pids()
+		if len(pids) == 0 {
+			return
 		}
-	}
-	for _, pid := range r.pids() {
-		_ = unix.Kill(pid, unix.SIGKILL)
-	}
-	if freezer != "" {
-		_ = os.WriteFile(freezer, []byte("THAWED"), 0)
+		for _, pid := range pids {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
 	}
 }
 

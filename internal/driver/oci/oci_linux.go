@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -125,14 +126,28 @@ func (d *Driver) inspect() error {
 	}
 	d.groups = findHierarchies(string(mounts))
 	d.parent = "/maitred-" + scope(d.cfg.Dir)
-	last, err := field("/proc/sys/kernel/cap_last_cap", "")
+	caps, err := bounding()
 	if err != nil {
 		return err
 	}
 	d.host = machine{
-		capabilities: int(last) + 1, unified: d.groups.unified != "", swap: d.groups.swap(), seccomp: newProfiles().of,
+		capabilities: caps, unified: d.groups.unified != "", swap: d.groups.swap(), seccomp: newProfiles().of,
 	}
 	return nil
+}
+
+// bounding are the capabilities that this process and what it starts can have at most.
+func bounding() (uint64, error) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if mask, ok := strings.CutPrefix(line, "CapBnd:"); ok {
+			return strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
+		}
+	}
+	return 0, errors.New("/proc/self/status tells no capabilities")
 }
 
 // The directories, see Config.

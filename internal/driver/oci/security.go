@@ -32,10 +32,14 @@ func defaultCapabilities() []string {
 }
 
 // capabilities are those of a container, as Docker combines them: what is added wins over ALL that is dropped, what is
-// dropped over ALL that is added. The kernel knows the first known ones.
-func capabilities(c *model.ContainerDefinition, known int) []string {
-	all := capabilityNames()
-	all = all[:min(known, len(all))]
+// dropped over ALL that is added. All are those that this process could give, as bits by their numbers.
+func capabilities(c *model.ContainerDefinition, could uint64) []string {
+	var all []string
+	for number, name := range capabilityNames() {
+		if could&(1<<number) != 0 {
+			all = append(all, name)
+		}
+	}
 	if c.Privileged {
 		return all
 	}

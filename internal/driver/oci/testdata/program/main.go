@@ -21,6 +21,7 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "init" {
 		os.Exit(oci.InitMain(os.Args[2:], os.Stderr))
 	}
+	drivertest.Main()
 	os.Exit(run(os.Args[1:]))
 }
 

@@ -1,0 +1,176 @@
+//go:build linux
+
+package oci_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/model"
+)
+
+// TestKeeperKilled kills the keeper while containers run and after one has ended: the next keeper adopts them, their
+// output goes on, their ends are seen, and nothing is left over.
+func TestKeeperKilled(t *testing.T) {
+	t.Parallel()
+	needs(t)
+	w := newWorld(t)
+	d := w.connect(t)
+	defer func() { _ = d.Close() }()
+	start := func(id string, words ...string) {
+		t.Helper()
+		spec := driver.Spec{ID: id, Sandbox: driver.Sandbox{Task: "t"}, Definition: model.ContainerDefinition{Name: id, Image: "test", Command: words}}
+		if _, err := d.Start(t.Context(), spec); err != nil {
+			t.Fatalf("Start(%s) = %v", id, err)
+		}
+	}
+	start("ended", "exit", "3")
+	awaitEnd(t.Context(), t, d, "ended")
+	start("runs", "trap", "terminated", "4")
+	start("dies", "sleep")
+	old := d.KeeperPID()
+	if err := unix.Kill(old, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	all, err := d.List(t.Context())
+	if err != nil || len(all) != 3 {
+		t.Fatalf("List by the next keeper = %+v, %v, want three containers", all, err)
+	}
+	if d.KeeperPID() == old {
+		t.Fatalf("the keeper %d was killed and is still connected", old)
+	}
+	for i, want := range []driver.State{driver.Running, driver.Exited, driver.Running} {
+		if all[i].State != want || all[i].Image != "sha256:0123" {
+			t.Errorf("the container is %+v, want %s with its image", all[i], want)
+		}
+	}
+	if code, out, err := driver.Output(t.Context(), d, "runs", []string{"/program", "print", "x"}); code != 0 || err != nil || string(out) != "x\n" {
+		t.Errorf("Exec in an adopted container = %d, %q, %v", code, out, err)
+	}
+	if err := d.Signal(t.Context(), "runs", ""); err != nil {
+		t.Errorf("Signal = %v", err)
+	}
+	if end := awaitEnd(t.Context(), t, d, "runs"); !strings.Contains(end.Reason, "ContainerVanishedError") {
+		t.Errorf("the end of an adopted container is %+v, want a reason", end)
+	}
+	if text, err := driver.Text(d.Logs(t.Context(), "runs", driver.LogOptions{})); err != nil || !strings.Contains(text, "terminated") {
+		t.Errorf("the log of an adopted container is %q, %v, want its last line", text, err)
+	}
+	w.clear(t.Context(), t, d)
+	w.wantNothing(t)
+}
+
+// TestKilledWhileStarting kills the keeper in the middle of starts: a start that is made again runs the container once
+// or says why not, and nothing is left over.
+func TestKilledWhileStarting(t *testing.T) {
+	t.Parallel()
+	needs(t)
+	w := newWorld(t)
+	d := w.connect(t)
+	defer func() { _ = d.Close() }()
+	for _, step := range []string{"log", "pid", "../../runtime/a/state.json"} {
+		spec := driver.Spec{ID: "a", Sandbox: driver.Sandbox{Task: "t"}, Definition: model.ContainerDefinition{Name: "a", Image: "test", Command: []string{"sleep"}}}
+		result := make(chan error, 1)
+		go func() {
+			_, err := d.Start(t.Context(), spec)
+			result <- err
+		}()
+		// The start goes through this step sooner or later; whether it is killed before or after is left to chance.
+		for done := false; !done; {
+			_, err := os.Stat(filepath.Join(w.cfg.RunDir, "containers/a", step))
+			select {
+			case startErr := <-result:
+				result <- startErr
+				done = true
+			default:
+				done = err == nil
+			}
+		}
+		_ = unix.Kill(d.KeeperPID(), unix.SIGKILL)
+		if err := <-result; err != nil {
+			t.Logf("killed at %s: %v", step, err)
+		}
+		all, err := d.List(t.Context())
+		if err != nil || len(all) > 1 {
+			t.Fatalf("List = %+v, %v, want one container at most", all, err)
+		}
+		if n := programs(t, w); len(all) == 1 && all[0].State == driver.Running && n != 1 || n > 1 {
+			t.Errorf("killed at %s: %d programs run and the keeper tells of %+v", step, n, all)
+		}
+		w.clear(t.Context(), t, d)
+		w.wantNothing(t)
+		if n := programs(t, w); n != 0 {
+			t.Errorf("killed at %s: %d programs run after all was removed", step, n)
+		}
+	}
+}
+
+// programs counts the processes in the cgroups of a world.
+func programs(t *testing.T, w *world) int {
+	t.Helper()
+	found := map[string]bool{}
+	for _, dir := range w.groups() {
+		lists, err := filepath.Glob(dir + "/*/cgroup.procs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, list := range lists {
+			text, _ := os.ReadFile(list)
+			for _, pid := range strings.Fields(string(text)) {
+				if stat, err := os.ReadFile("/proc/" + pid + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
+					found[pid] = true
+				}
+			}
+		}
+	}
+	return len(found)
+}
+
+// TestLeftovers has a driver find what one that was killed left of a container that the keeper never heard of, and
+// containers of a keeper whose journal was lost.
+func TestLeftovers(t *testing.T) {
+	t.Parallel()
+	needs(t)
+	w := newWorld(t)
+	for _, dir := range []string{w.cfg.RunDir + "/containers/x/rootfs", w.cfg.Dir + "/containers/x/upper", w.cfg.RunDir + "/runtime/y"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.images.holders["z"] = true
+	d := w.connect(t)
+	w.wantNothing(t)
+	spec := driver.Spec{ID: "a", Sandbox: driver.Sandbox{Task: "t"}, Definition: model.ContainerDefinition{Name: "a", Image: "test", Command: []string{"sleep"}}}
+	if _, err := d.Start(t.Context(), spec); err != nil {
+		t.Fatalf("Start = %v", err)
+	}
+	pid := d.KeeperPID()
+	if err := d.Close(); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(w.cfg.Dir, "keeper/journal")); err != nil {
+		t.Fatal(err)
+	}
+	d = w.connect(t)
+	defer func() { _ = d.Close() }()
+	if all, err := d.List(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("List without a journal = %v, %v, want nothing", all, err)
+	}
+	if tasks, err := d.Sandboxes(t.Context()); err != nil || len(tasks) != 1 || tasks[0] != "t" {
+		t.Errorf("Sandboxes = %v, %v, want t", tasks, err)
+	}
+	if err := d.Release(t.Context(), "t"); err != nil {
+		t.Errorf("Release = %v", err)
+	}
+	if n := programs(t, w); n != 0 {
+		t.Errorf("%d programs run that nobody knows", n)
+	}
+}

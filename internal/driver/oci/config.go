@@ -55,9 +55,9 @@ type blueprint struct {
 
 // machine is what a configuration depends on of the machine that it is made on.
 type machine struct {
-	capabilities int  // that the kernel knows
-	unified      bool // cgroup version 2
-	swap         bool // the kernel limits swap
+	capabilities uint64 // that this process could give, as bits by their numbers
+	unified      bool   // cgroup version 2
+	swap         bool   // the kernel limits swap
 	seccomp      func(caps []string) (*specs.LinuxSeccomp, error)
 }
 

@@ -22,19 +22,30 @@ func inMountNamespace(do func() (int, error)) (pid int, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked: so the thread ends with the goroutine
-		if err = unix.Unshare(unix.CLONE_NEWNS); err != nil {
-			err = fmt.Errorf("make a mount namespace: %w", err)
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// The process's first thread must not have another namespace: it stands for the process in /proc, and it never
+			// ends. While it is held here, another goroutine has another one.
+			pid, err = inMountNamespace(do)
+			runtime.UnlockOSThread()
 			return
 		}
-		if err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-			err = fmt.Errorf("make the mounts private: %w", err)
-			return
-		}
-		pid, err = do()
+		// Not unlocked, so that the thread ends with the goroutine.
+		pid, err = privately(do)
 	}()
 	<-done
 	return pid, err
+}
+
+// privately calls a function after this thread has got a mount namespace of its own.
+func privately(do func() (int, error)) (int, error) {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return 0, fmt.Errorf("make a mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return 0, fmt.Errorf("make the mounts private: %w", err)
+	}
+	return do()
 }
 
 // mount mounts the overlay. What is written into it need not survive a crash of the machine, for no container does; so
@@ -89,4 +100,31 @@ func (o *Overlay) lower() (string, error) {
 // escape protects what separates options and layers.
 func escape(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(path)
+}
+
+// ViewLayers calls a function with a directory in which all layers, lowest first, are seen upon each other, read-only;
+// dir is made to mount them at. Only the calling of the function sees it.
+func ViewLayers(layers []string, dir string, view func(root string) error) error {
+	if len(layers) == 1 {
+		return view(layers[0]) // overlayfs wants two at least
+	}
+	if len(layers) == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	var viewed error
+	_, err := inMountNamespace(func() (int, error) {
+		o := &Overlay{Target: dir, Lower: layers, Upper: filepath.Join(dir, "upper")}
+		lower, err := o.lower()
+		if err == nil {
+			err = unix.Mount("overlay", dir, "overlay", unix.MS_RDONLY, "lowerdir="+lower)
+		}
+		if err == nil {
+			viewed = view(dir)
+		}
+		return 0, err
+	})
+	return errors.Join(err, viewed)
 }

@@ -55,6 +55,7 @@ func TestReal(t *testing.T) {
 		"namespaces of the machine":     hostNamespaces,
 		"namespaces of the task":        taskNamespaces,
 		"hosts and resolvers":           names,
+		"volumes of the image":          imageVolumes,
 		"the image's stop signal":       imageSignal,
 		"errors of a start":             startErrors,
 		"usage":                         usage,
@@ -288,7 +289,19 @@ func volumes(b *bench) {
 		s.Sandbox.Volumes = []model.Volume{{Name: "own"}, {Name: "shared", Docker: &model.DockerVolume{Shared: true, Autoprovision: true}}}
 		return s
 	}
-	b.run(spec("a", false, "write", "/own/file", "mine\n"))
+	data := filepath.Join(b.w.images.image.Layers[1], "own")
+	put(b, filepath.Join(data, "sub/of-the-image"), "copied\n", 0o640)
+	if err := errors.Join(os.Chown(data, 1000, 100), os.Symlink("sub", filepath.Join(data, "link"))); err != nil {
+		b.Fatal(err)
+	}
+	first := spec("a", false, "write", "/own/file", "mine\n")
+	first.Definition.User = "web" // to whom the image gives the directory
+	if got := b.run(first); got != "" {
+		b.Errorf("writing into the image's own directory said %q", got)
+	}
+	if got := b.run(spec("a2", false, "read", "/own/link/of-the-image")); got != "copied\n" {
+		b.Errorf("the volume begins with %q, want what the image has there", got)
+	}
 	b.run(spec("b", false, "write", "/shared/file", "ours\n"))
 	if got := b.run(spec("c", true, "read", "/own/file", "/shared/file")); got != "mine\nours\n" {
 		b.Errorf("the volumes hold %q, want what the others wrote", got)
@@ -315,6 +328,12 @@ func volumes(b *bench) {
 	if _, err := b.d.Start(b.ctx, absent); err == nil || !strings.Contains(err.Error(), "never") {
 		b.Errorf("Start with an unknown volume = %v, want an error with its name", err)
 	}
+}
+
+func imageVolumes(b *bench) {
+	b.w.images.image.Config.Volumes = []string{"/etc"}
+	b.says("a", model.ContainerDefinition{ReadonlyRoot: true}, "", "write", "/etc/new", "x")
+	b.says("b", model.ContainerDefinition{}, "group\nhosts\npasswd\nresolv.conf\n", "list", "/etc") // and nothing of a's
 }
 
 func hostPath(b *bench) {

@@ -31,7 +31,7 @@ func (d *Driver) volumesFor(spec *driver.Spec, img *image.Image) ([]specs.Mount,
 		}
 	}
 	for _, m := range c.Mounts {
-		source, err := d.volume(spec, m.Volume)
+		source, err := d.volume(spec, m, img.Layers)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +49,7 @@ func (d *Driver) volumesFor(spec *driver.Spec, img *image.Image) ([]specs.Mount,
 		if slices.ContainsFunc(list, func(o specs.Mount) bool { return o.Destination == filepath.Clean("/"+path) }) {
 			continue
 		}
-		if err := d.fill(source, path, img); err != nil {
+		if err := d.create(source, path, img.Layers); err != nil {
 			return nil, cannotCreate("volume %s of the image: %w", path, err)
 		}
 		add(bind(source, path, false))
@@ -58,7 +58,8 @@ func (d *Driver) volumesFor(spec *driver.Spec, img *image.Image) ([]specs.Mount,
 }
 
 // volume finds the directory that is a volume of a task.
-func (d *Driver) volume(spec *driver.Spec, name string) (string, error) {
+func (d *Driver) volume(spec *driver.Spec, m model.Mount, layers []string) (string, error) {
+	name := m.Volume
 	i := slices.IndexFunc(spec.Sandbox.Volumes, func(v model.Volume) bool { return v.Name == name })
 	if i < 0 {
 		return "", cannotCreate("mountPoints: the task has no volume %q", name)
@@ -77,7 +78,7 @@ func (d *Driver) volume(spec *driver.Spec, name string) (string, error) {
 			return "", cannotCreate("volume %s does not exist, and autoprovision is false", name)
 		}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := d.create(dir, m.Path, layers); err != nil {
 		return "", cannotCreate("volume %s: %w", name, err)
 	}
 	return dir, nil
@@ -105,9 +106,6 @@ func (d *Driver) hostPath(path string) (string, error) {
 	}
 	return real, unix.Close(fd)
 }
-
-// fill makes a directory for a volume of an image.
-func (d *Driver) fill(dir, _ string, _ *image.Image) error { return os.MkdirAll(dir, 0o755) }
 
 // files are the files of a container that tell it names: /etc/hosts, /etc/hostname and /etc/resolv.conf.
 func (d *Driver) files(b *blueprint) ([]specs.Mount, error) {

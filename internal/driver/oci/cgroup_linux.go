@@ -35,7 +35,7 @@ func findHierarchies(mountinfo string) hierarchies {
 		case "cgroup2":
 			unified = fields[4]
 		case "cgroup":
-			for _, option := range strings.Split(kind[2], ",") {
+			for option := range strings.SplitSeq(kind[2], ",") {
 				if option != "rw" && option != "ro" {
 					h.roots[option] = fields[4]
 				}
@@ -193,7 +193,7 @@ func (h hierarchies) kill(path string) {
 	for _, dir := range h.dirs(path) {
 		_ = os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0) // of version 2 only
 		content, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-		for _, text := range strings.Fields(string(content)) {
+		for text := range strings.FieldsSeq(string(content)) {
 			if pid, err := strconv.Atoi(text); err == nil && pid > 1 {
 				_ = unix.Kill(pid, unix.SIGKILL)
 			}

@@ -209,11 +209,11 @@ func access(c *model.ContainerDefinition, path string) string {
 	letters := map[string]string{"read": "r", "write": "w", "mknod": "m"}
 	for _, d := range c.Linux.Devices {
 		if d.ContainerPath == path {
-			text := ""
+			var text strings.Builder
 			for _, permission := range d.Permissions {
-				text += letters[permission]
+				text.WriteString(letters[permission])
 			}
-			return text
+			return text.String()
 		}
 	}
 	return ""

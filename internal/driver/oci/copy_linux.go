@@ -21,14 +21,14 @@ func (d *Driver) create(dir, path string, layers []string) error {
 	if _, err := os.Lstat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o711); err != nil {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
 	temp, err := os.MkdirTemp(filepath.Dir(dir), ".new-")
 	if err != nil {
 		return err
 	}
-	err = os.Chmod(temp, 0o755)
+	err = os.Chmod(temp, 0o755) //nolint:gosec // the users of the container are the machine's others
 	if err == nil {
 		err = keeper.ViewLayers(layers, filepath.Join(d.cfg.RunDir, "view"), func(root string) error { return copyTree(root, path, temp) })
 	}

@@ -58,7 +58,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	for _, dir := range []string{
 		d.cfg.Dir, d.layers(), d.volumes("task"), d.volumes("shared"), d.bundles(), d.tasks(), d.states(),
 	} {
-		if err := os.MkdirAll(dir, 0o711); err != nil {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("oci driver: %w", err)
 		}
 	}

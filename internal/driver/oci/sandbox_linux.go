@@ -74,7 +74,7 @@ func (d *Driver) makeSandbox(ctx context.Context, id string, spec *driver.Spec) 
 	s := &spec.Sandbox
 	box := &sandbox{cgroup: d.parent}
 	if s.Task != "" {
-		if err := os.Mkdir(filepath.Join(d.tasks(), id), 0o711); err != nil && !errors.Is(err, os.ErrExist) {
+		if err := os.Mkdir(filepath.Join(d.tasks(), id), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 			return nil, err
 		}
 	}

@@ -41,7 +41,7 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, er
 
 // started looks whether a container was started before. Normally its directory says at once that it was not.
 func (d *Driver) started(ctx context.Context, id string) (driver.Status, bool, error) {
-	err := os.Mkdir(d.bundle(id), 0o711)
+	err := os.Mkdir(d.bundle(id), 0o700)
 	if err == nil {
 		return driver.Status{}, false, nil
 	}
@@ -66,7 +66,7 @@ func (d *Driver) started(ctx context.Context, id string) (driver.Status, bool, e
 	if err := d.discard(ctx, id); err != nil {
 		return driver.Status{}, false, cannotCreate("remove what was half made before: %w", err)
 	}
-	if err := os.Mkdir(d.bundle(id), 0o711); err != nil {
+	if err := os.Mkdir(d.bundle(id), 0o700); err != nil {
 		return driver.Status{}, false, cannotCreate("%w", err)
 	}
 	return driver.Status{}, false, nil
@@ -226,7 +226,7 @@ func (d *Driver) furnish(id string, config *specs.Spec) error {
 	for _, dir := range []string{
 		filepath.Join(d.bundle(id), "rootfs"), d.layer(id), filepath.Join(d.layer(id), "upper"), filepath.Join(d.layer(id), "work"),
 	} {
-		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) { //nolint:gosec // upper is the container's /
 			return err
 		}
 	}

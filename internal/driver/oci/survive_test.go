@@ -121,7 +121,7 @@ func programs(t *testing.T, w *world) int {
 		}
 		for _, list := range lists {
 			text, _ := os.ReadFile(list)
-			for _, pid := range strings.Fields(string(text)) {
+			for pid := range strings.FieldsSeq(string(text)) {
 				if stat, err := os.ReadFile("/proc/" + pid + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
 					found[pid] = true
 				}

@@ -87,24 +87,24 @@ func (d *Driver) volume(spec *driver.Spec, m model.Mount, layers []string) (stri
 // hostPath gives the directory of the machine that a path leads to, without any symbolic link, and makes it if it is not
 // there, as Docker does. That it still leads there is looked at once more, for it is a race with whoever may write there.
 func (d *Driver) hostPath(path string) (string, error) {
-	real, err := d.cfg.HostPath(path)
+	target, err := d.cfg.HostPath(path)
 	if errors.Is(err, os.ErrNotExist) {
-		if err := os.MkdirAll(path, 0o755); err != nil {
+		if err := os.MkdirAll(path, 0o755); err != nil { //nolint:gosec // as Docker makes it
 			return "", cannotCreate("host.sourcePath %s: %w", path, err)
 		}
-		real, err = d.cfg.HostPath(path)
+		target, err = d.cfg.HostPath(path)
 	}
 	if err != nil {
 		return "", cannotCreate("host.sourcePath %s: %w", path, err)
 	}
-	if err := os.MkdirAll(real, 0o755); err != nil && !errors.Is(err, unix.ENOTDIR) {
+	if err := os.MkdirAll(target, 0o755); err != nil && !errors.Is(err, unix.ENOTDIR) { //nolint:gosec // as above
 		return "", cannotCreate("host.sourcePath %s: %w", path, err)
 	}
-	fd, err := unix.Openat2(unix.AT_FDCWD, real, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
+	fd, err := unix.Openat2(unix.AT_FDCWD, target, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
 	if err != nil {
-		return "", cannotCreate("host.sourcePath %s: %s: %w", path, real, err)
+		return "", cannotCreate("host.sourcePath %s: %s: %w", path, target, err)
 	}
-	return real, unix.Close(fd)
+	return target, unix.Close(fd)
 }
 
 // files are the files of a container that tell it names: /etc/hosts, /etc/hostname and /etc/resolv.conf.
@@ -130,10 +130,11 @@ func (d *Driver) files(b *blueprint) ([]specs.Mount, error) {
 	var list []specs.Mount
 	for _, f := range [][2]string{
 		{"hosts", hosts(b.address, b.hostname, c.ExtraHosts, links)},
-		{"resolv.conf", resolv}, {"hostname", b.hostname + "\n"},
+		{"resolv.conf", resolv},
+		{"hostname", b.hostname + "\n"},
 	} {
 		path := filepath.Join(d.bundle(b.spec.ID), f[0])
-		if err := os.WriteFile(path, []byte(f[1]), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(f[1]), 0o644); err != nil { //nolint:gosec // every user of the container reads it
 			return nil, cannotCreate("%w", err)
 		}
 		list = append(list, bind(path, "/etc/"+f[0], false))
@@ -219,7 +220,7 @@ func findDevice(path string) (*specs.LinuxDevice, error) {
 	if err := unix.Stat(path, &st); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	kind := ""
+	var kind string
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFCHR:
 		kind = "c"

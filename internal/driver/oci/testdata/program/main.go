@@ -4,6 +4,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -144,6 +147,22 @@ func acts() map[string]func([]string) error {
 				}
 			}
 			return errors.New("not refused")
+		},
+		// serve PORT answers every HTTP request; get URL asks
+		"serve": func(words []string) error {
+			listener, err := net.Listen("tcp", ":"+words[0])
+			if err != nil {
+				return err
+			}
+			fmt.Println("ready")
+			return http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))
+		},
+		"get": func(words []string) error {
+			answer, err := http.Get(words[0])
+			if err == nil {
+				_, err = io.Copy(os.Stdout, answer.Body)
+			}
+			return err
 		},
 		// forward says which signal came
 		"forward": func([]string) error {

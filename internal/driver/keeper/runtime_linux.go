@@ -141,7 +141,8 @@ func (k *keeper) openRuntime(c *container) (*runtimeStdio, error) {
 	r := c.spec.Runtime
 	s := &runtimeStdio{in: k.null, out: k.null, null: true}
 	if r.Terminal != "" {
-		return s, s.listen(r.Terminal)
+		err := s.listen(r.Terminal)
+		return s, err
 	}
 	out, end, err := newOutput(rotated{dir: k.logs, id: c.spec.ID}, os.Getuid())
 	if err != nil {

@@ -95,7 +95,7 @@ func (h hierarchies) limit(path string, cpu, memory int) error {
 	}
 	for _, controller := range []string{"cpu", "memory"} {
 		if dir := h.of(controller, path); dir != "" {
-			if err := os.MkdirAll(dir, 0o755); err != nil {
+			if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as all cgroups
 				return fmt.Errorf("make the task's cgroup: %w", err)
 			}
 		}
@@ -127,7 +127,7 @@ func (h hierarchies) delegate(path string) error {
 	dir := h.unified
 	for _, part := range append([]string{""}, strings.Split(strings.Trim(path, "/"), "/")...) {
 		dir = filepath.Join(dir, part)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as all cgroups
 			return fmt.Errorf("make the task's cgroup: %w", err)
 		}
 		for _, controller := range []string{"+cpu", "+memory", "+pids", "+cpuset", "+io"} {

@@ -88,7 +88,7 @@ func (cfg *Config) complete() (err error) {
 		return err
 	}
 	if cfg.RunDir == "" {
-		cfg.RunDir = filepath.Join("/run/maitred", scope(cfg.Dir))
+		cfg.RunDir = "/run/maitred/" + scope(cfg.Dir)
 	}
 	if cfg.RunDir, err = filepath.Abs(cfg.RunDir); err != nil {
 		return err

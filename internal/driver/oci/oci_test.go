@@ -60,7 +60,7 @@ var program struct {
 func buildProgram(t testing.TB) string {
 	t.Helper()
 	program.once.Do(func() {
-		dir, err := os.MkdirTemp("", "oci-program")
+		dir, err := os.MkdirTemp("", "oci-program") //nolint:usetesting // all tests share it
 		if err != nil {
 			program.err = err
 			return
@@ -136,8 +136,8 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	put(t, filepath.Join(lower, "program"), string(text), 0o755)
-	put(t, filepath.Join(upper, "etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:1000:100::/home/web:/bin/sh\n", 0o644)
-	put(t, filepath.Join(upper, "etc/group"), "root:x:0:\nusers:x:100:\nextra:x:200:web\n", 0o644)
+	put(t, upper+"/etc/passwd", "root:x:0:0::/root:/bin/sh\nweb:x:1000:100::/home/web:/bin/sh\n", 0o644)
+	put(t, upper+"/etc/group", "root:x:0:\nusers:x:100:\nextra:x:200:web\n", 0o644)
 	put(t, filepath.Join(upper, "readme"), "of the image\n", 0o644)
 	for _, sub := range []string{"", "lower", "upper"} {
 		if err := os.Chmod(filepath.Join(dir, sub), 0o755); err != nil {

@@ -151,7 +151,7 @@ func (d *Driver) makeNamespaces(ctx context.Context, id string, s *driver.Sandbo
 		return errors.New("the process that holds the task's namespaces has ended")
 	}
 	for _, name := range names {
-		path := filepath.Join("/proc", pause.RuntimeID, "ns", name)
+		path := "/proc/" + pause.RuntimeID + "/ns/" + name
 		if name == "pid" {
 			box.pidns = path
 		} else {

@@ -30,8 +30,8 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, er
 		return status, err
 	}
 	status, err := d.start(ctx, spec)
-	if err == nil || errors.Is(err, keeper.ErrBroken) {
-		return status, err // of one that is unsure everything stays
+	if _, failed := errors.AsType[*driver.Failure](err); !failed {
+		return status, err // it runs, or nobody knows: then everything stays, for another Start or Remove
 	}
 	if e := d.discard(context.WithoutCancel(ctx), spec.ID); e != nil {
 		d.log.Warn("a container that was not started left something behind", "container", spec.ID, "error", e)

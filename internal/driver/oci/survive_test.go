@@ -3,6 +3,8 @@
 package oci_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,7 +84,7 @@ func TestKilledWhileStarting(t *testing.T) {
 		}()
 		// The start goes through this step sooner or later; whether it is killed before or after is left to chance.
 		for done := false; !done; {
-			_, err := os.Stat(filepath.Join(w.cfg.RunDir, "containers/a", step))
+			_, err := os.Stat(w.cfg.RunDir + "/containers/a/" + step)
 			select {
 			case startErr := <-result:
 				result <- startErr
@@ -108,6 +110,39 @@ func TestKilledWhileStarting(t *testing.T) {
 			t.Errorf("killed at %s: %d programs run after all was removed", step, n)
 		}
 	}
+}
+
+// TestStartCutShort has the context of a start end while the keeper carries it out: the container is as it is known to be
+// afterwards, and can be removed.
+func TestStartCutShort(t *testing.T) {
+	t.Parallel()
+	needs(t)
+	w := newWorld(t)
+	d := w.connect(t)
+	defer func() { _ = d.Close() }()
+	spec := driver.Spec{ID: "a", Sandbox: driver.Sandbox{Task: "t"}, Definition: model.ContainerDefinition{Name: "a", Image: "test", Command: []string{"sleep"}}}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(w.cfg.RunDir + "/containers/a/log"); err == nil {
+				cancel()
+			}
+		}
+	}()
+	_, err := d.Start(ctx, spec)
+	cancel()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatalf("Start that is cut short = %v, want nil or context.Canceled", err)
+	}
+	status, err := d.Start(t.Context(), spec)
+	if err != nil || status.State != driver.Running {
+		t.Fatalf("the same Start again = %+v, %v, want it to run", status, err)
+	}
+	if code, _, err := driver.Output(t.Context(), d, "a", []string{"/program", "exit", "6"}); code != 6 || err != nil {
+		t.Errorf("Exec = %d, %v, want 6", code, err)
+	}
+	w.clear(t.Context(), t, d)
+	w.wantNothing(t)
 }
 
 // programs counts the processes in the cgroups of a world.
@@ -156,7 +191,7 @@ func TestLeftovers(t *testing.T) {
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(w.cfg.Dir, "keeper/journal")); err != nil {
+	if err := os.Remove(w.cfg.Dir + "/keeper/journal"); err != nil {
 		t.Fatal(err)
 	}
 	d = w.connect(t)

@@ -18,8 +18,8 @@ const (
 	specVersion = "1.0.2"
 	// pidsLimit is how many processes a container may have, so that none can exhaust the machine's.
 	pidsLimit = 4096
-	// defaultShares is the size of /dev/shm in MiB, as Docker's.
-	defaultShares = 64
+	// defaultShm is the size of /dev/shm in MiB, as Docker's.
+	defaultShm = 64
 	// minShares are the CPU shares of a container that names none ("Task definition parameters": cpu).
 	minShares = 2
 	mib       = 1 << 20
@@ -252,7 +252,7 @@ func shm(b *blueprint) specs.Mount {
 	if b.shm != "" {
 		return bind(b.shm, path, false)
 	}
-	size := defaultShares
+	size := defaultShm
 	if l := b.spec.Definition.Linux; l != nil && l.SharedSize > 0 {
 		size = l.SharedSize
 	}

@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "keeper" {
 		os.Exit(keeper.Main(os.Args[2:], os.Stderr))
 	}
+	if len(os.Args) > 3 && os.Args[1] == "agent" {
+		agent(os.Args[2], os.Args[3])
+	}
 	code := m.Run()
 	if program.path != "" {
 		_ = os.RemoveAll(filepath.Dir(program.path))
@@ -144,18 +147,27 @@ func newWorld(t testing.TB) *world {
 			t.Fatal(err)
 		}
 	}
-	w := &world{images: &images{holders: map[string]bool{}, image: image.Image{
-		Ref: "test", Digest: "sha256:0123", Layers: []string{lower, upper},
-		Config: image.RunConfig{Entrypoint: []string{"/program"}, Env: []string{"FROM=image"}},
-	}}}
-	w.cfg = oci.Config{
-		Dir: filepath.Join(dir, "oci"), RunDir: filepath.Join(dir, "run"), Images: w.images,
-		Keeper: []string{self, "keeper"}, Init: buildProgram(t),
-	}
+	w := &world{images: &images{holders: map[string]bool{}, image: testImage(dir)}, cfg: testConfig(dir, self, buildProgram(t))}
+	w.cfg.Images = w.images
 	sum := sha256.Sum256([]byte(w.cfg.Dir))
 	w.group = "maitred-" + hex.EncodeToString(sum[:5])
 	t.Cleanup(func() { w.end(t) })
 	return w
+}
+
+// testImage is the image whose layers are in a directory.
+func testImage(dir string) image.Image {
+	return image.Image{
+		Ref: "test", Digest: "sha256:0123", Layers: []string{filepath.Join(dir, "lower"), filepath.Join(dir, "upper")},
+		Config: image.RunConfig{Entrypoint: []string{"/program"}, Env: []string{"FROM=image"}},
+	}
+}
+
+// testConfig is that of a world in a directory, without images.
+func testConfig(dir, self, program string) oci.Config {
+	return oci.Config{
+		Dir: filepath.Join(dir, "oci"), RunDir: filepath.Join(dir, "run"), Keeper: []string{self, "keeper"}, Init: program,
+	}
 }
 
 func put(t testing.TB, path, text string, mode os.FileMode) {

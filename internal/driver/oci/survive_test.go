@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/driver/oci"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -143,6 +145,84 @@ func TestStartCutShort(t *testing.T) {
 	}
 	w.clear(t.Context(), t, d)
 	w.wantNothing(t)
+}
+
+// agent is a process that starts a container, to be killed in the middle of that.
+func agent(dir, program string) {
+	w := &world{images: &images{holders: map[string]bool{}, image: testImage(dir)}}
+	self, _ := os.Executable()
+	w.cfg = testConfig(dir, self, program)
+	w.cfg.Images = w.images
+	d, err := oci.New(context.Background(), w.cfg)
+	if err == nil {
+		_, err = d.Start(context.Background(), oneSpec())
+	}
+	if err != nil {
+		os.Stderr.WriteString(err.Error())
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func oneSpec() driver.Spec {
+	return driver.Spec{
+		ID: "a", Definition: model.ContainerDefinition{Name: "a", Image: "test", Command: []string{"sleep"}},
+		Sandbox: driver.Sandbox{Task: "t", Memory: 64, PIDMode: "task"},
+	}
+}
+
+// TestAgentKilled kills the process that starts a container at each step of that. The next one starts the container
+// again: it runs once, and nothing is left over.
+func TestAgentKilled(t *testing.T) {
+	t.Parallel()
+	needs(t)
+	for name, step := range map[string]string{
+		"bundle": "run/containers/a", "task": "run/tasks/t", "layer": "oci/containers/a/work", "config": "run/containers/a/config.json",
+		"log": "run/containers/a/log", "pid": "run/containers/a/pid",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := filepath.Dir(w.cfg.Dir)
+			cmd := exec.Command(self, "agent", dir, w.cfg.Init)
+			cmd.Stderr = os.Stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			for reached := false; !reached; {
+				_, err := os.Stat(filepath.Join(dir, step))
+				reached = err == nil
+				select {
+				case err := <-ended:
+					ended <- err
+					reached = true
+				default:
+				}
+			}
+			_ = cmd.Process.Kill()
+			<-ended
+			d := w.connect(t)
+			defer func() { _ = d.Close() }()
+			status, err := d.Start(t.Context(), oneSpec())
+			if err != nil || status.State != driver.Running {
+				t.Fatalf("Start again = %+v, %v, want it to run", status, err)
+			}
+			if all, err := d.List(t.Context()); err != nil || len(all) != 1 {
+				t.Errorf("List = %+v, %v, want one", all, err)
+			}
+			if code, _, err := driver.Output(t.Context(), d, "a", []string{"/program", "exit", "6"}); code != 6 || err != nil {
+				t.Errorf("Exec = %d, %v, want 6", code, err)
+			}
+			w.clear(t.Context(), t, d)
+			w.wantNothing(t)
+		})
+	}
 }
 
 // programs counts the processes in the cgroups of a world.

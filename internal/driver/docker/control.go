@@ -33,7 +33,7 @@ func (d *Driver) Signal(ctx context.Context, id, signal string) error {
 
 // send signals a container and says whether it ran; what does not run, or is not there, needs no signal.
 func (d *Driver) send(ctx context.Context, id, signal string) (ran bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout) // the daemon lets it wait while the container starts
+	ctx, cancel := context.WithTimeout(ctx, d.limits.start) // the daemon lets it wait while the container starts
 	defer cancel()
 	_, err = d.client.ContainerKill(ctx, d.name(id), client.ContainerKillOptions{Signal: signal})
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
@@ -103,7 +103,7 @@ func (d *Driver) forget(id string) (remember func()) {
 
 // remove removes a container with its unnamed volumes; a running one it does not.
 func (d *Driver) remove(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.limits.remove)
 	defer cancel()
 	_, err := d.client.ContainerRemove(ctx, d.name(id), client.ContainerRemoveOptions{RemoveVolumes: true})
 	if err == nil || errdefs.IsNotFound(err) || removing(err) {

@@ -34,18 +34,28 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// The deadlines of calls to the daemon. A start, a create and a pull have those of the Amazon ECS container agent.
+// The deadlines of calls without a driver.
 const (
 	answerTimeout = 3 * time.Second // of a daemon that may be busy; one that is not there is known at once
 	quickTimeout  = 30 * time.Second
-	removeTimeout = 2 * time.Minute
-	startTimeout  = 3 * time.Minute
-	createTimeout = 4 * time.Minute
-	pullTimeout   = 2 * time.Hour
-	pullSilence   = time.Minute // a pull that makes no progress for so long has failed
-
-	resync = 30 * time.Second // of a watch, should an event have been lost or the daemon hang
+	importTimeout = 4 * time.Minute
 )
+
+// limits are the deadlines of calls to the daemon, none of which is made without one.
+type limits struct {
+	quick, remove, start, create, pull time.Duration
+
+	silence time.Duration // a pull that makes no progress for so long has failed
+	resync  time.Duration // between two looks of a watch at everything, should an event be lost or the daemon hang
+}
+
+// usual has the limits of the Amazon ECS container agent for a start, a create and a pull.
+func usual() limits {
+	return limits{
+		quick: quickTimeout, remove: 2 * time.Minute, start: 3 * time.Minute, create: 4 * time.Minute, pull: 2 * time.Hour,
+		silence: time.Minute, resync: 30 * time.Second,
+	}
+}
 
 // The labels of our containers.
 const (
@@ -83,7 +93,7 @@ type Driver struct {
 	vpc    []netip.Prefix
 	secure func(ctx context.Context, path string, gateway netip.Addr, rules []model.FirewallRule) error
 	log    *slog.Logger
-	resync time.Duration // between two looks at all containers
+	limits limits
 
 	imageFlights   flights[image] // by what is asked of an image
 	sandboxFlights flights[sandbox]
@@ -120,7 +130,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	}
 	sum := sha256.Sum256([]byte(cfg.Scope))
 	return &Driver{
-		client: c, scope: cfg.Scope, vpc: cfg.VPC, secure: cfg.Secure, log: cfg.Log, resync: resync,
+		client: c, scope: cfg.Scope, vpc: cfg.VPC, secure: cfg.Secure, log: cfg.Log, limits: usual(),
 		prefix:    "maitred-" + hex.EncodeToString(sum[:4]) + "-",
 		starting:  map[string]chan struct{}{},
 		alive:     map[string]driver.Status{},
@@ -205,7 +215,7 @@ func safeName(id string) string {
 
 // inspect asks the daemon for a container. There is none (errdefs.IsNotFound) if one of that name is not ours.
 func (d *Driver) inspect(ctx context.Context, nameOrID string) (container.InspectResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout) // the daemon lets it wait while the container starts
+	ctx, cancel := context.WithTimeout(ctx, d.limits.start) // the daemon lets it wait while the container starts
 	defer cancel()
 	found, err := d.client.ContainerInspect(ctx, nameOrID, client.ContainerInspectOptions{})
 	if err != nil {

@@ -36,7 +36,7 @@ func TestDocker(t *testing.T) {
 		t.Parallel()
 		drivertest.Run(t, func(t *testing.T) drivertest.Harness { return newWorld(t, host, image).harness() })
 	})
-	for _, tests := range []map[string]func(*world){realTests(), memberTests(), sandboxTests()} {
+	for _, tests := range []map[string]func(*world){realTests(), memberTests(), sandboxTests(), faultTests()} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

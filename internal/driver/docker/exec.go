@@ -31,7 +31,7 @@ func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error
 }
 
 func (d *Driver) exec(ctx context.Context, id string, e *driver.Exec) (int, error) {
-	quick, cancel := context.WithTimeout(ctx, quickTimeout)
+	quick, cancel := context.WithTimeout(ctx, d.limits.quick)
 	defer cancel()
 	made, err := d.client.ExecCreate(quick, d.name(id), client.ExecCreateOptions{
 		Cmd: e.Command, TTY: e.Terminal, ConsoleSize: consoleSize(e),
@@ -41,7 +41,7 @@ func (d *Driver) exec(ctx context.Context, id string, e *driver.Exec) (int, erro
 		return 0, err
 	}
 	// From here on it may run, and what ends this call has to end the exec: so its start is not cut short.
-	started, cancel := context.WithTimeout(context.WithoutCancel(ctx), quickTimeout)
+	started, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.limits.quick)
 	defer cancel()
 	stream, err := d.client.ExecAttach(started, made.ID, client.ExecAttachOptions{TTY: e.Terminal, ConsoleSize: consoleSize(e)})
 	if err != nil {
@@ -132,7 +132,7 @@ func (d *Driver) attend(ctx context.Context, exec string, e *driver.Exec, done <
 }
 
 func (d *Driver) resize(ctx context.Context, exec string, size driver.Size) {
-	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.limits.quick)
 	defer cancel()
 	_, err := d.client.ExecResize(ctx, exec, client.ExecResizeOptions{Height: uint(size.Rows), Width: uint(size.Columns)})
 	if err != nil && ctx.Err() == nil && !errdefs.IsNotFound(err) {
@@ -191,7 +191,7 @@ func (d *Driver) endExec(ctx context.Context, exec string, over <-chan struct{})
 }
 
 func (d *Driver) inspectExec(ctx context.Context, exec string) (client.ExecInspectResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.limits.quick)
 	defer cancel()
 	return d.client.ExecInspect(ctx, exec, client.ExecInspectOptions{})
 }

@@ -30,7 +30,7 @@ func ImportStatic(ctx context.Context, name, program string) error {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	ctx, cancel := context.WithTimeout(ctx, importTimeout)
 	defer cancel()
 	if err := importStatic(ctx, c, name, program); err != nil {
 		return fmt.Errorf("make image %s of %s: %w", name, program, err)

@@ -52,7 +52,7 @@ func (d *Driver) openLog(
 	if !o.Since.IsZero() {
 		options.Since = o.Since.UTC().Format(time.RFC3339Nano)
 	}
-	late := time.AfterFunc(quickTimeout, cancel)
+	late := time.AfterFunc(d.limits.quick, cancel)
 	stream, err = d.client.ContainerLogs(ctx, c.ID, options)
 	late.Stop()
 	if err != nil {

@@ -75,7 +75,7 @@ func (d *Driver) makeLAN(ctx context.Context, l lan) error {
 }
 
 func (d *Driver) createLAN(ctx context.Context, l lan) error {
-	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.limits.quick)
 	defer cancel()
 	_, err := d.client.NetworkInspect(ctx, l.name, client.NetworkInspectOptions{})
 	if !errdefs.IsNotFound(err) {

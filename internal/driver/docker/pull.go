@@ -62,7 +62,7 @@ func presume(spec *driver.Spec) (im image, ok bool) {
 // find looks for an image that is here. There is none: errdefs.IsNotFound.
 func (d *Driver) find(ctx context.Context, name string) (image, error) {
 	return d.imageFlights.do(ctx, "image "+name, func(ctx context.Context) (image, error) {
-		ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+		ctx, cancel := context.WithTimeout(ctx, d.limits.quick)
 		defer cancel()
 		found, err := d.client.ImageInspect(ctx, name)
 		return image{name: name, digest: digestOf(name, found.RepoDigests)}, err
@@ -108,19 +108,16 @@ func digestOf(name string, digests []string) string {
 	return ""
 }
 
-// The ends of a pull that takes too long.
-var (
-	errSilence = fmt.Errorf("the pull made no progress for %v", pullSilence)
-	errTooLong = fmt.Errorf("the pull took longer than %v", pullTimeout)
-)
-
 func (d *Driver) pull(ctx context.Context, name string, login *driver.Login) error {
 	d.log.Info("pulling an image", "image", name)
-	limited, cancel := context.WithTimeoutCause(ctx, pullTimeout, errTooLong)
+	limited, cancel := context.WithTimeoutCause(ctx, d.limits.pull,
+		fmt.Errorf("the pull took longer than %v", d.limits.pull))
 	defer cancel()
 	limited, giveUp := context.WithCancelCause(limited)
 	defer giveUp(nil)
-	silence := time.AfterFunc(pullSilence, func() { giveUp(errSilence) })
+	silence := time.AfterFunc(d.limits.silence, func() {
+		giveUp(fmt.Errorf("the pull made no progress for %v", d.limits.silence))
+	})
 	defer silence.Stop()
 	auth, err := credentials(limited, name, login)
 	if err != nil {
@@ -131,7 +128,7 @@ func (d *Driver) pull(ctx context.Context, name string, login *driver.Login) err
 		return explained(cause(ctx, limited, err), name)
 	}
 	for message, err := range progress.JSONMessages(limited) {
-		silence.Reset(pullSilence)
+		silence.Reset(d.limits.silence)
 		if err != nil {
 			return cause(ctx, limited, err)
 		}

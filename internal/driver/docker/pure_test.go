@@ -97,15 +97,15 @@ func TestResources(t *testing.T) {
 	}{
 		{"nothing", driver.Spec{}, container.Resources{CPUShares: 2}},
 		{
-			"the container's limit below the task's", limits(64, 100),
+			"the container's limit below the task's", limited(64, 100),
 			container.Resources{CPUShares: 2, Memory: 64 * mebibyte},
 		},
 		{
-			"the task's limit below the container's", limits(100, 64),
+			"the task's limit below the container's", limited(100, 64),
 			container.Resources{CPUShares: 2, Memory: 64 * mebibyte},
 		},
-		{"the task's alone", limits(0, 64), container.Resources{CPUShares: 2, Memory: 64 * mebibyte}},
-		{"the container's alone", limits(64, 0), container.Resources{CPUShares: 2, Memory: 64 * mebibyte}},
+		{"the task's alone", limited(0, 64), container.Resources{CPUShares: 2, Memory: 64 * mebibyte}},
+		{"the container's alone", limited(64, 0), container.Resources{CPUShares: 2, Memory: 64 * mebibyte}},
 		{
 			"two cores of a task",
 			driver.Spec{Sandbox: driver.Sandbox{CPU: 2048}},
@@ -129,7 +129,7 @@ func TestResources(t *testing.T) {
 	}
 }
 
-func limits(own, task int) driver.Spec {
+func limited(own, task int) driver.Spec {
 	return driver.Spec{Definition: model.ContainerDefinition{Memory: own}, Sandbox: driver.Sandbox{Memory: task}}
 }
 
@@ -225,6 +225,11 @@ func TestStatusOf(t *testing.T) {
 			"a child out of memory",
 			container.State{Status: "exited", StartedAt: began, FinishedAt: ended, OOMKilled: true},
 			driver.Status{State: driver.Exited, StartedAt: start, ExitedAt: end, ExitCode: new(0)},
+		},
+		{
+			"removed while it runs",
+			container.State{Status: "removing", Running: true, StartedAt: began, FinishedAt: never},
+			driver.Status{State: driver.Running, StartedAt: start},
 		},
 		{
 			"removed before it ran",

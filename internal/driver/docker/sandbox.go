@@ -104,7 +104,7 @@ func (d *Driver) about(ctx context.Context) (daemon, error) {
 		if known != nil {
 			return *known, nil
 		}
-		ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+		ctx, cancel := context.WithTimeout(ctx, d.limits.quick)
 		defer cancel()
 		said, err := d.client.Info(ctx, client.InfoOptions{})
 		if err != nil {
@@ -228,7 +228,7 @@ func (d *Driver) runPause(ctx context.Context, o client.ContainerCreateOptions, 
 		case err != nil && !errdefs.IsConflict(err):
 			return "", err
 		}
-		limited, cancel := context.WithTimeout(ctx, startTimeout)
+		limited, cancel := context.WithTimeout(ctx, d.limits.start)
 		_, err = d.client.ContainerStart(limited, o.Name, client.ContainerStartOptions{})
 		cancel()
 		if err == nil {
@@ -247,7 +247,7 @@ func (d *Driver) runPause(ctx context.Context, o client.ContainerCreateOptions, 
 }
 
 func (d *Driver) createPause(ctx context.Context, o client.ContainerCreateOptions, mac string) error {
-	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.limits.create)
 	defer cancel()
 	return d.createWithMAC(ctx, o, mac)
 }
@@ -272,7 +272,7 @@ func (d *Driver) importPause(ctx context.Context, name string) error {
 }
 
 func (d *Driver) removePause(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.limits.remove)
 	defer cancel()
 	_, err := d.client.ContainerRemove(ctx, name, client.ContainerRemoveOptions{RemoveVolumes: true, Force: true})
 	if err == nil || errdefs.IsNotFound(err) || removing(err) {
@@ -292,7 +292,7 @@ func (d *Driver) Secure(ctx context.Context, task string, rules []model.Firewall
 
 // secureContainer sets the firewall of a pause container that has a network of its own.
 func (d *Driver) secureContainer(ctx context.Context, name string, rules []model.FirewallRule) error {
-	limited, cancel := context.WithTimeout(ctx, quickTimeout)
+	limited, cancel := context.WithTimeout(ctx, d.limits.quick)
 	defer cancel()
 	found, err := d.client.ContainerInspect(limited, name, client.ContainerInspectOptions{})
 	if err != nil {
@@ -324,7 +324,7 @@ func (d *Driver) secureContainer(ctx context.Context, name string, rules []model
 
 // Sandboxes implements driver.Driver, in the order of the ids.
 func (d *Driver) Sandboxes(ctx context.Context) ([]string, error) {
-	limited, cancel := context.WithTimeout(ctx, quickTimeout)
+	limited, cancel := context.WithTimeout(ctx, d.limits.quick)
 	defer cancel()
 	pauses, err := d.client.ContainerList(limited, client.ContainerListOptions{
 		All: true, Filters: client.Filters{}.Add("label", labelScope+"="+d.scope, labelSandbox),

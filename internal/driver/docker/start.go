@@ -158,7 +158,7 @@ func (d *Driver) makeOf(ctx context.Context, spec *driver.Spec, im image) (drive
 	if err != nil {
 		return driver.Status{}, &driver.Failure{Name: cannotCreate, Err: err}
 	}
-	limited, cancel := context.WithTimeout(ctx, createTimeout)
+	limited, cancel := context.WithTimeout(ctx, d.limits.create)
 	defer cancel()
 	created, err := d.client.ContainerCreate(limited, options)
 	if errdefs.IsConflict(err) { // it has been created, or its name is taken by what is not ours
@@ -169,7 +169,7 @@ func (d *Driver) makeOf(ctx context.Context, spec *driver.Spec, im image) (drive
 		return s, again
 	}
 	if err != nil {
-		return driver.Status{}, timedOut(ctx, err, "created", createTimeout)
+		return driver.Status{}, timedOut(ctx, err, "created", d.limits.create)
 	}
 	for _, warning := range created.Warnings {
 		d.log.Warn("Docker warns of a container", "container", spec.ID, "warning", warning)
@@ -184,13 +184,13 @@ func (d *Driver) makeOf(ctx context.Context, spec *driver.Spec, im image) (drive
 
 // run starts a created container. One that cannot be started is removed: it would be started by whoever sees it next.
 func (d *Driver) run(ctx context.Context, id, runtimeID string) error {
-	limited, cancel := context.WithTimeout(ctx, startTimeout)
+	limited, cancel := context.WithTimeout(ctx, d.limits.start)
 	defer cancel()
 	_, err := d.client.ContainerStart(limited, runtimeID, client.ContainerStartOptions{})
 	if err == nil {
 		return nil
 	}
-	failed := failure(cannotStart, timedOut(ctx, err, "started", startTimeout))
+	failed := failure(cannotStart, timedOut(ctx, err, "started", d.limits.start))
 	if _, certain := errors.AsType[*driver.Failure](failed); !certain {
 		return failed
 	}

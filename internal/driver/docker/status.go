@@ -54,7 +54,7 @@ func (d *Driver) List(ctx context.Context) ([]driver.Status, error) {
 
 // summaries lists the containers of our scope.
 func (d *Driver) summaries(ctx context.Context, filters client.Filters) ([]container.Summary, error) {
-	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.limits.quick)
 	defer cancel()
 	found, err := d.client.ContainerList(ctx, client.ContainerListOptions{
 		All: true, Filters: filters.Add("label", labelScope+"="+d.scope, labelID), // what tasks share has no id
@@ -99,7 +99,11 @@ func statusOf(c *container.InspectResponse) driver.Status {
 		ID: c.Config.Labels[labelID], RuntimeID: c.ID, Image: c.Config.Labels[labelDigest],
 		StartedAt: moment(c.State.StartedAt), ExitedAt: moment(c.State.FinishedAt),
 	}
-	switch s.State = stateOf(c.State.Status); s.State {
+	s.State = stateOf(c.State.Status)
+	if c.State.Running { // though it may be on its way to be removed
+		s.State = driver.Running
+	}
+	switch s.State {
 	case driver.Starting:
 		if c.State.Error != "" {
 			s.State, s.Reason = driver.Exited, cannotStart+": "+c.State.Error

@@ -71,7 +71,7 @@ func (d *Driver) makeVolumes(ctx context.Context, s driver.Sandbox) error {
 }
 
 func (d *Driver) makeVolume(ctx context.Context, task string, v *model.Volume) error {
-	ctx, cancel := context.WithTimeout(ctx, removeTimeout) // a volume's driver may have to reach another machine
+	ctx, cancel := context.WithTimeout(ctx, d.limits.remove) // a volume's driver may have to reach another machine
 	defer cancel()
 	of := v.Docker
 	if of == nil {
@@ -119,7 +119,7 @@ func mismatch(want *model.DockerVolume, found client.VolumeInspectResult, err er
 
 // taskVolumes are the volumes that live as long as a task, of all tasks if it is "".
 func (d *Driver) taskVolumes(ctx context.Context, task string) (tasks, names []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.limits.quick)
 	defer cancel()
 	labels := []string{labelScope + "=" + d.scope, labelSandbox}
 	if task != "" {
@@ -143,7 +143,7 @@ func (d *Driver) removeVolumes(ctx context.Context, task string) (inUse bool, er
 		return false, err
 	}
 	for _, name := range names {
-		limited, cancel := context.WithTimeout(ctx, removeTimeout)
+		limited, cancel := context.WithTimeout(ctx, d.limits.remove)
 		_, err := d.client.VolumeRemove(limited, name, client.VolumeRemoveOptions{})
 		cancel()
 		switch {

@@ -38,7 +38,7 @@ func (d *Driver) Watch(ctx context.Context, changed func(driver.Status)) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, context.Canceled):
-		err = fmt.Errorf("Docker did not answer for %v", quickTimeout)
+		err = fmt.Errorf("Docker did not answer for %v", d.limits.quick)
 	}
 	return fmt.Errorf("watch containers: %w", err)
 }
@@ -63,7 +63,7 @@ func (d *Driver) endWatch(w *watch) {
 // events subscribes to what happens to our containers. Execs, of which health checks make many, are left out.
 func (d *Driver) events(ctx context.Context, now time.Time) client.EventsResult {
 	ctx, cancel := context.WithCancel(ctx)
-	late := time.AfterFunc(quickTimeout, cancel)
+	late := time.AfterFunc(d.limits.quick, cancel)
 	stream := d.client.Events(ctx, client.EventsListOptions{
 		Since: now.Add(-overlap).Format(time.RFC3339Nano),
 		Filters: client.Filters{}.Add("type", string(events.ContainerEventType)).
@@ -99,7 +99,7 @@ func (w *watch) follow(ctx context.Context, box *inbox) error {
 	for _, id := range slices.Sorted(maps.Keys(w.before)) {
 		w.end(id, w.begin, nil)
 	}
-	again := time.NewTicker(w.d.resync)
+	again := time.NewTicker(w.d.limits.resync)
 	defer again.Stop()
 	for {
 		batch, broken := box.take()
@@ -149,6 +149,9 @@ func (w *watch) compare(ctx context.Context) error {
 	for _, id := range slices.Sorted(maps.Keys(w.told)) {
 		if !there[id] {
 			w.end(id, time.Now(), nil)
+			if !w.ours(id) {
+				w.explain(id, reasonVanished)
+			}
 			w.drop(id)
 		}
 	}

@@ -3,6 +3,7 @@
 package oci_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -116,7 +117,7 @@ func newLoop(b *testing.B, w *world, same bool) *loop {
 		}
 	}
 	b.Cleanup(func() {
-		_ = exec.CommandContext(b.Context(), "sh", "-c", "rmdir /sys/fs/cgroup/*/"+w.group+"-loop").Run()
+		_ = exec.CommandContext(context.WithoutCancel(b.Context()), "sh", "-c", "rmdir /sys/fs/cgroup/*/"+w.group+"-loop").Run()
 	})
 	return l
 }

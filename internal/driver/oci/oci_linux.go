@@ -275,7 +275,12 @@ func (d *Driver) cgroup(id string) string {
 }
 
 // StopKeeper ends the keeper; it fails while a container runs. The driver is of no use afterwards but to be closed.
-func (d *Driver) StopKeeper(ctx context.Context) error { return d.link.Stop(ctx) }
+func (d *Driver) StopKeeper(ctx context.Context) error {
+	if err := d.link.Stop(ctx); err != nil {
+		return err
+	}
+	return d.groups.remove(d.parent) // the next start makes it again
+}
 
 // Close implements driver.Driver: the keeper and the containers run on.
 func (d *Driver) Close() error {

@@ -207,6 +207,9 @@ func (s *Store) Expire(keep func(logs.Group) (from int64, exists bool)) error {
 			continue
 		}
 		for name, st := range g.streams {
+			if st.idle(from) {
+				errs = append(errs, s.deactivate(st), st.seal())
+			}
 			empty, err := st.expire(from)
 			if errs = append(errs, err); empty {
 				delete(g.streams, name)

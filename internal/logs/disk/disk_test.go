@@ -276,12 +276,23 @@ func TestExpire(t *testing.T) {
 	if n := s.Bytes(other); n != 0 {
 		t.Errorf("the deleted group has %d bytes, want none", n)
 	}
+	// Old events that came just now: whoever sent them goes on, perhaps.
+	if err := s.Append(group, "late", disk.Batch{Ingested: 200, Source: "c", Mark: frame.Mark{At: 7, Lines: 1}, Events: []frame.Event{{At: 6, Message: "old"}}}); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Expire(func(logs.Group) (int64, bool) { return 100, true }); err != nil {
 		t.Fatalf("Expire = %v", err)
 	}
 	streams, err := s.Streams(t.Context(), group, "")
-	if err != nil || len(streams) != 1 || streams[0].Name != "live" {
-		t.Errorf("streams %v, %v, want the live one only, which still has its marks", streams, err)
+	if err != nil || len(streams) != 1 || streams[0].Name != "late" {
+		t.Errorf("streams %v, %v, want only the one that somebody writes to", streams, err)
+	}
+	if mark, err := s.Mark(group, "late", "c"); err != nil || mark.At != 7 {
+		t.Errorf("its mark is %v, %v, want what it was", mark, err)
+	}
+	put(t, s, group, "live", 300)
+	if got := read(t, s, logs.Query{Group: group, From: 100, To: math.MaxInt64}); len(got) != 1 || got[0].At != 300 {
+		t.Errorf("a stream that expired and goes on has %v, want what came then", got)
 	}
 }
 

@@ -205,6 +205,12 @@ func (st *stream) seal() error {
 	return seg.seal()
 }
 
+// idle says that nobody has written to the stream since a time, and that all its events are older.
+func (st *stream) idle(from int64) bool {
+	seg := st.newest()
+	return seg != nil && seg.count > 0 && seg.last < from && seg.ingested < from
+}
+
 // expire deletes the segments of which every event is older than a time. The newest one stays, for its marks, as long as
 // somebody writes to the stream. It says whether nothing is left.
 func (st *stream) expire(from int64) (empty bool, err error) {

@@ -300,6 +300,9 @@ func checkLog(c container) string {
 			return fmt.Sprintf("Log driver awslogs requires options: %s. It is missing in logConfiguration.options of container '%s'.", option, c.label())
 		}
 	}
+	if _, err := logModel(log).AWSLogs(); err != nil {
+		return fmt.Sprintf("Invalid 'options' setting in logConfiguration of container '%s': %s.", c.label(), err)
+	}
 	return ""
 }
 

@@ -50,6 +50,7 @@ type blueprint struct {
 	volumes  []specs.Mount
 	devices  []specs.LinuxDevice // of the machine, beside the usual ones
 	address  string
+	foreign  bool // it may run 32-bit programs
 	host     machine
 }
 
@@ -58,7 +59,7 @@ type machine struct {
 	capabilities uint64 // that this process could give, as bits by their numbers
 	unified      bool   // cgroup version 2
 	swap         bool   // the kernel limits swap
-	seccomp      func(caps []string) (*specs.LinuxSeccomp, error)
+	seccomp      func(caps []string, all bool) (*specs.LinuxSeccomp, error)
 }
 
 // configure makes the configuration of a container.
@@ -87,7 +88,7 @@ func configure(b *blueprint) (*specs.Spec, error) {
 	}
 	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = maskedPaths(), readonlyPaths()
 	var err error
-	s.Linux.Seccomp, err = b.host.seccomp(caps)
+	s.Linux.Seccomp, err = b.host.seccomp(caps, b.foreign)
 	return s, err
 }
 

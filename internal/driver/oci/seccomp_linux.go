@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 
@@ -16,11 +17,12 @@ type profiles struct {
 
 func newProfiles() *profiles { return &profiles{known: map[string]*specs.LinuxSeccomp{}} }
 
-// of gives the profile for a set of capabilities. It is shared, and not to be changed.
-func (p *profiles) of(caps []string) (*specs.LinuxSeccomp, error) {
+// of gives the profile for a set of capabilities; it knows the system calls of 32-bit programs only if all is set. It is
+// shared, and not to be changed.
+func (p *profiles) of(caps []string, all bool) (*specs.LinuxSeccomp, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := strings.Join(caps, " ")
+	key := strings.Join(caps, " ") + strconv.FormatBool(all)
 	if found := p.known[key]; found != nil {
 		return found, nil
 	}
@@ -29,6 +31,9 @@ func (p *profiles) of(caps []string) (*specs.LinuxSeccomp, error) {
 	}})
 	if err != nil {
 		return nil, err
+	}
+	if !all && len(s.Architectures) > 0 {
+		s.Architectures = s.Architectures[:1] // the machine's own comes first
 	}
 	p.known[key] = s
 	return s, nil

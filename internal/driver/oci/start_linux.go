@@ -138,6 +138,7 @@ func (d *Driver) blueprint(ctx context.Context, spec *driver.Spec, img *image.Im
 	if len(b.args) == 0 {
 		return nil, cannotStart("there is no command: neither the definition nor the image %s has one", c.Image)
 	}
+	b.foreign = runs32(img.Layers, b.args[0])
 	if c.Linux != nil && c.Linux.Init {
 		b.init = d.cfg.Init
 	}

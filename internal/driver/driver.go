@@ -112,7 +112,7 @@ type LogOptions struct {
 
 // Line is a line that a container wrote, without its end.
 type Line struct {
-	At     time.Time // when the end of the line was read, to the nanosecond; zero where nobody noted it
+	At     time.Time // when the line was read, to the nanosecond; never earlier than that of the line before, zero where nobody noted it
 	Stream string    // stdout, stderr, or "" where they cannot be told apart
 	Text   []byte    // at most MaxLine bytes: a longer line is told in parts
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -73,12 +74,7 @@ func (q *Query) Wants(stream string) bool {
 	if len(q.Streams) == 0 {
 		return strings.HasPrefix(stream, q.Prefix)
 	}
-	for _, name := range q.Streams {
-		if name == stream {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(q.Streams, stream)
 }
 
 // Includes says whether an event at a place is asked for, its stream aside.

@@ -50,7 +50,7 @@ func (a *API) getLogEvents(
 	if after != nil {
 		q.After, q.Reverse = after, reverse
 	}
-	if _, err := a.stream(ctx, g, name); err != nil {
+	if err := a.haveStream(ctx, g, name); err != nil {
 		return nil, err
 	}
 	events, _, err := collect(ctx, a.Sources(), &q, nil, n)
@@ -129,7 +129,7 @@ func (a *API) filterLogEvents(
 		return nil, invalid("Invalid filter pattern: %s", err)
 	}
 	for _, name := range in.LogStreamNames {
-		if _, err := a.stream(ctx, g, name); err != nil {
+		if err := a.haveStream(ctx, g, name); err != nil {
 			return nil, err
 		}
 	}

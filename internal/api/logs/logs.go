@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,18 +154,16 @@ func streamName(name *string) (string, error) {
 	return n, nil
 }
 
-// stream finds a stream of a group.
-func (a *API) stream(ctx context.Context, g found, name string) (logs.Stream, error) {
+// haveStream refuses a stream that a group does not have.
+func (a *API) haveStream(ctx context.Context, g found, name string) error {
 	streams, err := a.Sources().Streams(ctx, g.group, name)
 	if err != nil {
-		return logs.Stream{}, err
+		return err
 	}
-	for _, s := range streams {
-		if s.Name == name {
-			return s, nil
-		}
+	if !slices.ContainsFunc(streams, func(s logs.Stream) bool { return s.Name == name }) {
+		return noStream()
 	}
-	return logs.Stream{}, noStream()
+	return nil
 }
 
 // limit reads how many results are wanted.

@@ -124,8 +124,8 @@ func TestStreams(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.create("g", "a", "b", "c")
-	w.put("g", "a", event(30, "x"))
-	w.put("g", "b", event(10, "x"), event(20, "y"))
+	w.put("a", event(30, "x"))
+	w.put("b", event(10, "x"), event(20, "y"))
 	list := func(in client.DescribeLogStreamsInput) (names []string) {
 		in.LogGroupName, in.Limit = aws.String("g"), aws.Int32(2)
 		pages := client.NewDescribeLogStreamsPaginator(w, &in)
@@ -180,7 +180,7 @@ func TestGetLogEvents(t *testing.T) {
 	var want []string
 	for i := range 10 {
 		want = append(want, fmt.Sprintf("m%d", i))
-		w.put("g", "s", event(i/2, want[i]))
+		w.put("s", event(i/2, want[i]))
 	}
 	get := func(in client.GetLogEventsInput) (*client.GetLogEventsOutput, []string) {
 		t.Helper()
@@ -207,7 +207,7 @@ func TestGetLogEvents(t *testing.T) {
 	if len(got) != 0 || *again.NextForwardToken != *page.NextForwardToken {
 		t.Errorf("at the end there are %v and the token %s, want nothing and the same token %s", got, *again.NextForwardToken, *page.NextForwardToken)
 	}
-	w.put("g", "s", event(9, "new"))
+	w.put("s", event(9, "new"))
 	if _, got = get(client.GetLogEventsInput{NextToken: again.NextForwardToken}); cmp.Diff([]string{"new"}, got) != "" {
 		t.Errorf("when there is more, the token leads to %v, want new", got)
 	}
@@ -237,7 +237,7 @@ func TestEmptyStreamTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.put("g", "s", event(0, "first"))
+	w.put("s", event(0, "first"))
 	out, err = w.GetLogEvents(t.Context(), &client.GetLogEventsInput{
 		LogGroupName: aws.String("g"), LogStreamName: aws.String("s"), NextToken: out.NextForwardToken,
 	})
@@ -260,7 +260,7 @@ func TestFilterLogEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.put("g", "put", event(2, `{"level":"ERROR","n":2}`), event(4, "fine"))
+	w.put("put", event(2, `{"level":"ERROR","n":2}`), event(4, "fine"))
 	filter := func(in client.FilterLogEventsInput) (got []string) {
 		t.Helper()
 		in.LogGroupName = aws.String("g")
@@ -311,9 +311,9 @@ func TestRetention(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.create("g", "s")
-	w.put("g", "s", event(0, "old"))
+	w.put("s", event(0, "old"))
 	w.pass(30 * time.Hour)
-	w.put("g", "s", event(int(30*time.Hour/time.Millisecond), "new"))
+	w.put("s", event(int(30*time.Hour/time.Millisecond), "new"))
 	if _, err := w.PutRetentionPolicy(t.Context(), &client.PutRetentionPolicyInput{LogGroupName: aws.String("g"), RetentionInDays: aws.Int32(1)}); err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +327,7 @@ func TestRetention(t *testing.T) {
 	if n := count(); n != 1 {
 		t.Errorf("%d events are told, want that of the last day", n)
 	}
-	out := w.put("g", "s", event(5, "late"))
+	out := w.put("s", event(5, "late"))
 	if out.RejectedLogEventsInfo == nil || aws.ToInt32(out.RejectedLogEventsInfo.ExpiredLogEventEndIndex) != 1 {
 		t.Errorf("an expired event: %+v, want it to be rejected", out.RejectedLogEventsInfo)
 	}
@@ -344,11 +344,11 @@ func TestRejectedEvents(t *testing.T) {
 	w := newWorld(t)
 	w.create("g", "s")
 	const hour = 3600_000
-	out := w.put("g", "s", event(-15*24*hour, "too old"), event(-14*24*hour-1, "too old"), event(-14*24*hour, "just right"))
+	out := w.put("s", event(-15*24*hour, "too old"), event(-14*24*hour-1, "too old"), event(-14*24*hour, "just right"))
 	if got := aws.ToInt32(out.RejectedLogEventsInfo.TooOldLogEventEndIndex); got != 2 {
 		t.Errorf("the too old ones end before %d, want 2", got)
 	}
-	out = w.put("g", "s", event(2*hour, "just right"), event(2*hour+1, "too new"))
+	out = w.put("s", event(2*hour, "just right"), event(2*hour+1, "too new"))
 	if got := aws.ToInt32(out.RejectedLogEventsInfo.TooNewLogEventStartIndex); got != 1 {
 		t.Errorf("the too new ones begin at %d, want 1", got)
 	}

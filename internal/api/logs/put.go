@@ -37,7 +37,7 @@ func (a *API) putLogEvents(
 	if err := checkBatch(in.LogEvents); err != nil {
 		return nil, err
 	}
-	if _, err := a.stream(ctx, g, name); err != nil {
+	if err := a.haveStream(ctx, g, name); err != nil {
 		return nil, err
 	}
 	accepted, rejected := accept(in.LogEvents, call.Now, g.from)

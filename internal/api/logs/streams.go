@@ -29,7 +29,7 @@ func (a *API) createLogStream(
 		return nil, err
 	}
 	exists := wire.Errorf("ResourceAlreadyExistsException", "The specified log stream already exists")
-	if _, err := a.stream(ctx, g, name); err == nil {
+	if err := a.haveStream(ctx, g, name); err == nil {
 		return nil, exists
 	}
 	err = a.Put.CreateStream(g.group, name, call.Now.UnixMilli())
@@ -113,7 +113,8 @@ func (a *API) describeLogStreams(
 func streamOut(call control.Call, g found, s logs.Stream) types.LogStream {
 	out := types.LogStream{
 		LogStreamName: aws.String(s.Name), Arn: aws.String(groupARN(call.Scope, g.Name) + ":log-stream:" + s.Name),
-		CreationTime: aws.Int64(s.Created), StoredBytes: aws.Int64(0), UploadSequenceToken: aws.String(sequenceToken),
+		CreationTime: aws.Int64(s.Created), StoredBytes: aws.Int64(0), //nolint:staticcheck // as CloudWatch Logs answers it
+		UploadSequenceToken: aws.String(sequenceToken),
 	}
 	if s.Ingested > 0 {
 		out.FirstEventTimestamp, out.LastEventTimestamp = aws.Int64(max(s.First, g.from)), aws.Int64(s.Last)

@@ -114,9 +114,10 @@ func event(ms int, message string) types.InputLogEvent {
 	return types.InputLogEvent{Timestamp: aws.Int64(start.UnixMilli() + int64(ms)), Message: aws.String(message)}
 }
 
-func (w *world) put(group, stream string, events ...types.InputLogEvent) *client.PutLogEventsOutput {
+// put puts events into a stream of the group g.
+func (w *world) put(stream string, events ...types.InputLogEvent) *client.PutLogEventsOutput {
 	w.t.Helper()
-	out, err := w.PutLogEvents(w.t.Context(), &client.PutLogEventsInput{LogGroupName: &group, LogStreamName: &stream, LogEvents: events})
+	out, err := w.PutLogEvents(w.t.Context(), &client.PutLogEventsInput{LogGroupName: aws.String("g"), LogStreamName: &stream, LogEvents: events})
 	if err != nil {
 		w.t.Fatalf("PutLogEvents = %v", err)
 	}

@@ -49,7 +49,7 @@ func (r *reading) texts() []string {
 
 func newLogDir(t testing.TB, size int64, keep int) *logDir {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "logs")
+	dir, err := os.MkdirTemp("", "logs") //nolint:usetesting // one for each check of a property
 	if err != nil {
 		t.Fatal(err)
 	}

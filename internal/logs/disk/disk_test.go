@@ -44,8 +44,7 @@ type world struct {
 	*disk.Store
 	cfg    disk.Config
 	events map[string][]logs.Event // by stream, as they came
-	seqs   map[string]uint64
-	marks  map[string]frame.Mark // by stream/source
+	marks  map[string]frame.Mark   // by stream/source
 	now    int64
 }
 
@@ -188,7 +187,7 @@ func (w *world) checkQuery(t *rapid.T, all []logs.Event) {
 func TestStore(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "logs")
+		dir, err := os.MkdirTemp("", "logs") //nolint:usetesting // one for each check of the property
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -108,9 +109,7 @@ func (st *stream) append(b Batch) error {
 		// Half of it may be there: cut it off, or what follows could not be read.
 		return errors.Join(fmt.Errorf("write log events: %w", err), st.file.Truncate(seg.size))
 	}
-	for source, mark := range f.Marks {
-		st.marks[source] = mark
-	}
+	maps.Copy(st.marks, f.Marks)
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	seg.add(&f, int64(len(data)))
@@ -173,11 +172,7 @@ func (st *stream) loadMarks() error {
 	}
 	marks := map[string]frame.Mark{}
 	if seg := st.newest(); seg != nil {
-		if err := seg.frames(seg.size, func(f *frame.Frame) {
-			for source, mark := range f.Marks {
-				marks[source] = mark
-			}
-		}); err != nil {
+		if err := seg.frames(seg.size, func(f *frame.Frame) { maps.Copy(marks, f.Marks) }); err != nil {
 			return err
 		}
 	}

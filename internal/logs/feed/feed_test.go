@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"net/http/httptest"
@@ -18,7 +19,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func serve(t *testing.T, values func(ctx context.Context) iter.Seq2[string, error]) *http.Response {
+// serve gives the body of an answer with a sequence.
+func serve(t *testing.T, values func(ctx context.Context) iter.Seq2[string, error]) io.ReadCloser {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = feed.Write(r.Context(), w, values(r.Context()))
@@ -29,7 +31,7 @@ func serve(t *testing.T, values func(ctx context.Context) iter.Seq2[string, erro
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = answer.Body.Close() })
-	return answer
+	return answer.Body
 }
 
 func TestFeed(t *testing.T) {
@@ -44,7 +46,7 @@ func TestFeed(t *testing.T) {
 		}
 	})
 	n := 0
-	for v, err := range feed.Read[string](answer.Body) {
+	for v, err := range feed.Read[string](answer) {
 		if want := fmt.Sprintf("value <%d>\n", n); err != nil || v != want {
 			t.Fatalf("value %d is %q, %v, want %q", n, v, err, want)
 		}
@@ -72,7 +74,7 @@ func TestSentAsTheyCome(t *testing.T) {
 			}
 		}
 	})
-	next, stop := iter.Pull2(feed.Read[string](answer.Body))
+	next, stop := iter.Pull2(feed.Read[string](answer))
 	defer stop()
 	for _, want := range []string{"one", "two"} {
 		more <- want
@@ -96,13 +98,13 @@ func TestReceiverGoesAway(t *testing.T) {
 			}
 		}
 	})
-	for v := range feed.Read[string](answer.Body) {
+	for v := range feed.Read[string](answer) {
 		if v != "one" {
 			t.Errorf("got %q, want one", v)
 		}
 		break
 	}
-	_ = answer.Body.Close()
+	_ = answer.Close()
 	<-ended
 }
 
@@ -135,7 +137,7 @@ func TestErrors(t *testing.T) {
 	answer := serve(t, func(context.Context) iter.Seq2[string, error] {
 		return func(yield func(string, error) bool) { yield("", errors.New("the disk is gone")) }
 	})
-	for _, err := range feed.Read[string](answer.Body) {
+	for _, err := range feed.Read[string](answer) {
 		if err == nil || err.Error() != "the disk is gone" {
 			t.Errorf("the error is %v, want that of the sequence", err)
 		}

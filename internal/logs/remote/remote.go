@@ -71,11 +71,11 @@ type deleteRequest struct {
 const maxRequest = 1 << 20
 
 func decode(w http.ResponseWriter, r *http.Request, in any) bool {
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(in)
-	if err != nil {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(in); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return false
 	}
-	return err == nil
+	return true
 }
 
 func answer(w http.ResponseWriter, v any, err error) {
@@ -183,7 +183,7 @@ func (m *Machine) post(ctx context.Context, path string, in any) (io.ReadCloser,
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url+path, bytes.NewReader(text))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url+path, bytes.NewReader(text)) //nolint:gosec // the url is a machine of the store
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func (m *Machine) post(ctx context.Context, path string, in any) (io.ReadCloser,
 }
 
 func (m *Machine) do(req *http.Request) (io.ReadCloser, error) {
-	resp, err := m.client.Do(req)
+	resp, err := m.client.Do(req) //nolint:gosec // likewise
 	if err != nil {
 		return nil, fmt.Errorf("ask a machine for its logs: %w", err)
 	}

@@ -48,7 +48,8 @@ func TestSource(t *testing.T) {
 		}
 	}
 	for _, q := range []logs.Query{
-		{Group: group, To: math.MaxInt64}, {Group: group, From: 3, To: 9, Reverse: true, Prefix: "a"},
+		{Group: group, To: math.MaxInt64},
+		{Group: group, From: 3, To: 9, Reverse: true, Prefix: "a"},
 		{Group: group, To: 9, After: &logs.Place{At: 5, Stream: "b", Source: "there", Seq: 2}},
 	} {
 		read := func(s logs.Source) (list []logs.Event) {

@@ -167,7 +167,7 @@ func shipped(store *disk.Store) int {
 func TestExactlyOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "ship")
+		dir, err := os.MkdirTemp("", "ship") //nolint:usetesting // one for each check of the property
 		if err != nil {
 			t.Fatal(err)
 		}

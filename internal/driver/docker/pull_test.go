@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -38,7 +38,7 @@ type shelf struct {
 
 func newShelf(t *testing.T, locked bool) *shelf {
 	t.Helper()
-	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	inner := registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if u, p, _ := r.BasicAuth(); locked && (u != user || p != password) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="kitchen"`)

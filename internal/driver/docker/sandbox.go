@@ -136,7 +136,7 @@ func (d *Driver) openedRoofs(ctx context.Context) (*roofs, error) {
 		d.roofless.Do(func() {
 			d.log.Warn("the limits of a task bound each of its containers, not their sum", "why", err)
 		})
-		return nil, nil
+		return nil, nil //nolint:nilerr // it is said, once, and can be lived with
 	}
 	return r, nil
 }
@@ -179,11 +179,7 @@ func (d *Driver) makePause(ctx context.Context, s *driver.Sandbox, in sandbox) e
 
 // pauseOptions are a pause container in no network.
 func (d *Driver) pauseOptions(ctx context.Context, s *driver.Sandbox, in sandbox) (client.ContainerCreateOptions, error) {
-	about, err := d.about(ctx)
-	if err != nil {
-		return client.ContainerCreateOptions{}, err
-	}
-	image, _, err := pauseImage(about.arch)
+	image, _, err := d.pauseImageOf(ctx)
 	if err != nil {
 		return client.ContainerCreateOptions{}, err
 	}
@@ -252,13 +248,18 @@ func (d *Driver) createPause(ctx context.Context, o client.ContainerCreateOption
 	return d.createWithMAC(ctx, o, mac)
 }
 
-// importPause makes the image of the pause program.
-func (d *Driver) importPause(ctx context.Context, name string) error {
+// pauseImageOf is the pause image for the daemon's machine.
+func (d *Driver) pauseImageOf(ctx context.Context) (name string, archive []byte, err error) {
 	about, err := d.about(ctx)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
-	_, archive, err := pauseImage(about.arch)
+	return pauseImage(about.arch)
+}
+
+// importPause makes the image of the pause program.
+func (d *Driver) importPause(ctx context.Context, name string) error {
+	_, archive, err := d.pauseImageOf(ctx)
 	if err != nil {
 		return err
 	}

@@ -205,13 +205,18 @@ func (w *watch) heard(n *news) bool {
 		return false
 	case known && s.State == driver.Running:
 		return !n.died || w.exit(s, n)
-	case !n.started || n.destroyed || !known && !n.startedAt.After(w.begin):
+	case !known && !n.startedAt.After(w.begin) || !n.started || n.destroyed:
 		return false
 	}
-	if !known {
-		s = driver.Status{ID: n.id, RuntimeID: n.runtimeID, Image: n.image}
+	return w.begun(s, n)
+}
+
+// begun tells the start of a container, and its end if there was one.
+func (w *watch) begun(s driver.Status, n *news) bool {
+	s.ID, s.RuntimeID, s.State, s.StartedAt = n.id, n.runtimeID, driver.Running, n.startedAt
+	if s.Image == "" {
+		s.Image = n.image
 	}
-	s.State, s.StartedAt = driver.Running, n.startedAt
 	w.tell(s)
 	return !n.died || w.exit(s, n)
 }

@@ -59,7 +59,10 @@ func openRunc(base, sleeper string) (*runc, error) {
 func (r *runc) close() error { return netlink.LinkDel(r.bridge) }
 
 // bundle is a container to run.
-type bundle struct{ id, dir, netns string }
+type bundle struct {
+	id, dir, netns string
+	serial         int // the kernel takes its time to remove a pair, so names are not used again
+}
 
 // bundles writes what runc needs of n containers; that is not measured.
 func (r *runc) bundles(n int) ([]bundle, error) {
@@ -67,7 +70,7 @@ func (r *runc) bundles(n int) ([]bundle, error) {
 	for i := range list {
 		r.serial++
 		id := fmt.Sprintf("maitred-bench-%d-%d", os.Getpid(), r.serial)
-		b := bundle{id: id, dir: filepath.Join(r.dir, id), netns: filepath.Join(r.dir, "netns", id)}
+		b := bundle{id: id, dir: filepath.Join(r.dir, id), netns: filepath.Join(r.dir, "netns", id), serial: r.serial}
 		config, err := json.Marshal(r.spec(b))
 		if err == nil {
 			err = os.Mkdir(b.dir, 0o700)
@@ -110,7 +113,7 @@ func (r *runc) run(ctx context.Context, list []bundle, workers int) (time.Durati
 	for worker := range workers {
 		group.Go(func() {
 			for i := worker; i < len(list) && errs[worker] == nil; i += workers {
-				errs[worker] = r.start(ctx, list[i], i)
+				errs[worker] = r.start(ctx, list[i])
 			}
 		})
 	}
@@ -118,8 +121,8 @@ func (r *runc) run(ctx context.Context, list []bundle, workers int) (time.Durati
 	return time.Since(began), errors.Join(errs...)
 }
 
-func (r *runc) start(ctx context.Context, b bundle, i int) error {
-	if err := r.network(b, i); err != nil {
+func (r *runc) start(ctx context.Context, b bundle) error {
+	if err := r.network(b); err != nil {
 		return fmt.Errorf("make a network: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, "runc", "--log", filepath.Join(b.dir, "log"), "run", "--detach", "--bundle", b.dir, b.id)
@@ -131,7 +134,7 @@ func (r *runc) start(ctx context.Context, b bundle, i int) error {
 }
 
 // network makes a namespace that a file holds, and a pair into it. The thread that made it is thrown away.
-func (r *runc) network(b bundle, i int) error {
+func (r *runc) network(b bundle) error {
 	file, err := os.Create(b.netns)
 	if err != nil {
 		return err
@@ -156,7 +159,7 @@ func (r *runc) network(b bundle, i int) error {
 		return err
 	}
 	defer func() { _ = ns.Close() }()
-	outside := fmt.Sprintf("mb%d-%d", os.Getpid()%10000, i)
+	outside := fmt.Sprintf("mb%d-%d", os.Getpid()%10000, b.serial)
 	pair := &netlink.Veth{
 		LinkAttrs: netlink.LinkAttrs{Name: outside, MasterIndex: r.bridge.Attrs().Index, Flags: net.FlagUp},
 		PeerName:  "eth0", PeerNamespace: netlink.NsFd(ns),
@@ -169,7 +172,7 @@ func (r *runc) network(b bundle, i int) error {
 		return err
 	}
 	defer inside.Close()
-	return inner(inside, i)
+	return inner(inside, b.serial)
 }
 
 // inner gives the end inside its address and route.

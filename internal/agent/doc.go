@@ -7,6 +7,7 @@
 // earliest thing that is due. Nothing polls.
 //
 // What it guarantees: a container is started once, whenever the agent is killed and restarted; what the store does not
-// want, or does not know, does not run; while the store cannot be reached, tasks, their restarts and their health
+// want, or does not know, does not run; what a task was given (ports, an address, a sandbox) is remembered before it is
+// used, and another's only when it was freed; while the store cannot be reached, tasks, their restarts and their health
 // checks go on, and the newest observation of each is written when it is back.
 package agent

@@ -74,7 +74,7 @@ func systemRange() (first, last int) {
 }
 
 // Take gives a task the host ports of its definition's containers, by container name: all of them or, with an error
-// that says which port is missing and why, none.
+// that says which port is missing and why, none. A range of ports gets as many in a row, a binding for each.
 func (p *Pool) Take(
 	task string, def *model.TaskDefinition, address string, now time.Time,
 ) (map[string][]model.PortBinding, error) {
@@ -91,9 +91,11 @@ func (p *Pool) Take(
 			if bindings == nil {
 				bindings = map[string][]model.PortBinding{}
 			}
-			bindings[c.Name] = append(bindings[c.Name], model.PortBinding{
-				Address: address, ContainerPort: m.ContainerPort, HostPort: number, Protocol: m.Protocol,
-			})
+			for n := range width(m) {
+				bindings[c.Name] = append(bindings[c.Name], model.PortBinding{
+					Address: address, ContainerPort: m.ContainerPort + n, HostPort: number + n, Protocol: m.Protocol,
+				})
+			}
 		}
 	}
 	return bindings, nil
@@ -118,30 +120,67 @@ func mappings(mode string, c *model.ContainerDefinition) []model.PortMapping {
 	return list
 }
 
+// take gives a mapping its host port, or the first one of as many in a row as its range has.
 func (p *Pool) take(task string, m model.PortMapping) (int, error) {
 	if m.HostPort != 0 {
-		at := port{m.Protocol, m.HostPort}
-		if holder, taken := p.holders[at]; taken {
-			return 0, fmt.Errorf("host port %d/%s is used by the task %s", m.HostPort, m.Protocol, model.ShortID(holder))
-		}
-		p.holders[at] = task
-		return m.HostPort, nil
+		return m.HostPort, p.takeFixed(task, m)
 	}
 	// Where the search begins follows from the task, so that neighbours do not follow one another through the range.
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%s/%d", task, m.ContainerPort)
-	size := p.config.Last - p.config.First + 1
-	begin := int(h.Sum32() % uint32(size))
-	for i := range size {
-		at := port{m.Protocol, p.config.First + (begin+i)%size}
-		_, taken := p.holders[at]
-		_, rests := p.resting[at]
-		if !taken && !rests && p.config.Free(at.protocol, at.number) {
-			p.holders[at] = task
-			return at.number, nil
+	size, row := p.config.Last-p.config.First+1, width(m)
+	places := size - row + 1
+	if places < 1 {
+		return 0, fmt.Errorf("no %d host ports between %d and %d", row, p.config.First, p.config.Last)
+	}
+	begin := int(h.Sum32() % uint32(places)) //nolint:gosec // there are less than 65536
+	for i := 0; i < places; i++ {
+		first := p.config.First + (begin+i)%places
+		busy := p.lastBusy(m.Protocol, first, row)
+		if busy == 0 {
+			for n := range row {
+				p.holders[port{m.Protocol, first + n}] = task
+			}
+			return first, nil
 		}
+		i += min(busy-first, places-1-(begin+i)%places) // no row that contains that port is free
+	}
+	if row > 1 {
+		return 0, fmt.Errorf("no %d free host ports in a row between %d and %d", row, p.config.First, p.config.Last)
 	}
 	return 0, fmt.Errorf("no free host port between %d and %d", p.config.First, p.config.Last)
+}
+
+// width is how many ports a mapping publishes.
+func width(m model.PortMapping) int {
+	if m.Last == 0 {
+		return 1
+	}
+	return m.Last - m.ContainerPort + 1
+}
+
+func (p *Pool) takeFixed(task string, m model.PortMapping) error {
+	for n := range width(m) {
+		at := port{m.Protocol, m.HostPort + n}
+		if holder, taken := p.holders[at]; taken {
+			return fmt.Errorf("host port %d/%s is used by the task %s", at.number, m.Protocol, model.ShortID(holder))
+		}
+		p.holders[at] = task
+	}
+	return nil
+}
+
+// lastBusy is the last of some ports in a row that cannot be given away now, 0 if all can.
+func (p *Pool) lastBusy(protocol string, first, row int) int {
+	for n := row - 1; n >= 0; n-- {
+		at := port{protocol, first + n}
+		_, taken := p.holders[at]
+		_, rests := p.resting[at]
+		if taken || rests || !p.config.Free(protocol, at.number) {
+			return at.number
+		}
+	}
+	return 0
 }
 
 // Adopt notes the ports that a task has from earlier.

@@ -3,6 +3,7 @@ package ports_test
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,6 +145,77 @@ func TestNeverTwice(t *testing.T) {
 		for i := range 5 {
 			if _, err := p.Take(fmt.Sprint("last", i), definition("", model.PortMapping{ContainerPort: 1}, model.PortMapping{ContainerPort: 2}), "", at); err != nil {
 				t.Fatalf("ports were lost: %v", err)
+			}
+		}
+	})
+}
+
+// TestRange gives a range as many host ports in a row, around those that are taken, and all of them back.
+func TestRange(t *testing.T) {
+	t.Parallel()
+	p := ports.New(ports.Config{First: 5000, Last: 5009, Rest: time.Second, Free: func(_ string, port int) bool { return port != 5003 }})
+	three := definition("bridge", model.PortMapping{ContainerPort: 80, Last: 82})
+	var rows []int
+	var given []map[string][]model.PortBinding
+	for i := range 2 {
+		got, err := p.Take(fmt.Sprint("t", i), three, "", now())
+		if err != nil {
+			t.Fatalf("Take: %v", err)
+		}
+		for n, b := range got["c"] {
+			if b.ContainerPort != 80+n || b.HostPort != got["c"][0].HostPort+n || b.HostPort == 5003 || b.HostPort > 5009 {
+				t.Errorf("port %d of %+v is not in the row", n, got["c"])
+			}
+			rows = append(rows, b.HostPort)
+		}
+		given = append(given, got)
+	}
+	slices.Sort(rows)
+	if len(slices.Compact(rows)) != 6 {
+		t.Errorf("got %v for two ranges of three, want six ports", rows)
+	}
+	_, err := p.Take("t2", definition("", model.PortMapping{ContainerPort: 80, Last: 87}), "", now())
+	if err == nil || !strings.Contains(err.Error(), "no 8 free host ports in a row") {
+		t.Errorf("got %v, want that there are none in a row", err)
+	}
+	_, err = p.Take("t2", definition("", model.PortMapping{ContainerPort: 80, Last: 180}), "", now())
+	if err == nil || !strings.Contains(err.Error(), "no 101 host ports") {
+		t.Errorf("got %v, want that there are never so many", err)
+	}
+	for i, bindings := range given {
+		p.Release(bindings, fmt.Sprint("t", i), now())
+	}
+	if _, err := p.Take("t3", definition("", model.PortMapping{ContainerPort: 1, Last: 6}), "", now().Add(time.Second)); err != nil {
+		t.Errorf("after the end of all: %v", err)
+	}
+}
+
+// TestRow finds a row whenever there is one.
+func TestRow(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const first, size = 5000, 12
+		free := rapid.SliceOfN(rapid.Bool(), size, size).Draw(t, "free")
+		row := rapid.IntRange(1, 5).Draw(t, "row")
+		p := ports.New(ports.Config{First: first, Last: first + size - 1, Free: func(_ string, port int) bool { return free[port-first] }})
+		want, run := false, 0
+		for _, f := range free {
+			if run++; !f {
+				run = 0
+			}
+			want = want || run >= row
+		}
+		mapping := model.PortMapping{ContainerPort: rapid.IntRange(1, 1000).Draw(t, "port")}
+		if row > 1 {
+			mapping.Last = mapping.ContainerPort + row - 1
+		}
+		got, err := p.Take("t", definition("", mapping), "", now())
+		if (err == nil) != want {
+			t.Fatalf("%d in a row of %v: got %v, %v, want one: %v", row, free, got, err, want)
+		}
+		for _, b := range got["c"] {
+			if !free[b.HostPort-first] {
+				t.Fatalf("%d is not free", b.HostPort)
 			}
 		}
 	})

@@ -2,7 +2,8 @@
 //
 // It listens on $PORT (8080 without it) of $ADDRESS (all without it), answers GET / with its process and version, GET
 // /healthz with ok, and POST /exit/CODE by ending with that exit code. On SIGTERM it finishes the requests in hand and ends with 0.
-// As `web exit CODE` it serves nothing and ends with that exit code at once.
+// As `web exit CODE` it serves nothing and ends with that exit code at once; as `web check` it asks the one that serves
+// whether it is well, for a health check.
 package main
 
 import (
@@ -19,12 +20,8 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "exit" {
-		code, err := strconv.Atoi(os.Args[2])
-		if err != nil {
-			code = 2
-		}
-		os.Exit(code)
+	if len(os.Args) > 1 {
+		os.Exit(other(os.Args[1:]))
 	}
 	log := slog.New(slog.NewTextHandler(os.Stdout, nil))
 	if err := serve(log); err != nil {
@@ -33,16 +30,38 @@ func main() {
 	}
 }
 
+// other does what is no serving, and gives its exit code.
+func other(args []string) int {
+	switch {
+	case len(args) == 2 && args[0] == "exit":
+		if code, err := strconv.Atoi(args[1]); err == nil {
+			return code
+		}
+	case len(args) == 1 && args[0] == "check":
+		client := http.Client{Timeout: 2 * time.Second}
+		answer, err := client.Get("http://127.0.0.1:" + port() + "/healthz")
+		if err != nil {
+			return 1
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode / 100 % 2 // 0 for 200
+	}
+	return 2
+}
+
+func port() string {
+	if port := os.Getenv("PORT"); port != "" {
+		return port
+	}
+	return "8080"
+}
+
 func serve(log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	port := os.Getenv("PORT")
-	if port == "" {
-		port = "8080"
-	}
-	server := &http.Server{Addr: ":" + port, Handler: handler(), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: ":" + port(), Handler: handler(), ReadHeaderTimeout: 5 * time.Second}
 	if address := os.Getenv("ADDRESS"); address != "" {
-		server.Addr = address + ":" + port
+		server.Addr = address + ":" + port()
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()

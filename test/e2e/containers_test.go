@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -27,8 +29,21 @@ import (
 // guestImage pushes an image of the guest alone to a registry of the test's own, and gives its name.
 func guestImage(t *testing.T) string {
 	t.Helper()
-	server := httptest.NewServer(registry.New())
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
+	ref, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://") + "/guest:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(ref, guestAlone(t, nil)); err != nil {
+		t.Fatal(err)
+	}
+	return ref.String()
+}
+
+// guestAlone makes that image; change may add to its configuration.
+func guestAlone(t *testing.T, change func(*v1.Config)) v1.Image {
+	t.Helper()
 	program, err := os.ReadFile(filepath.Join(built.dir, "guest"))
 	if err != nil {
 		t.Fatal(err)
@@ -63,17 +78,13 @@ func guestImage(t *testing.T) string {
 		t.Fatal(err)
 	}
 	config.OS, config.Architecture, config.Config.Entrypoint = "linux", "amd64", []string{"/guest"}
+	if change != nil {
+		change(&config.Config)
+	}
 	if image, err = mutate.ConfigFile(image, config); err != nil {
 		t.Fatal(err)
 	}
-	ref, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://") + "/guest:1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Write(ref, image); err != nil {
-		t.Fatal(err)
-	}
-	return ref.String()
+	return image
 }
 
 // aws runs `aws SERVICE …` and gives what it prints.
@@ -206,7 +217,7 @@ func runShop(t *testing.T, driver string) {
 func lookInside(t *testing.T, p *process, c cli, task string) {
 	t.Helper()
 	eventually(t, "the sidecar's line is in the log group", func() bool {
-		return strings.Contains(c.aws("logs", "tail", "/shop", "--since", "10m", "--format", "short"), "fetched secret=s3cret file=hello volume")
+		return strings.Contains(c.aws("logs", "filter-log-events", "--log-group-name", "/shop", "--filter-pattern", "fetched", "--query", "events[].message", "--output", "text"), "fetched secret=s3cret file=hello volume")
 	})
 	id := task[strings.LastIndexByte(task, '/')+1:]
 	stream := c.aws("logs", "get-log-events", "--log-group-name", "/shop", "--log-stream-name", "v1/app/"+id,

@@ -26,6 +26,56 @@ func TestReadme(t *testing.T) {
 	})
 }
 
+// TestReadmeContainers types what the README shows of containers, on both drivers that run them.
+func TestReadmeContainers(t *testing.T) {
+	testneeds.Root(t)
+	for _, driver := range []string{"oci", "docker"} {
+		t.Run(driver, func(t *testing.T) {
+			bash := testneeds.Command(t, "bash")
+			for _, need := range []string{"aws", "curl"} {
+				testneeds.Command(t, need)
+			}
+			if driver == "docker" {
+				t.Setenv("DOCKER_HOST", testneeds.Docker(t))
+			} else {
+				testneeds.Command(t, "runc")
+			}
+			commands := transcript(t, "../../README.md", "Containers")
+			p := up(t, stateDir(t), "--example", "web", "--driver", driver)
+			cmd := exec.Command(bash, "-euxo", "pipefail", "-c", commands)
+			cmd.Dir, cmd.Env = likeRepository(t), append(environment(), "MAITRED_LISTEN="+strings.TrimPrefix(p.api, "http://"))
+			cmd.Env = append(cmd.Env, newCLI(t, p.api).env...)
+			cmd.Env = append(cmd.Env, "MAITRED_ENDPOINT="+p.api)
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v, after:\n%s\nmaitred said:\n%s", err, out, p.output())
+			}
+			for _, line := range []string{"task-definition/shop:1\"\n", "hello from process 1, version 1\n", "\nhealthy\n", "listening", "\n2\n", "DRAINING"} {
+				if !strings.Contains(string(out), line) {
+					t.Errorf("it does not answer %q:\n%s", line, out)
+				}
+			}
+			p.interrupt()
+		})
+	}
+}
+
+// likeRepository is a directory with what the README's commands find in the repository after make build.
+func likeRepository(t *testing.T) string {
+	t.Helper()
+	here := t.TempDir()
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"bin": built.dir, "examples": examples} {
+		if err := os.Symlink(target, filepath.Join(here, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return here
+}
+
 func typeReadme(t *testing.T, driver string) {
 	t.Helper()
 	bash := testneeds.Command(t, "bash")
@@ -37,12 +87,8 @@ func typeReadme(t *testing.T, driver string) {
 		}
 	}
 	p := up(t, stateDir(t), "--example", "web", "--driver", driver)
-	here := t.TempDir() // as the repository after make build
-	if err := os.Symlink(built.dir, filepath.Join(here, "bin")); err != nil {
-		t.Fatal(err)
-	}
 	cmd := exec.Command(bash, "-euxo", "pipefail", "-c", commands)
-	cmd.Dir, cmd.Env = here, append(environment(), "MAITRED_LISTEN="+strings.TrimPrefix(p.api, "http://"))
+	cmd.Dir, cmd.Env = likeRepository(t), append(environment(), "MAITRED_LISTEN="+strings.TrimPrefix(p.api, "http://"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v, after:\n%s", err, out)

@@ -40,6 +40,9 @@ func (o *options) server(flags *pflag.FlagSet) {
 func (o *options) agent(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Driver, "driver", o.Driver, "what runs containers: auto, oci (runc, no daemon), docker or process")
 	flags.StringVar(&o.Address, "address", o.Address, "IP address at which this machine publishes the ports of its tasks")
+	flags.StringVar(&o.SecretKey, "secret-key", "", "file with the key of stored secrets (default: secret.key in the data directory)")
+	flags.StringVar(&o.SecretsEndpoint, "secrets-endpoint", "", "URL that speaks for Secrets Manager, Systems Manager and S3, as LocalStack does")
+	flags.StringVar(&o.S3Dir, "s3-dir", "", "directory with environment files as DIR/BUCKET/KEY")
 	flags.StringVar(&o.PeerListen, "peer-listen", "", "HOST:PORT at which a server on another machine reaches this agent for logs and exec (default: a free port of 127.0.0.1)")
 	flags.StringVar(&o.Zone, "zone", "", "availability zone of this machine (default: the region's zone a)")
 	flags.BoolVar(&o.AllowPrivileged, "allow-privileged", false, "let tasks run privileged containers, which own this machine")

@@ -130,6 +130,11 @@ func layers() []layer {
 			why:      "what a person means is looked up in a view",
 		},
 		{
+			packages: "internal/secrets/...",
+			may:      nouns("internal/store"),
+			why:      "sealed values are looked up in a view; whom they are for is the business of who asks",
+		},
+		{
 			packages: "internal/why/...",
 			may:      nouns("internal/core/...", "internal/store"),
 			why:      "a story is told from a view, with core's own explanations; it changes nothing",

@@ -43,3 +43,6 @@ func Sizes(ctx context.Context, f *os.File, tell func(columns, rows uint16)) {
 		}
 	}
 }
+
+// ReadHidden reads a line that a person types, without showing it.
+func ReadHidden(f *os.File) ([]byte, error) { return term.ReadPassword(int(f.Fd())) }

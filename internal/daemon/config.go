@@ -44,6 +44,11 @@ type Config struct {
 	// PeerListen is the host:port of the direct line to this machine's agent; "" for a free port of 127.0.0.1, which does
 	// where the server is on the same machine.
 	PeerListen string
+	// SecretKey is the file with the key of secrets; "" for secret.key in the data directory.
+	SecretKey string
+	// SecretsEndpoint is the URL of what speaks for Secrets Manager, Systems Manager and S3, and S3Dir a directory with a
+	// directory for each bucket; "" for none.
+	SecretsEndpoint, S3Dir string
 	// AllowPrivileged and AllowHostPaths are what tasks may do to this machine (model.Policy).
 	AllowPrivileged bool
 	AllowHostPaths  []string

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,7 @@ type server struct {
 	put     *disk.Store // log events that were put here; nil where there is no server
 	kept    *disk.Store // those that this machine's containers wrote; nil where there is no agent
 	peers   *peer.Caller
+	keyFile sync.Mutex // of secrets, while the server uses or changes it
 }
 
 func (s *server) scope() arn.Scope { return arn.Scope{Region: s.cfg.Region, Account: s.cfg.Account} }

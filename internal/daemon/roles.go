@@ -19,7 +19,6 @@ import (
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
-	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/engine"
 	"github.com/maitred/maitred/internal/logs"
 	"github.com/maitred/maitred/internal/logs/disk"
@@ -156,9 +155,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 		Store: s.store, Driver: d, Machine: *machine, Dir: s.cfg.DataDir, Log: s.cfg.Log, Lifecycle: life,
 		BindAddress: s.cfg.Address,
 		HostNetwork: d.Name() == "process",
-		Prepare: func(ctx context.Context, task *model.Task, _ *model.TaskDefinition, spec *driver.Spec) error {
-			return s.prepareLogs(ctx, task, spec)
-		},
+		Prepare: s.newPreparer().prepare,
 	})
 	if err != nil {
 		return "", "", errors.Join(err, line.Close())

@@ -41,6 +41,9 @@ func (v *View) Secrets(region string) iter.Seq[*model.StoredSecret] {
 	return prefixed[*model.StoredSecret](v, tSecret, region+"/")
 }
 
+// AllSecrets yields the stored secrets of all regions by region and name.
+func (v *View) AllSecrets() iter.Seq[*model.StoredSecret] { return whole[*model.StoredSecret](v, tSecret) }
+
 // LogGroup finds a log group by name.
 func (v *View) LogGroup(region, name string) (*model.LogGroup, bool) {
 	return lookup[*model.LogGroup](v, tLogGroup, model.LogGroupKey(region, name).Path)

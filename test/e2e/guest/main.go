@@ -20,7 +20,10 @@ func main() {
 	if len(os.Args) > 1 {
 		verb, args = os.Args[1], os.Args[2:]
 	}
-	verbs := map[string]func([]string) error{"write": write, "serve": serve, "fetch": fetch, "say": say, "exit": exit, "ask": ask}
+	verbs := map[string]func([]string) error{
+		"write": write, "serve": serve, "fetch": fetch, "say": say, "exit": exit, "ask": ask,
+		"tally": tally, "stubborn": stubborn, "told": told,
+	}
 	do, ok := verbs[verb]
 	if !ok {
 		fmt.Fprintln(os.Stderr, "guest: unknown verb", verb)

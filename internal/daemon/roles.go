@@ -155,7 +155,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 		Store: s.store, Driver: d, Machine: *machine, Dir: s.cfg.DataDir, Log: s.cfg.Log, Lifecycle: life,
 		BindAddress: s.cfg.Address,
 		HostNetwork: d.Name() == "process",
-		Prepare: s.newPreparer().prepare,
+		Prepare:     s.newPreparer().prepare,
 	})
 	if err != nil {
 		return "", "", errors.Join(err, line.Close())

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	secretsPath = "/maitred/v1/secrets"
+	secretsPath = "/maitred/v1/secrets" //nolint:gosec // a path
 	rekeyPath   = secretsPath + "/rekey"
 )
 

@@ -13,11 +13,11 @@ import (
 	"github.com/maitred/maitred/internal/driver"
 )
 
-// Failed is what the agent says of a command that could not be run.
-type Failed struct{ Text string }
+// FailedError is what the agent says of a command that could not be run.
+type FailedError struct{ Text string }
 
 // Error gives what it says.
-func (e *Failed) Error() string { return e.Text }
+func (e *FailedError) Error() string { return e.Text }
 
 // Call asks at a URL (http or https) for a command, and gives its exit code. opened, unless it is nil, is called with the
 // answer's headers before anything is copied. When ctx ends, the command is killed.
@@ -70,7 +70,7 @@ func refusal(answer *http.Response, err error) error {
 	if bad != nil || json.Unmarshal(text, &body) != nil || body.Message == "" {
 		return err
 	}
-	return &Failed{body.Message}
+	return &FailedError{body.Message}
 }
 
 // broken tells that the connection broke.
@@ -108,7 +108,7 @@ func (c *caller) listen(ctx context.Context) (int, error) {
 			n, err := number(body)
 			return int(int32(n)), err
 		case kindFailed:
-			return 0, &Failed{string(body)}
+			return 0, &FailedError{string(body)}
 		default:
 			err = errProtocol
 		}

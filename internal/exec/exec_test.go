@@ -107,7 +107,7 @@ func TestStreams(t *testing.T) {
 func TestFailed(t *testing.T) {
 	t.Parallel()
 	at, _ := serve(t, program)
-	var failed *exec.Failed
+	var failed *exec.FailedError
 	if _, err := exec.Call(t.Context(), http.DefaultClient, at, driver.Exec{Command: []string{"none"}}, nil); !errors.As(err, &failed) ||
 		err.Error() != "there is no program none" {
 		t.Errorf("got %v, want the agent's words", err)

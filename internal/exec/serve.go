@@ -155,7 +155,7 @@ func (s *session) ping(ctx context.Context) {
 // farewell tells how the command ended.
 func (s *session) farewell(ctx context.Context, code int, err error) error {
 	if ctx.Err() != nil {
-		return nil // nobody listens any more
+		return nil //nolint:nilerr // nobody listens any more, and the command ended for that
 	}
 	if err != nil {
 		text := err.Error()

@@ -53,30 +53,30 @@ func ParseReference(valueFrom, region string) (Reference, error) {
 }
 
 // secret reads the end of a secret's ARN: secret:NAME:json-key:version-stage:version-id.
-func (r Reference) secret(rest string) (Reference, error) {
+func (ref Reference) secret(rest string) (Reference, error) {
 	parts := strings.Split(rest, ":")
 	if parts[0] != "secret" || len(parts) < 2 || len(parts) > 5 || parts[1] == "" {
-		return Reference{}, fmt.Errorf("valueFrom %.200q: want …:secret:NAME, perhaps with :JSON-KEY:VERSION-STAGE:VERSION-ID", r.ID)
+		return Reference{}, fmt.Errorf("valueFrom %.200q: want …:secret:NAME, perhaps with :JSON-KEY:VERSION-STAGE:VERSION-ID", ref.ID)
 	}
-	r.Name = parts[1]
-	r.ID = strings.TrimSuffix(r.ID, rest) + "secret:" + r.Name
-	for i, to := range []*string{&r.JSONKey, &r.Stage, &r.Version} {
+	ref.Name = parts[1]
+	ref.ID = strings.TrimSuffix(ref.ID, rest) + "secret:" + ref.Name
+	for i, to := range []*string{&ref.JSONKey, &ref.Stage, &ref.Version} {
 		if len(parts) > i+2 {
 			*to = parts[i+2]
 		}
 	}
-	return r, nil
+	return ref, nil
 }
 
 // Names are the names that the value may have in the local store, the likeliest first.
-func (r Reference) Names() []string {
-	names := []string{r.Name}
-	if r.Service == parameters {
+func (ref Reference) Names() []string {
+	names := []string{ref.Name}
+	if ref.Service == parameters {
 		// The ARN of /a/b is …:parameter/a/b, and that of b …:parameter/b.
-		return append(names, otherSlash(r.Name))
+		return append(names, otherSlash(ref.Name))
 	}
-	if n := len(r.Name) - 7; n > 0 && r.Name[n] == '-' {
-		names = append(names, r.Name[:n])
+	if n := len(ref.Name) - 7; n > 0 && ref.Name[n] == '-' {
+		names = append(names, ref.Name[:n])
 	}
 	return names
 }

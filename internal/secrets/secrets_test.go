@@ -1,6 +1,7 @@
 package secrets_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,7 +48,7 @@ func TestSeal(t *testing.T) {
 	if strings.Contains(string(sealed.Sealed), "canary") || sealed.SealedBy == "" || !sealed.CreatedAt.Equal(noon) {
 		t.Errorf("got %+v, want it sealed", sealed)
 	}
-	if again := keys.Seal(region, "db", []byte("canary"), noon); string(again.Sealed) == string(sealed.Sealed) {
+	if again := keys.Seal(region, "db", []byte("canary"), noon); bytes.Equal(again.Sealed, sealed.Sealed) {
 		t.Error("the same value is sealed to the same bytes")
 	}
 	if value, err := load(t, path, false).Open(sealed); string(value) != "canary" || err != nil {
@@ -256,16 +257,17 @@ func cloud(t *testing.T) *secrets.Endpoint {
 			return
 		}
 		var in struct {
-			SecretId, VersionStage string //nolint:revive // AWS's spelling
-			Names                  []string
-			WithDecryption         bool
+			SecretID       string `json:"SecretId"`
+			VersionStage   string
+			Names          []string
+			WithDecryption bool
 		}
 		text, _ := io.ReadAll(r.Body)
 		_ = json.Unmarshal(text, &in)
 		switch target := r.Header.Get("X-Amz-Target"); {
-		case target == "secretsmanager.GetSecretValue" && in.SecretId == asm+"bin-AbCdEf":
+		case target == "secretsmanager.GetSecretValue" && in.SecretID == asm+"bin-AbCdEf":
 			_, _ = io.WriteString(w, `{"SecretBinary":"Y2FuYXJ5"}`)
-		case target == "secretsmanager.GetSecretValue" && in.SecretId == asm+"db-AbCdEf":
+		case target == "secretsmanager.GetSecretValue" && in.SecretID == asm+"db-AbCdEf":
 			_, _ = io.WriteString(w, `{"SecretString":"canary `+in.VersionStage+`"}`)
 		case target == "secretsmanager.GetSecretValue":
 			w.WriteHeader(http.StatusBadRequest)

@@ -3,8 +3,10 @@ package keeper
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -272,7 +274,9 @@ func (r *Runtime) pids() []int {
 const killRounds = 20
 
 // killAll kills all processes of the container's cgroup: at one stroke where one of its hierarchies is of version 2.
+// Somebody may have paused the container: then they die when they go on.
 func (r *Runtime) killAll() {
+	defer r.thaw()
 	for _, dir := range r.Cgroups {
 		if len(cgroupPids(dir)) > 0 && killCgroup(dir) == nil {
 			return
@@ -286,6 +290,22 @@ func (r *Runtime) killAll() {
 		for _, pid := range pids {
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
+	}
+}
+
+// thaw lets a paused container's processes go on, down to the cgroups that it made itself. With version 2 nothing needs
+// it: what is killed there dies though it is frozen.
+func (r *Runtime) thaw() {
+	for _, dir := range r.Cgroups {
+		if _, err := os.Stat(filepath.Join(dir, "freezer.state")); err != nil {
+			continue // the hierarchy of another controller
+		}
+		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Name() == "freezer.state" {
+				_ = os.WriteFile(path, []byte("THAWED"), 0) // it may be gone by now
+			}
+			return nil
+		})
 	}
 }
 

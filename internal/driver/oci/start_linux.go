@@ -29,9 +29,16 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, er
 	if status, known, err := d.started(ctx, spec.ID); known || err != nil {
 		return status, err
 	}
-	status, err := d.start(ctx, spec)
-	if _, failed := errors.AsType[*driver.Failure](err); !failed {
-		return status, err // it runs, or nobody knows: then everything stays, for another Start or Remove
+	order, err := d.prepare(ctx, &spec)
+	var status driver.Status
+	if err == nil {
+		err = d.link.Do(ctx, func(c *keeper.Client) (err error) {
+			status, err = c.Start(ctx, order)
+			return err
+		})
+		if _, failed := errors.AsType[*driver.Failure](err); !failed {
+			return status, err // it runs, or nobody knows: then everything stays, for another Start or Remove
+		}
 	}
 	if e := d.discard(context.WithoutCancel(ctx), spec.ID); e != nil {
 		d.log.Warn("a container that was not started left something behind", "container", spec.ID, "error", e)
@@ -72,46 +79,42 @@ func (d *Driver) started(ctx context.Context, id string) (driver.Status, bool, e
 	return driver.Status{}, false, nil
 }
 
-// start makes all that a container needs and has the keeper run it.
-func (d *Driver) start(ctx context.Context, spec driver.Spec) (driver.Status, error) {
+// prepare makes all that a container needs and says what the keeper is to run. If it is called off, the keeper has heard
+// nothing of the container.
+func (d *Driver) prepare(ctx context.Context, spec *driver.Spec) (order keeper.Spec, err error) {
 	pull := keeper.Pulled{StartedAt: time.Now()}
-	img, err := d.pull(ctx, &spec)
+	img, err := d.pull(ctx, spec)
 	if err != nil {
-		return driver.Status{}, err
+		return order, err
 	}
 	if pull.Image = img.Digest; img.Pulled {
 		pull.StoppedAt = time.Now()
 	} else {
 		pull.StartedAt = time.Time{}
 	}
-	box, err := d.enter(ctx, &spec)
+	box, err := d.enter(ctx, spec)
 	if err != nil {
-		return driver.Status{}, err
+		return order, err
 	}
-	b, err := d.blueprint(ctx, &spec, &img, box)
+	b, err := d.blueprint(ctx, spec, &img, box)
 	if err != nil {
-		return driver.Status{}, err
+		return order, err
 	}
 	config, err := configure(b)
 	if err != nil {
-		return driver.Status{}, cannotCreate("%w", err)
+		return order, cannotCreate("%w", err)
 	}
 	if err := d.furnish(spec.ID, config); err != nil {
-		return driver.Status{}, cannotCreate("%w", err)
+		return order, cannotCreate("%w", err)
 	}
 	d.mu.Lock()
 	d.cgroups[spec.ID] = b.cgroup
 	d.mu.Unlock()
-	order := keeper.Spec{ID: spec.ID, StopSignal: spec.StopSignal, Runtime: d.runtime(b, img.Layers, pull)}
+	order = keeper.Spec{ID: spec.ID, StopSignal: spec.StopSignal, Runtime: d.runtime(b, img.Layers, pull)}
 	if order.StopSignal == "" {
 		order.StopSignal = img.Config.StopSignal
 	}
-	var status driver.Status
-	err = d.link.Do(ctx, func(c *keeper.Client) (err error) {
-		status, err = c.Start(ctx, order)
-		return err
-	})
-	return status, err
+	return order, nil
 }
 
 // pull makes the image be here.

@@ -3,9 +3,11 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -80,7 +82,7 @@ var allBehind = []behind{
 		w.must(os.RemoveAll(filepath.Join(w.runDir(), "runtime", id)))
 	}, false, 0},
 	{"its root file system unmounted", func(w *crashWorld, _ string, pid int) {
-		w.command("nsenter", "-t", strconv.Itoa(pid), "-m", "umount", "-l", "/proc")
+		w.must(inMounts(pid, func() error { return unix.Unmount("/", unix.MNT_DETACH) }))
 	}, false, 0},
 	{"its network namespace's file removed", func(w *crashWorld, id string, _ int) {
 		file := filepath.Join(w.dir, "network", "netns", id[:strings.IndexByte(id, '-')])
@@ -102,6 +104,27 @@ var allBehind = []behind{
 	{"the table of nf_tables removed", func(w *crashWorld, _ string, _ int) {
 		w.command("nft", "delete", "table", "ip", "maitred_"+w.scope(4, w.dir))
 	}, false, 0},
+}
+
+// inMounts does something in a process's mount namespace, on a thread that ends with it.
+func inMounts(pid int, do func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		file, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid))
+		if err == nil {
+			defer func() { _ = file.Close() }()
+			err = unix.Unshare(unix.CLONE_FS)
+		}
+		if err == nil {
+			err = unix.Setns(int(file.Fd()), unix.CLONE_NEWNS)
+		}
+		if err == nil {
+			err = do()
+		}
+		done <- err
+	}()
+	return <-done
 }
 
 func (w *crashWorld) must(err error) {

@@ -40,7 +40,7 @@ func crashRounds(t *testing.T) int {
 // blow is a kill in the middle of a start or a stop.
 type blow struct {
 	name  string
-	whom  string        // agent, keeper, both or runtime
+	whom  string        // agent, keeper, both, runtime, or daemon: victim
 	after time.Duration // after the start was asked for; or
 	step  string        // when the number of files of this pattern has changed
 
@@ -55,6 +55,7 @@ func TestCrashOCI(t *testing.T) {
 	w.register("own", types.NetworkModeAwsvpc, nil, "tally")
 	w.register("bridge", types.NetworkModeBridge, nil, "tally")
 
+	w.families = []string{"own", "bridge"}
 	w.measure("first") // pulls the image
 	starting, stopping := w.measure("warm")
 	t.Logf("%d tasks start in %v and stop in %v", crashTasks, starting, stopping)
@@ -180,6 +181,10 @@ func count(pattern string) int {
 
 // strike kills.
 func (w *crashWorld) strike(whom string) {
+	if whom == "daemon" {
+		w.victim()
+		return
+	}
 	if whom == "agent" || whom == "both" {
 		_ = w.agent.cmd.Process.Kill()
 	}
@@ -215,7 +220,7 @@ func (w *crashWorld) ask(round string, blows ...blow) []string {
 	}
 	var arns []string
 	for i := range crashTasks {
-		arns = append(arns, w.run([]string{"own", "bridge"}[i%2], fmt.Sprintf("%s.%d", round, i)))
+		arns = append(arns, w.run(w.families[i%len(w.families)], fmt.Sprintf("%s.%d", round, i)))
 	}
 	for _, struck := range waits {
 		<-struck

@@ -45,6 +45,8 @@ type crashWorld struct {
 	subnet        string
 	image         string
 	vpc           string   // of this test alone: two on one machine cannot have the same addresses
+	families      []string // that tasks are started of in turn
+	victim        func()   // kills what is neither agent nor keeper
 	orphans       []string // interfaces without a bridge that were there before
 }
 
@@ -406,7 +408,8 @@ func (w *crashWorld) end() {
 			w.t.Errorf("the table %s of nf_tables is left", table.Name)
 		}
 	}
-	if dirs := w.cgroups(""); len(dirs) > 0 {
+	keepers, _ := filepath.Glob("/sys/fs/cgroup/*/maitred-" + w.scope(6, filepath.Join(w.dir, "oci", "keeper")))
+	if dirs := append(w.cgroups(""), keepers...); len(dirs) > 0 {
 		w.t.Errorf("the cgroups %v are left", dirs)
 	}
 	if left := w.left(); len(left) > 0 {

@@ -1,0 +1,228 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"golang.org/x/sys/unix"
+
+	"github.com/maitred/maitred/internal/testneeds"
+)
+
+// dockerd is a Docker daemon of a test's own, that may be killed.
+type dockerd struct {
+	t         *testing.T
+	dir, host string
+	cmd       *exec.Cmd
+}
+
+// newDockerd starts one without a bridge of its own: it leaves the networks of other daemons on the machine alone.
+func newDockerd(t *testing.T) *dockerd {
+	t.Helper()
+	testneeds.Root(t)
+	testneeds.Command(t, "docker")
+	testneeds.Command(t, "dockerd")
+	dir, err := os.MkdirTemp("", "crash-dk") //nolint:usetesting // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &dockerd{t: t, dir: dir, host: "unix://" + filepath.Join(dir, "s")}
+	t.Cleanup(d.sweep)
+	t.Setenv("DOCKER_HOST", d.host)
+	d.start()
+	return d
+}
+
+func (d *dockerd) start() {
+	d.t.Helper()
+	// The daemon's containerd died with it; where nobody has buried it yet, the next daemon would wait for it to answer.
+	_ = os.Remove(filepath.Join(d.dir, "x", "containerd", "containerd.pid"))
+	said, err := os.OpenFile(filepath.Join(d.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer func() { _ = said.Close() }()
+	d.cmd = exec.CommandContext(context.Background(), testneeds.Command(d.t, "dockerd"), "-H", d.host, "--data-root", filepath.Join(d.dir, "d"),
+		"--exec-root", filepath.Join(d.dir, "x"), "--pidfile", filepath.Join(d.dir, "pid"), "--bridge", "none", "--iptables=false",
+		"--ip6tables=false", "--shutdown-timeout", "1")
+	d.cmd.Stdout, d.cmd.Stderr = said, said
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	eventually(d.t, "the Docker daemon answers", func() bool {
+		return exec.Command("docker", "-H", d.host, "version").Run() == nil
+	})
+}
+
+// kill is kill -9.
+func (d *dockerd) kill() {
+	_ = d.cmd.Process.Kill()
+	_ = d.cmd.Wait()
+}
+
+// sweep ends the daemon, and removes what it mounted.
+func (d *dockerd) sweep() {
+	_ = d.cmd.Process.Signal(unix.SIGTERM)
+	_ = d.cmd.Wait()
+	for _, pid := range pidsWith(d.dir) { // shims of one that was killed
+		killed(pid)
+	}
+	text, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		d.t.Error(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	slices.Reverse(lines)
+	for _, line := range lines {
+		if word := strings.Fields(line); len(word) > 1 && strings.HasPrefix(word[1], d.dir+"/") {
+			_ = unix.Unmount(word[1], unix.MNT_DETACH)
+		}
+	}
+	if err := os.RemoveAll(d.dir); err != nil {
+		d.t.Errorf("remove the daemon's directory: %v", err)
+	}
+}
+
+// containers lists the ids of a world's containers, those that run or all.
+func (d *dockerd) containers(w *crashWorld, all bool) []string {
+	d.t.Helper()
+	args := []string{"ps", "-q", "--no-trunc", "--filter", "label=maitred.scope=" + w.dir}
+	if all {
+		args = append(args, "-a")
+	}
+	return strings.Fields(docker(d.t, d.host, args...))
+}
+
+// TestCrashDocker kills the agent, and the Docker daemon, with -9 while tasks start, run and stop: each task runs once, or
+// is over for a reason, and the containers are those of the tasks.
+func TestCrashDocker(t *testing.T) {
+	d := newDockerd(t)
+	w := newCrashWorld(t, "docker")
+	w.register("host", types.NetworkModeHost, nil, "tally")
+	w.families = []string{"host"}
+	w.measure("first")
+	starting, stopping := w.measure("warm")
+	t.Logf("%d tasks start in %v and stop in %v", crashTasks, starting, stopping)
+	const agents, daemons = 10, 4
+	for i := range agents + daemons {
+		b := blow{name: "the agent", whom: "agent", after: starting * time.Duration(i) / agents}
+		if i >= agents {
+			b = blow{name: "the Docker daemon", whom: "daemon", after: starting * time.Duration(i-agents) / daemons}
+			w.victim = d.kill
+		}
+		b.name = fmt.Sprintf("%s after %v", b.name, b.after)
+		arns := w.ask(fmt.Sprint(i), b)
+		w.reviveWith(b, d)
+		alive := w.judgeDocker(d, i, b, w.settled(arns, false))
+		b.after = stopping * time.Duration(i%agents) / agents
+		w.halt(alive, b)
+		w.reviveWith(b, d)
+		over := w.settled(alive, true)
+		for j := range over {
+			if c := over[j].Containers[0]; c.ExitCode == nil && aws.ToString(c.Reason) == "" {
+				t.Errorf("%s, stopped: %s", b.name, brief(over[j:j+1]))
+			}
+		}
+		eventually(t, "no container of a stopped task runs", func() bool { return len(d.containers(w, false)) == 0 })
+		if t.Failed() {
+			t.Fatalf("after %s", b.name)
+		}
+	}
+	w.agent.interrupt()
+	w.server.interrupt()
+}
+
+func (w *crashWorld) reviveWith(b blow, d *dockerd) {
+	w.t.Helper()
+	if b.whom == "daemon" {
+		d.start()
+	}
+	w.revive(b)
+}
+
+// judgeDocker wants each task to run exactly once, or to be over with a reason; it gives those that run. A daemon that is
+// killed takes its containers along.
+func (w *crashWorld) judgeDocker(d *dockerd, round int, b blow, tasks []types.Task) (alive []string) {
+	w.t.Helper()
+	for i := range tasks {
+		task := &tasks[i]
+		tally := fmt.Sprintf("%d.%d", round, i)
+		if aws.ToString(task.LastStatus) == "RUNNING" {
+			alive = append(alive, *task.TaskArn)
+			w.noted(tally)
+		} else if b.whom == "agent" || why(task) == "" {
+			w.t.Errorf("%s: %s", b.name, brief(tasks[i:i+1]))
+		}
+		if n := w.started(tally); n > 1 {
+			w.t.Errorf("%s: a task was started %d times: %s", b.name, n, brief(tasks[i:i+1]))
+		}
+	}
+	if n := len(d.containers(w, false)); n != len(alive) {
+		w.t.Errorf("%s: Docker runs %d containers, want those of %d tasks", b.name, n, len(alive))
+	}
+	return alive
+}
+
+// TestDockerDiesUnderAService kills the Docker daemon while a service runs: when it is back, the service heals.
+func TestDockerDiesUnderAService(t *testing.T) {
+	d := newDockerd(t)
+	w := newCrashWorld(t, "docker")
+	w.register("host", types.NetworkModeHost, func(c *types.ContainerDefinition) {
+		c.Environment = []types.KeyValuePair{{Name: aws.String("TALLY"), Value: aws.String("/tallies/all")}}
+		c.StopTimeout = aws.Int32(2)
+	}, "tally")
+	w.serve("host", 3)
+	before := listed(t, w.c, worker)
+	d.kill()
+	d.start()
+	over := w.settled(before, true)
+	for i := range over {
+		if why(&over[i]) == "" {
+			t.Errorf("a task that died with the daemon does not say why: %s", brief(over[i:i+1]))
+		}
+	}
+	stable(t, w.c)
+	eventually(t, "three containers run", func() bool { return len(d.containers(w, false)) == 3 })
+
+	paused := listed(t, w.c, worker)[0]
+	container := aws.ToString(describe(t, w.c, []string{paused})[0].Containers[0].RuntimeId)
+	docker(t, d.host, "pause", container)
+	w.stop(paused)
+	end := w.healthy(3, paused)
+	// Docker lets it go on to hear the signal; a daemon that does not, kills it in the end.
+	if code := end.Containers[0].ExitCode; code == nil || *code != 0 && *code != 137 {
+		t.Errorf("a paused container that was stopped: exit code %s, want 0 or 137", show(code))
+	}
+	removed := listed(t, w.c, worker)[0]
+	docker(t, d.host, "rm", "-f", aws.ToString(describe(t, w.c, []string{removed})[0].Containers[0].RuntimeId))
+	w.healthy(3, removed)
+	w.drop()
+	eventually(t, "no container runs", func() bool { return len(d.containers(w, false)) == 0 })
+	stopSignalsDocker(t, w)
+}
+
+func stopSignalsDocker(t *testing.T, w *crashWorld) {
+	t.Helper()
+	w.register("stubborn", types.NetworkModeHost, func(c *types.ContainerDefinition) { c.StopTimeout = aws.Int32(2) }, "stubborn")
+	arn := w.run("stubborn", "stubborn")
+	w.settled([]string{arn}, false)
+	eventually(t, "it is ready", func() bool {
+		out, _ := verb(t, w.server, "", "logs", shortID(arn))
+		return strings.Contains(out, "ready")
+	})
+	w.stop(arn)
+	if over := w.settled([]string{arn}, true); aws.ToInt32(over[0].Containers[0].ExitCode) != 137 {
+		t.Errorf("a container that ignores SIGTERM ends so: %s, want 137", brief(over))
+	}
+}

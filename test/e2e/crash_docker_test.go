@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,6 +58,8 @@ func (d *dockerd) start() {
 		"--exec-root", filepath.Join(d.dir, "x"), "--pidfile", filepath.Join(d.dir, "pid"), "--bridge", "none", "--iptables=false",
 		"--ip6tables=false", "--shutdown-timeout", "1")
 	d.cmd.Stdout, d.cmd.Stderr = said, said
+	// In a network namespace of its own: a daemon without a bridge takes docker0 away, which is another daemon's.
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}

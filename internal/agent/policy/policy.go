@@ -35,9 +35,9 @@ type hostPath struct {
 // Refuse says why a machine's operator does not let it run a definition: one sentence that names the member; "" if
 // nothing is against it. It is pure: what symbolic links lead to is found out when a task starts, by Resolve.
 func Refuse(p model.Policy, def *model.TaskDefinition) string {
-	for i := range def.Containers {
-		if c := &def.Containers[i]; c.Privileged && !p.Privileged {
-			return fmt.Sprintf("container %s: privileged: this machine's operator does not allow it (%s)", c.Name, flagPrivileged)
+	if !p.Privileged {
+		if member := owning(def); member != "" {
+			return fmt.Sprintf("%s: this machine's operator does not allow it (%s)", member, flagPrivileged)
 		}
 	}
 	for _, h := range hostPaths(def) {
@@ -84,12 +84,16 @@ func mounted(def *model.TaskDefinition, volume string) bool {
 }
 
 // bound is the path of the machine that a named volume's options mount, "" for none. Devices that are no path (tmpfs) and
-// those of other machines (:/export of nfs) are none.
+// those of other machines (:/export of nfs) are none, unless they are bound: then the kernel asks for nothing but a path.
 func bound(v *model.Volume) string {
-	if v.Docker == nil || !strings.HasPrefix(v.Docker.Options["device"], "/") {
+	if v.Docker == nil {
 		return ""
 	}
-	return v.Docker.Options["device"]
+	device := v.Docker.Options["device"]
+	if strings.HasPrefix(device, "/") || device != "" && binds(v.Docker) {
+		return device
+	}
+	return ""
 }
 
 // refusePath says why a path is not allowed, "" if it is.

@@ -66,11 +66,72 @@ func TestRefuse(t *testing.T) {
 			named("/etc"),
 			"volumes[0].dockerVolumeConfiguration.driverOpts.device /etc: this machine's operator does not allow it (--allow-host-path)",
 		},
-		{"a named volume of another sort", model.Policy{}, named("tmpfs"), ""},
-		{"a named volume of another machine", model.Policy{}, named(":/export"), ""},
+		{
+			"a named volume that binds a path which begins nowhere",
+			model.Policy{HostPaths: []string{"/etc"}},
+			named("./../../../etc"),
+			"volumes[0].dockerVolumeConfiguration.driverOpts.device ./../../../etc: it has to be an absolute path",
+		},
+		{"a named volume of another sort", model.Policy{}, optioned("type", "tmpfs", "device", "tmpfs"), ""},
+		{"a named volume of another machine", model.Policy{}, optioned("type", "nfs", "o", "addr=192.0.2.1,rw", "device", ":/export"), ""},
 	} {
 		if got := policy.Refuse(test.policy, test.def); got != test.want {
 			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// optioned is a definition with a named volume of some options.
+func optioned(pairs ...string) *model.TaskDefinition {
+	options := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		options[pairs[i]] = pairs[i+1]
+	}
+	return mounts(model.Volume{Docker: &model.DockerVolume{Driver: "local", Options: options}})
+}
+
+// TestOwning refuses what comes to the same as privileged, and only that.
+func TestOwning(t *testing.T) {
+	t.Parallel()
+	adding := func(network, pid string, names ...string) *model.TaskDefinition {
+		return &model.TaskDefinition{NetworkMode: network, PIDMode: pid, Containers: []model.ContainerDefinition{
+			{Name: "web", Linux: &model.LinuxParameters{Add: names}},
+		}}
+	}
+	const add, kind = "container web: linuxParameters.capabilities.add ", "volumes[0].dockerVolumeConfiguration.driverOpts.type "
+	for _, test := range []struct {
+		name, want string
+		def        *model.TaskDefinition
+	}{
+		{"all capabilities", add + "ALL", adding("", "", "ALL")},
+		{"mounting", add + "SYS_ADMIN", adding("", "", "CHOWN", "SYS_ADMIN")},
+		{"mounting, spelt otherwise", add + "cap_sys_admin", adding("", "", "cap_sys_admin")},
+		{"files by their numbers", add + "DAC_READ_SEARCH", adding("", "", "DAC_READ_SEARCH")},
+		{"debugging its own", "", adding("", "task", "SYS_PTRACE")},
+		{"debugging the machine", add + "SYS_PTRACE", adding("", "host", "SYS_PTRACE")},
+		{"its own network", "", adding("awsvpc", "", "NET_ADMIN")},
+		{"the machine's network", add + "NET_ADMIN", adding("host", "", "NET_ADMIN")},
+		{"harmless", "", adding("host", "host", "NET_RAW", "MKNOD", "SYS_NICE", "IPC_LOCK")},
+		{"the machine's processes", kind + "proc", optioned("type", "proc", "device", "proc")},
+		{"directories below an overlay", kind + "overlay", optioned("type", "overlay", "device", "overlay", "o", "lowerdir=/etc:/root")},
+		{"the machine's control groups", kind + "cgroup", optioned("type", "cgroup", "device", "cgroup", "o", "devices")},
+		{"a size", "", optioned("type", "tmpfs", "device", "tmpfs", "o", "size=10m,uid=1000")},
+	} {
+		want := test.want
+		if want != "" {
+			want += ": this machine's operator does not allow it (--allow-privileged)"
+		}
+		if got := policy.Refuse(model.Policy{}, test.def); got != want {
+			t.Errorf("%s: got %q, want %q", test.name, got, want)
+		}
+		if got := policy.Refuse(model.Policy{Privileged: true}, test.def); got != "" {
+			t.Errorf("%s, with all allowed: got %q, want nothing", test.name, got)
+		}
+	}
+	for _, device := range []string{"etc", "proc/self/root"} {
+		def := optioned("type", "tmpfs", "o", "size=1m,rbind", "device", device)
+		if got := policy.Refuse(model.Policy{Privileged: true, HostPaths: []string{"/"}}, def); got == "" {
+			t.Errorf("bound device %q: got it allowed, want it refused", device)
 		}
 	}
 }

@@ -4,18 +4,20 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/maitred/maitred/internal/testneeds"
@@ -25,10 +27,11 @@ import (
 type dockerd struct {
 	t         *testing.T
 	dir, host string
+	bridge    *netlink.Bridge
 	cmd       *exec.Cmd
 }
 
-// newDockerd starts one without a bridge of its own: it leaves the networks of other daemons on the machine alone.
+// newDockerd starts one with a bridge of its own. Without any it would take docker0 away, which is another daemon's.
 func newDockerd(t *testing.T) *dockerd {
 	t.Helper()
 	testneeds.Root(t)
@@ -40,6 +43,12 @@ func newDockerd(t *testing.T) *dockerd {
 	}
 	d := &dockerd{t: t, dir: dir, host: "unix://" + filepath.Join(dir, "s")}
 	t.Cleanup(d.sweep)
+	d.bridge = &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprintf("crash%d", os.Getpid()%100000)}}
+	address := &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(198, 18, 79, 1), Mask: net.CIDRMask(24, 32)}}
+	if err := errors.Join(netlink.LinkAdd(d.bridge), netlink.AddrAdd(d.bridge, address), netlink.LinkSetUp(d.bridge)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = netlink.LinkDel(d.bridge) })
 	t.Setenv("DOCKER_HOST", d.host)
 	d.start()
 	return d
@@ -55,11 +64,9 @@ func (d *dockerd) start() {
 	}
 	defer func() { _ = said.Close() }()
 	d.cmd = exec.CommandContext(context.Background(), testneeds.Command(d.t, "dockerd"), "-H", d.host, "--data-root", filepath.Join(d.dir, "d"),
-		"--exec-root", filepath.Join(d.dir, "x"), "--pidfile", filepath.Join(d.dir, "pid"), "--bridge", "none", "--iptables=false",
+		"--exec-root", filepath.Join(d.dir, "x"), "--pidfile", filepath.Join(d.dir, "pid"), "--bridge", d.bridge.Name, "--iptables=false",
 		"--ip6tables=false", "--shutdown-timeout", "1")
 	d.cmd.Stdout, d.cmd.Stderr = said, said
-	// In a network namespace of its own: a daemon without a bridge takes docker0 away, which is another daemon's.
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
@@ -97,14 +104,10 @@ func (d *dockerd) sweep() {
 	}
 }
 
-// containers lists the ids of a world's containers, those that run or all.
-func (d *dockerd) containers(w *crashWorld, all bool) []string {
+// containers lists the ids of a world's containers that run.
+func (d *dockerd) containers(w *crashWorld) []string {
 	d.t.Helper()
-	args := []string{"ps", "-q", "--no-trunc", "--filter", "label=maitred.scope=" + w.dir}
-	if all {
-		args = append(args, "-a")
-	}
-	return strings.Fields(docker(d.t, d.host, args...))
+	return strings.Fields(docker(d.t, d.host, "ps", "-q", "--no-trunc", "--filter", "label=maitred.scope="+w.dir))
 }
 
 // TestCrashDocker kills the agent, and the Docker daemon, with -9 while tasks start, run and stop: each task runs once, or
@@ -137,7 +140,7 @@ func TestCrashDocker(t *testing.T) {
 				t.Errorf("%s, stopped: %s", b.name, brief(over[j:j+1]))
 			}
 		}
-		eventually(t, "no container of a stopped task runs", func() bool { return len(d.containers(w, false)) == 0 })
+		eventually(t, "no container of a stopped task runs", func() bool { return len(d.containers(w)) == 0 })
 		if t.Failed() {
 			t.Fatalf("after %s", b.name)
 		}
@@ -171,7 +174,7 @@ func (w *crashWorld) judgeDocker(d *dockerd, round int, b blow, tasks []types.Ta
 			w.t.Errorf("%s: a task was started %d times: %s", b.name, n, brief(tasks[i:i+1]))
 		}
 	}
-	if n := len(d.containers(w, false)); n != len(alive) {
+	if n := len(d.containers(w)); n != len(alive) {
 		w.t.Errorf("%s: Docker runs %d containers, want those of %d tasks", b.name, n, len(alive))
 	}
 	return alive
@@ -196,7 +199,7 @@ func TestDockerDiesUnderAService(t *testing.T) {
 		}
 	}
 	stable(t, w.c)
-	eventually(t, "three containers run", func() bool { return len(d.containers(w, false)) == 3 })
+	eventually(t, "three containers run", func() bool { return len(d.containers(w)) == 3 })
 
 	paused := listed(t, w.c, worker)[0]
 	container := aws.ToString(describe(t, w.c, []string{paused})[0].Containers[0].RuntimeId)
@@ -211,7 +214,7 @@ func TestDockerDiesUnderAService(t *testing.T) {
 	docker(t, d.host, "rm", "-f", aws.ToString(describe(t, w.c, []string{removed})[0].Containers[0].RuntimeId))
 	w.healthy(3, removed)
 	w.drop()
-	eventually(t, "no container runs", func() bool { return len(d.containers(w, false)) == 0 })
+	eventually(t, "no container runs", func() bool { return len(d.containers(w)) == 0 })
 	stopSignalsDocker(t, w)
 }
 

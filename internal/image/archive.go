@@ -118,7 +118,7 @@ func (a *archive) scan(ctx context.Context) error {
 	if a.f != nil {
 		return nil
 	}
-	f, err := os.Open(a.file)
+	f, err := openRegular(a.file)
 	if err != nil {
 		return err
 	}

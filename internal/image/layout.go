@@ -3,12 +3,14 @@ package image
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -109,15 +111,38 @@ func (l *layout) blobPath(h v1.Hash) string {
 }
 
 func (l *layout) blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
-	f, err := os.Open(l.blobPath(d.Digest))
+	f, err := openRegular(l.blobPath(d.Digest))
 	if err != nil {
 		return nil, err
 	}
 	return verified(f, d.Digest, d.Size)
 }
 
+// openRegular opens a file that somebody named. To open a pipe would wait for a writer for good, and to open a device may
+// do something to it.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %s is no file", errUnsupported, path)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be another thing by now, and is looked at again
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: %s is no file", errUnsupported, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 func readBounded(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}

@@ -309,7 +309,7 @@ func TestPullErrors(t *testing.T) {
 		{image.Request{Ref: "oci:relative"}, image.BadName, "needs an absolute path"},
 		{image.Request{Ref: "oci:/does/not/exist"}, image.NotFound, "no such file"},
 		{image.Request{Ref: "docker-archive:/does/not/exist.tar"}, image.NotFound, "no such file"},
-		{image.Request{Ref: "docker-archive:/dev/null"}, image.Corrupt, "has no file \"manifest.json\""},
+		{image.Request{Ref: "docker-archive:/dev/null"}, image.Unsupported, "/dev/null is no file"},
 	} {
 		_, err := s.Pull(t.Context(), c.r)
 		wantError(t, err, c.reason, c.want)

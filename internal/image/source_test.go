@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -198,6 +199,21 @@ func TestPullDockerArchive(t *testing.T) {
 	}
 	_, err = open(t, t.TempDir()).Pull(t.Context(), image.Request{Ref: "docker-archive:" + half})
 	wantError(t, err, image.Corrupt, "")
+}
+
+// TestPullNoFile names what is no file: to open a pipe would wait for its other end, and no deadline ends that.
+func TestPullNoFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "index.json")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, t.TempDir())
+	for _, ref := range []string{"docker-archive:" + pipe, "oci:" + dir, "docker-archive:/dev/zero", "docker-archive:" + dir} {
+		_, err := s.Pull(t.Context(), image.Request{Ref: ref})
+		wantError(t, err, image.Unsupported, "is no file")
+	}
 }
 
 // savedByOldDocker writes the form of Docker before 25: plain layers in directories, an equal one as a link.

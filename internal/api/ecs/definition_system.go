@@ -97,6 +97,8 @@ func checkTmpfs(c container) string {
 	for i, t := range c.LinuxParameters.Tmpfs {
 		if p := aws.ToString(t.ContainerPath); !path.IsAbs(p) {
 			return c.invalid(member, "tmpfs[%d].containerPath should be an absolute path, got %.200q.", i, p)
+		} else if !mountable(p) {
+			return c.invalid(member, "tmpfs[%d].containerPath: nothing can be mounted at %.200q.", i, p)
 		}
 		for _, option := range t.MountOptions {
 			if name, _, _ := strings.Cut(option, "="); !slices.Contains(tmpfsOptions(), name) {
@@ -158,6 +160,9 @@ func checkMounts(c container) string {
 		if !path.IsAbs(at) {
 			return c.invalid("mountPoints", "mountPoints[%d].containerPath should be an absolute path, got %.200q.", i, at)
 		}
+		if !mountable(at) {
+			return c.invalid("mountPoints", "mountPoints[%d].containerPath: nothing can be mounted at %.200q.", i, at)
+		}
 		if at = path.Clean(at); taken[at] {
 			return c.invalid("mountPoints", "mountPoints[%d].containerPath: something is mounted at %.200q already.", i, at)
 		}
@@ -182,12 +187,12 @@ func checkHosts(c container) string {
 		if !domainPattern.MatchString(name) {
 			return c.invalid("extraHosts", "extraHosts[%d].hostname %.300q is not a name of a host.", i, name)
 		}
-		if _, err := netip.ParseAddr(address); err != nil {
+		if !plainAddress(address) {
 			return c.invalid("extraHosts", "extraHosts[%d].ipAddress should be an IP address, got %.100q.", i, address)
 		}
 	}
 	for i, address := range c.DnsServers {
-		if _, err := netip.ParseAddr(address); err != nil {
+		if !plainAddress(address) {
 			return c.invalid("dnsServers", "dnsServers[%d] should be an IP address, got %.100q.", i, address)
 		}
 	}
@@ -197,4 +202,18 @@ func checkHosts(c container) string {
 		}
 	}
 	return ""
+}
+
+// plainAddress says whether a text is an IP address. The zone of an IPv6 address can be any text, lines included, and
+// names an interface that a container knows nothing of.
+func plainAddress(text string) bool {
+	address, err := netip.ParseAddr(text)
+	return err == nil && address.Zone() == ""
+}
+
+// mountable says whether something can be mounted at a path of a container: its root and what is mounted below /proc by
+// the runtime are no place for it.
+func mountable(at string) bool {
+	at = path.Clean(at)
+	return at != "/" && at != "/proc" && !strings.HasPrefix(at, "/proc/") && !strings.ContainsAny(at, "\x00\n\r")
 }

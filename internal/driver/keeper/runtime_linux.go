@@ -3,10 +3,8 @@ package keeper
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -297,15 +295,23 @@ func (r *Runtime) killAll() {
 // it: what is killed there dies though it is frozen.
 func (r *Runtime) thaw() {
 	for _, dir := range r.Cgroups {
-		if _, err := os.Stat(filepath.Join(dir, "freezer.state")); err != nil {
-			continue // the hierarchy of another controller
+		thawCgroups(dir)
+	}
+}
+
+// thawCgroups thaws a cgroup with those in it, if it is one of the freezer's.
+func thawCgroups(dir string) {
+	file, err := os.OpenFile(dir+"/freezer.state", os.O_WRONLY, 0)
+	if err != nil {
+		return // the hierarchy of another controller, or gone
+	}
+	_, _ = file.WriteString("THAWED") // it may be gone by now
+	_ = file.Close()
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.IsDir() {
+			thawCgroups(dir + "/" + e.Name())
 		}
-		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.Name() == "freezer.state" {
-				_ = os.WriteFile(path, []byte("THAWED"), 0) // it may be gone by now
-			}
-			return nil
-		})
 	}
 }
 

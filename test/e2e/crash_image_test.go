@@ -4,8 +4,7 @@ package e2e
 
 import (
 	"crypto/rand"
-	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -36,7 +35,7 @@ func newMoody(t *testing.T) *moody {
 	t.Helper()
 	m := &moody{release: make(chan struct{})}
 	m.mood.Store("well")
-	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	inner := registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)))
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { m.serve(rw, r, inner) }))
 	t.Cleanup(func() {
 		close(m.release)

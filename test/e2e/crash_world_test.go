@@ -4,9 +4,11 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -51,19 +53,20 @@ type crashWorld struct {
 }
 
 // newCrashWorld starts a server and an agent that runs containers by a driver.
-func newCrashWorld(t *testing.T, driver string, more ...string) *crashWorld {
+func newCrashWorld(t *testing.T, driver string) *crashWorld {
 	t.Helper()
 	testneeds.Root(t)
 	if driver == "oci" {
 		testneeds.Command(t, "runc")
 	}
 	w := &crashWorld{t: t, dir: stateDir(t), driver: driver, tallies: t.TempDir(), image: guestImage(t)}
+	t.Cleanup(w.sweep)
 	w.orphans = orphans(t)
 	sum := sha256.Sum256([]byte(w.dir))
 	w.vpc = fmt.Sprintf("10.%d.0.0/16", 64+sum[0]%128)
 	w.server = start(t, "server", "--data-dir", w.dir, "--listen", "127.0.0.1:0", "--vpc-cidr", w.vpc)
 	w.c = client(w.server.api)
-	w.startAgent(more...)
+	w.startAgent()
 	t.Cleanup(w.tell)
 	eventually(t, "the machine is a container instance", func() bool {
 		list, err := w.c.ListContainerInstances(t.Context(), &ecs.ListContainerInstancesInput{})
@@ -86,10 +89,44 @@ func newCrashWorld(t *testing.T, driver string, more ...string) *crashWorld {
 	return w
 }
 
+// sweep removes from the machine what a test that failed has left there.
+func (w *crashWorld) sweep() {
+	killAll(w.t, w.dir)
+	mounts, _ := os.ReadFile("/proc/self/mounts")
+	for line := range strings.Lines(string(mounts)) {
+		if word := strings.Fields(line); len(word) > 1 && strings.HasPrefix(word[1], w.dir+"/") {
+			_ = unix.Unmount(word[1], unix.MNT_DETACH) // the namespace goes, and its interface with it
+		}
+	}
+	for _, name := range w.bridges() {
+		if link, err := netlink.LinkByName(name); err == nil {
+			_ = netlink.LinkDel(link)
+		}
+	}
+	var tables nftables.Conn
+	tables.DelTable(&nftables.Table{Name: "maitred_" + w.scope(4, w.dir), Family: nftables.TableFamilyIPv4})
+	_ = tables.Flush()
+	for _, dir := range slices.Concat(w.cgroups("*/*"), w.cgroups("*"), w.cgroups("")) {
+		_ = unix.Rmdir(dir)
+	}
+	_ = os.RemoveAll(w.runDir())
+}
+
 // tell shows what the roles said when the test has failed.
 func (w *crashWorld) tell() {
 	if !w.t.Failed() {
 		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // that of the test has ended
+	defer cancel()
+	for _, desired := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
+		list, err := w.c.ListTasks(ctx, &ecs.ListTasksInput{DesiredStatus: desired})
+		if err != nil || len(list.TaskArns) == 0 {
+			continue
+		}
+		if out, err := w.c.DescribeTasks(ctx, &ecs.DescribeTasksInput{Tasks: list.TaskArns}); err == nil {
+			w.t.Logf("tasks that shall be %s: %s", desired, brief(out.Tasks))
+		}
 	}
 	w.t.Logf("the agent said:\n%s", w.agent.output())
 	if text, err := os.ReadFile(filepath.Join(w.dir, "oci", "keeper", "keeper.log")); err == nil {
@@ -97,13 +134,13 @@ func (w *crashWorld) tell() {
 	}
 }
 
-func (w *crashWorld) agentArgs(more ...string) []string {
-	return append([]string{"--data-dir", w.dir, "--driver", w.driver, "--allow-host-path", w.tallies, "--vpc-cidr", w.vpc}, more...)
+func (w *crashWorld) agentArgs() []string {
+	return []string{"--data-dir", w.dir, "--driver", w.driver, "--allow-host-path", w.tallies, "--vpc-cidr", w.vpc}
 }
 
-func (w *crashWorld) startAgent(more ...string) {
+func (w *crashWorld) startAgent() {
 	w.t.Helper()
-	w.agent = start(w.t, append([]string{"agent"}, w.agentArgs(more...)...)...)
+	w.agent = start(w.t, append([]string{"agent"}, w.agentArgs()...)...)
 }
 
 // runDir is where the oci driver keeps what does not outlive the machine's start.
@@ -289,13 +326,24 @@ func (w *crashWorld) started(tally string) int {
 	return bytes.Count(text, []byte("\n"))
 }
 
+// links lists the machine's interfaces, though others come and go meanwhile.
+func links(t *testing.T) (all []netlink.Link) {
+	t.Helper()
+	eventually(t, "a list of interfaces that is whole", func() bool {
+		var err error
+		all, err = netlink.LinkList()
+		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	return all
+}
+
 // orphans are virtual interfaces of containers that are in no bridge.
 func orphans(t *testing.T) []string {
 	t.Helper()
-	links, err := netlink.LinkList()
-	if err != nil {
-		t.Fatal(err)
-	}
+	links := links(t)
 	var names []string
 	for _, l := range links {
 		if a := l.Attrs(); l.Type() == "veth" && strings.HasPrefix(a.Name, "mt") && a.MasterIndex == 0 {
@@ -344,10 +392,7 @@ func (w *crashWorld) left() []string {
 
 func (w *crashWorld) leftLinks() []string {
 	w.t.Helper()
-	links, err := netlink.LinkList()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	links := links(w.t)
 	var list []string
 	for _, name := range w.bridges() {
 		if i := slices.IndexFunc(links, func(l netlink.Link) bool { return l.Attrs().Name == name }); i >= 0 {

@@ -38,15 +38,31 @@ func other(args []string) int {
 			return code
 		}
 	case len(args) == 1 && args[0] == "check":
-		client := http.Client{Timeout: 2 * time.Second}
-		answer, err := client.Get("http://127.0.0.1:" + port() + "/healthz")
-		if err != nil {
+		if err := check(); err != nil {
 			return 1
 		}
-		_ = answer.Body.Close()
-		return answer.StatusCode / 100 % 2 // 0 for 200
+		return 0
 	}
 	return 2
+}
+
+// check asks the server in the same container whether it is well.
+func check() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port()+"/healthz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return errors.New(answer.Status)
+	}
+	return nil
 }
 
 func port() string {

@@ -108,7 +108,9 @@ func (m *machine) startContainer(task *model.Task, a lifecycle.Action, id string
 	w.check.starts(m, task, c)
 	m.containers[id] = c
 	if !w.calm && w.chance(w.faults.Broken*0.1) {
-		m.answer(task.ARN, time.Second, func(l *life) { l.Unsure(a.Name, a.Attempt, "CannotStartContainerError: the driver does not answer", w.now) })
+		m.answer(task.ARN, time.Second, func(l *life) {
+			l.Unsure(a.Name, a.Attempt, "CannotStartContainerError: the driver does not answer", w.now)
+		})
 	}
 	w.after(w.between(20*time.Millisecond, p.startsIn), func() {
 		if m.containers[id] != c || c.canceled {

@@ -42,7 +42,9 @@ func (v *View) Secrets(region string) iter.Seq[*model.StoredSecret] {
 }
 
 // AllSecrets yields the stored secrets of all regions by region and name.
-func (v *View) AllSecrets() iter.Seq[*model.StoredSecret] { return whole[*model.StoredSecret](v, tSecret) }
+func (v *View) AllSecrets() iter.Seq[*model.StoredSecret] {
+	return whole[*model.StoredSecret](v, tSecret)
+}
 
 // LogGroup finds a log group by name.
 func (v *View) LogGroup(region, name string) (*model.LogGroup, bool) {

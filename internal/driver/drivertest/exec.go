@@ -28,11 +28,11 @@ func streams(h Harness) bool { return !h.NoStreams }
 
 func sized(h Harness) bool { return !h.NoStreams && !h.LateSize }
 
-// exec runs the test program in a container by Exec.
-func (b *bench) exec(id string, e driver.Exec, words ...string) int {
+// exec runs the test program by Exec in the container a.
+func (b *bench) exec(e driver.Exec, words ...string) int {
 	b.t.Helper()
 	e.Command = b.h.Command(words...)
-	code, err := b.d.Exec(b.ctx, id, e)
+	code, err := b.d.Exec(b.ctx, "a", e)
 	if err != nil {
 		b.t.Errorf("Exec of %v = %v, want no error", words, err)
 	}
@@ -42,16 +42,16 @@ func (b *bench) exec(id string, e driver.Exec, words ...string) int {
 func execStreams(b *bench) {
 	b.start(b.spec("a", "sleep"))
 	var out, errs bytes.Buffer
-	code := b.exec("a", driver.Exec{Stdout: &out, Stderr: &errs}, "print", "one", "two", "three", "four")
+	code := b.exec(driver.Exec{Stdout: &out, Stderr: &errs}, "print", "one", "two", "three", "four")
 	b.equal("the exit code", code, 0)
 	b.equal("standard output", out.String(), "one\nthree\n")
 	b.equal("standard error", errs.String(), "two\nfour\n")
 	errs.Reset()
-	b.exec("a", driver.Exec{Stderr: &errs}, "print", "one", "two")
+	b.exec(driver.Exec{Stderr: &errs}, "print", "one", "two")
 	b.equal("standard error alone", errs.String(), "two\n")
-	b.equal("the exit code without streams", b.exec("a", driver.Exec{}, "exit", "7"), 7)
+	b.equal("the exit code without streams", b.exec(driver.Exec{}, "exit", "7"), 7)
 	var text bytes.Buffer
-	b.exec("a", driver.Exec{Stdout: &text}, "echo")
+	b.exec(driver.Exec{Stdout: &text}, "echo")
 	b.equal("what is read where there is no input", text.String(), "end\n")
 }
 
@@ -59,7 +59,7 @@ func execInput(b *bench) {
 	b.start(b.spec("a", "sleep"))
 	text := strings.Repeat("0123456789abcdef", 64<<10)
 	var out bytes.Buffer
-	b.exec("a", driver.Exec{Stdin: strings.NewReader(text), Stdout: &out}, "echo")
+	b.exec(driver.Exec{Stdin: strings.NewReader(text), Stdout: &out}, "echo")
 	if out.String() != text+"end\n" {
 		b.t.Errorf("echo gave %d bytes, want the %d that it was given and its end", out.Len(), len(text))
 	}
@@ -77,27 +77,27 @@ func execUnread(b *bench) {
 			}
 		}
 	}()
-	b.equal("the exit code", b.exec("a", driver.Exec{Stdin: in}, "exit", "3"), 3)
+	b.equal("the exit code", b.exec(driver.Exec{Stdin: in}, "exit", "3"), 3)
 	_ = in.Close()
 }
 
 func execFlood(b *bench) {
 	b.start(b.spec("a", "sleep"))
 	var out bytes.Buffer
-	b.exec("a", driver.Exec{Stdout: &out}, "flood", "50000")
+	b.exec(driver.Exec{Stdout: &out}, "flood", "50000")
 	b.equal("bytes of output", out.Len(), 5_000_000)
 }
 
 func execTerminal(b *bench) {
 	b.start(b.spec("a", "sleep"))
 	var out bytes.Buffer
-	code := b.exec("a", driver.Exec{Terminal: true, Size: driver.Size{Columns: 123, Rows: 45}, Stdout: &out}, "terminal", "9")
+	code := b.exec(driver.Exec{Terminal: true, Size: driver.Size{Columns: 123, Rows: 45}, Stdout: &out}, "terminal", "9")
 	b.equal("the exit code", code, 9)
 	if !b.h.LateSize {
 		b.equal("what is on the terminal", out.String(), "123x45 123x45 123x45\r\n")
 	}
 	out.Reset()
-	b.exec("a", driver.Exec{Terminal: true, Stdin: strings.NewReader("hello\n"), Stdout: &out}, "echo")
+	b.exec(driver.Exec{Terminal: true, Stdin: strings.NewReader("hello\n"), Stdout: &out}, "echo")
 	b.equal("what was typed, with the terminal's own echo", out.String(), "hello\r\nhello\r\nend\r\n")
 }
 
@@ -107,7 +107,7 @@ func execResize(b *bench) {
 	sizes := make(chan driver.Size)
 	var all sync.WaitGroup
 	all.Go(func() {
-		b.exec("a", driver.Exec{Terminal: true, Size: driver.Size{Columns: 80, Rows: 24}, Resize: sizes, Stdout: w}, "sizes", "2")
+		b.exec(driver.Exec{Terminal: true, Size: driver.Size{Columns: 80, Rows: 24}, Resize: sizes, Stdout: w}, "sizes", "2")
 		_ = w.Close()
 	})
 	var got []string

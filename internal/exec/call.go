@@ -32,9 +32,10 @@ func Call(
 	if err != nil {
 		return 0, err
 	}
-	conn, answer, err := websocket.Dial(ctx, url, &websocket.DialOptions{
-		HTTPClient: client, Subprotocols: []string{protocol}, CompressionMode: websocket.CompressionDisabled,
-	})
+	conn, answer, err := websocket.Dial(ctx, //nolint:bodyclose // websocket.Dial: "You never need to close resp.Body yourself."
+		url, &websocket.DialOptions{
+			HTTPClient: client, Subprotocols: []string{protocol}, CompressionMode: websocket.CompressionDisabled,
+		})
 	if err != nil {
 		return 0, refusal(answer, err)
 	}

@@ -11,6 +11,10 @@ import (
 // owning names the first member of a definition by which a program would own the machine, "" if none does: privileged,
 // and what comes to the same by another name.
 func owning(def *model.TaskDefinition) string {
+	if def.PIDMode == "host" {
+		// It may end every process of the machine, and read the environment and the files of all other tasks.
+		return "pidMode host"
+	}
 	for i := range def.Volumes {
 		if v := &def.Volumes[i]; mounted(def, v.Name) {
 			if member := foreignMount(v.Docker); member != "" {
@@ -41,8 +45,6 @@ func owns(def *model.TaskDefinition, capability string) bool {
 	switch strings.TrimPrefix(strings.ToUpper(capability), "CAP_") {
 	case "ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "SYS_BOOT", "DAC_READ_SEARCH", "MAC_ADMIN", "MAC_OVERRIDE", "BPF":
 		return true
-	case "SYS_PTRACE":
-		return def.PIDMode == "host"
 	case "NET_ADMIN":
 		return def.NetworkMode == "host"
 	}

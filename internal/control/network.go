@@ -66,6 +66,9 @@ func CheckVPC(cidr string) string {
 	if err != nil || !p.Addr().Is4() || p != p.Masked() || p.Bits() < 8 || p.Bits() > 24 {
 		return fmt.Sprintf("%q is not a block of IPv4 addresses with a prefix of 8 to 24 bits, as %s", cidr, DefaultCIDR)
 	}
+	if a := p.Addr(); a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.As4()[0] >= 224 {
+		return fmt.Sprintf("%s are no addresses that a task could have; a private block is, as %s", cidr, DefaultCIDR)
+	}
 	return ""
 }
 

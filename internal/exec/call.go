@@ -26,6 +26,9 @@ func (e *FailedError) Error() string { return e.Text }
 func Call(
 	ctx context.Context, client *http.Client, url string, e driver.Exec, opened func(http.Header),
 ) (int, error) {
+	if len(e.Command) == 0 || e.Command[0] == "" {
+		return 0, &FailedError{"the command is empty"}
+	}
 	first, err := json.Marshal(opening{
 		Command: e.Command, Terminal: e.Terminal, Columns: e.Size.Columns, Rows: e.Size.Rows, Input: e.Stdin != nil,
 	})

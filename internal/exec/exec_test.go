@@ -187,6 +187,17 @@ func TestGone(t *testing.T) {
 	group.Wait()
 }
 
+// TestEmptyCommand is told what is wrong, not that the connection broke.
+func TestEmptyCommand(t *testing.T) {
+	t.Parallel()
+	for _, words := range [][]string{nil, {""}, {"", "x"}} {
+		_, err := exec.Call(t.Context(), http.DefaultClient, "http://192.0.2.1/", driver.Exec{Command: words}, nil)
+		if _, failed := errors.AsType[*exec.FailedError](err); !failed {
+			t.Errorf("Call of %q = %v, want it refused", words, err)
+		}
+	}
+}
+
 // TestMalformed sends what no caller sends: the command is not begun, or ends.
 func TestMalformed(t *testing.T) {
 	t.Parallel()

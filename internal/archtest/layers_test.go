@@ -125,6 +125,11 @@ func layers() []layer {
 			why:      "a command's streams are those of the driver's interface; where they lead is not its business",
 		},
 		{
+			packages: "internal/metadata/...",
+			may:      nouns("internal/driver"),
+			why:      "what a task is told of itself is made of model values and the driver's; who keeps them is daemon's business",
+		},
+		{
 			packages: "internal/pick/...",
 			may:      nouns("internal/store"),
 			why:      "what a person means is looked up in a view",

@@ -12,6 +12,7 @@ import (
 	"regexp"
 
 	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/metadata"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -49,6 +50,9 @@ type Config struct {
 	// SecretsEndpoint is the URL of what speaks for Secrets Manager, Systems Manager and S3, and S3Dir a directory with a
 	// directory for each bucket; "" for none.
 	SecretsEndpoint, S3Dir string
+	// TaskRoles say where the credentials of roles come from, as ROLE_ARN=FILE or ROLE_ARN=exec:COMMAND. Those of all
+	// others are made here, and are worth something to maitred alone.
+	TaskRoles []string
 	// AllowPrivileged and AllowHostPaths are what tasks may do to this machine (model.Policy).
 	AllowPrivileged bool
 	AllowHostPaths  []string
@@ -131,6 +135,9 @@ func (c Config) Validate() error {
 	}
 	if err := validatePaths(c.AllowHostPaths); err != nil {
 		return err
+	}
+	if _, err := metadata.ParseRoles(c.TaskRoles); err != nil {
+		return fmt.Errorf("--task-role %w", err)
 	}
 	if c.Example != "" && c.Example != exampleWeb {
 		return fmt.Errorf("--example %q: the examples are: %s", c.Example, exampleWeb)

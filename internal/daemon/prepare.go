@@ -21,18 +21,20 @@ const initialization = "ResourceInitializationError"
 type preparer struct {
 	secrets *secrets.Resolver
 	logs    func(context.Context, *model.Task, *driver.Spec) error
+	// endpoints adds the variables of the metadata, credentials and protection endpoints.
+	endpoints func(*model.Task, *model.TaskDefinition, *driver.Spec)
 }
 
-func (s *server) newPreparer() *preparer {
+func (s *server) newPreparer(endpoints *endpoints) *preparer {
 	r := &secrets.Resolver{View: s.store.View, Keys: s.keys, Objects: s.cfg.S3Dir}
 	if s.cfg.SecretsEndpoint != "" {
 		r.Endpoint = &secrets.Endpoint{URL: s.cfg.SecretsEndpoint}
 	}
-	return &preparer{secrets: r, logs: s.prepareLogs}
+	return &preparer{secrets: r, logs: s.prepareLogs, endpoints: endpoints.prepare}
 }
 
 // prepare implements agent.Config.Prepare. Errors end the container, as ECS's do: a service tries again by another task.
-func (p *preparer) prepare(ctx context.Context, task *model.Task, _ *model.TaskDefinition, spec *driver.Spec) error {
+func (p *preparer) prepare(ctx context.Context, task *model.Task, def *model.TaskDefinition, spec *driver.Spec) error {
 	if err := p.logs(ctx, task, spec); err != nil {
 		return err
 	}
@@ -45,6 +47,7 @@ func (p *preparer) prepare(ctx context.Context, task *model.Task, _ *model.TaskD
 			return &driver.Failure{Name: initialization, Err: err}
 		}
 	}
+	p.endpoints(task, def, spec)
 	return nil
 }
 

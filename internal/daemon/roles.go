@@ -149,13 +149,17 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 	}
 	machine.Peer = new(line.Peer())
 	machine.Policy = s.cfg.policy()
+	endpoints, err := s.startMetadata(ctx, roles, d, machine)
+	if err != nil {
+		return "", "", errors.Join(err, line.Close())
+	}
 	life := lifecycle.DefaultOptions()
 	life.FirstCheck = s.timings.FirstCheck
 	a, err := agent.New(agent.Config{
 		Store: s.store, Driver: d, Machine: *machine, Dir: s.cfg.DataDir, Log: s.cfg.Log, Lifecycle: life,
 		BindAddress: s.cfg.Address,
 		HostNetwork: d.Name() == "process",
-		Prepare:     s.newPreparer().prepare,
+		Prepare:     s.newPreparer(endpoints).prepare,
 	})
 	if err != nil {
 		return "", "", errors.Join(err, line.Close())

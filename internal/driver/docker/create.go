@@ -49,10 +49,14 @@ func (d *Driver) create(spec driver.Spec, of image, in sandbox) (client.Containe
 	}, nil
 }
 
-// labels are the definition's with ours, which win.
+// labels are the definition's with ours. Of ours the definition can set none, for by them we know what a container is.
 func (d *Driver) labels(spec driver.Spec, digest string) map[string]string {
 	labels := map[string]string{}
-	maps.Copy(labels, spec.Definition.Labels)
+	for name, value := range spec.Definition.Labels {
+		if !strings.HasPrefix(name, labelPrefix) {
+			labels[name] = value
+		}
+	}
 	labels[labelScope] = d.scope
 	labels[labelID] = spec.ID
 	labels[labelTask] = spec.Task

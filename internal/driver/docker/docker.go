@@ -59,6 +59,8 @@ func usual() limits {
 
 // The labels of our containers.
 const (
+	labelPrefix = "maitred." // of all of them
+
 	labelScope     = "maitred.scope"
 	labelID        = "maitred.id"
 	labelTask      = "maitred.task" // its ARN

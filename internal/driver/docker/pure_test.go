@@ -533,3 +533,18 @@ func TestCheckStatic(t *testing.T) {
 		t.Errorf("checkStatic of a script = %v, want an error that says what it is not", err)
 	}
 }
+
+// TestOwnLabels: a definition cannot make a container pass for something else of ours.
+func TestOwnLabels(t *testing.T) {
+	t.Parallel()
+	d := &Driver{scope: "s"}
+	got := d.labels(driver.Spec{ID: "a", Task: "arn", Definition: model.ContainerDefinition{Name: "web", Labels: map[string]string{
+		"team": "blue", labelSandbox: "pause", labelGateway: "10.0.0.1", labelScope: "x", labelID: "b",
+	}}}, "sha256:d")
+	want := map[string]string{
+		"team": "blue", labelScope: "s", labelID: "a", labelTask: "arn", labelTaskID: "", labelContainer: "web", labelDigest: "sha256:d",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+}

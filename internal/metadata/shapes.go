@@ -231,7 +231,7 @@ func networks(f Facts) []Network {
 	return []Network{n}
 }
 
-// tags are never nil, so that a task without any is told so.
+// tags are left out of an answer where there are none.
 func tags(list []model.Tag) map[string]string {
 	out := make(map[string]string, len(list))
 	for _, t := range list {

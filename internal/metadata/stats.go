@@ -10,14 +10,13 @@ import (
 
 // Stats are what a container uses, in the shape of Docker's statistics. Members that no cgroup file tells are left out.
 type Stats struct {
-	Read     time.Time   `json:"read"`
-	PreRead  time.Time   `json:"preread"`
-	CPU      CPUStats    `json:"cpu_stats"`
-	PreCPU   CPUStats    `json:"precpu_stats"` // of the measurement before, so that a share can be computed
-	Memory   MemoryStats `json:"memory_stats"`
-	Name     string      `json:"name"`
-	ID       string      `json:"id"`
-	NumProcs int         `json:"num_procs"`
+	Read    time.Time   `json:"read"`
+	PreRead time.Time   `json:"preread"`
+	CPU     CPUStats    `json:"cpu_stats"`
+	PreCPU  CPUStats    `json:"precpu_stats"` // of the measurement before, so that a share can be computed
+	Memory  MemoryStats `json:"memory_stats"`
+	Name    string      `json:"name"`
+	ID      string      `json:"id"`
 }
 
 // CPUStats are processor times in nanoseconds: of the container, and of the whole machine.
@@ -76,7 +75,7 @@ type history struct {
 	older, newer Measurement
 }
 
-// take keeps a measurement and gives the newest one that is at least a span older, else the oldest that there is.
+// take keeps a measurement, unless it follows too closely on the last one kept, and gives the one kept before.
 func (h *history) take(now Measurement) (before Measurement) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -66,7 +66,7 @@ func (k *keeper) killForgotten() {
 // adopt takes over one container.
 func (k *keeper) adopt(rec record) {
 	c := &container{
-		boot: rec.Boot, started: make(chan struct{}), pid: rec.PID, ticks: rec.Ticks, cgroup: rec.Cgroup,
+		boot: rec.Boot, started: make(chan struct{}), mark: rec.mark(), pid: rec.PID, ticks: rec.Ticks, cgroup: rec.Cgroup,
 		status: driver.Status{ID: rec.ID, State: driver.Starting},
 	}
 	close(c.started)
@@ -189,7 +189,7 @@ func (k *keeper) untilDead(c *container, pidfd *os.File) {
 
 // killStarted kills a process that was started by a keeper which was killed before it could note so; nobody knows of it.
 // Without a cgroup it is known as the leader of a session that init has inherited, with the very same command and
-// environment.
+// an environment of the same mark.
 func (k *keeper) killStarted(c *container) {
 	if c.spec.Runtime != nil {
 		c.spec.Runtime.killLaunched()
@@ -204,7 +204,7 @@ func (k *keeper) killStarted(c *container) {
 	}
 	for _, p := range procs {
 		stray := p.pid == p.session && p.ppid == 1 && k.sessions[p.session] == nil && !p.dead()
-		if stray && slices.Equal(c.spec.Argv, commandOf(p.pid)) && sameEnviron(c.spec.Env, environOf(p.pid)) {
+		if stray && slices.Equal(c.spec.Argv, commandOf(p.pid)) && markOf(environOf(p.pid)) == c.mark {
 			_ = unix.Kill(-p.pid, unix.SIGKILL)
 		}
 	}

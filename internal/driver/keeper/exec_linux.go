@@ -23,7 +23,8 @@ func (k *keeper) exec(ctx context.Context, req request, files []int) (int, error
 	if c == nil {
 		return 0, fmt.Errorf("exec in %s: %w", req.ID, errNotRunning)
 	}
-	p, err := prepare(&c.spec, req.Command)
+	spec := k.surroundings(c)
+	p, err := prepare(&spec, req.Command)
 	if err != nil {
 		return 0, err
 	}
@@ -41,6 +42,22 @@ func (k *keeper) exec(ctx context.Context, req request, files []int) (int, error
 		return 0, err
 	}
 	return k.result(ctx, e)
+}
+
+// surroundings is the spec of a container with its environment. Of one that an earlier keeper started only its process
+// still knows that: the journal does not tell it.
+func (k *keeper) surroundings(c *container) Spec {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if c.spec.Env == nil && c.spec.Runtime == nil && !c.ended {
+		c.spec.Env = variables(environOf(c.pid))
+	}
+	return c.spec
+}
+
+// variables are the words of an environment that are such. A program may have written its title over the rest.
+func variables(words []string) []string {
+	return slices.DeleteFunc(words, func(word string) bool { return strings.IndexByte(word, '=') < 1 })
 }
 
 // withTerminal says which terminal a program is on, unless the environment does: that of Docker.

@@ -3,6 +3,8 @@ package keeper
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/maitred/maitred/internal/driver"
 )
@@ -27,7 +30,8 @@ const (
 type record struct {
 	ID     string         `json:"id"`
 	Boot   string         `json:"boot,omitempty"` // the boot id under which it was started
-	Spec   *Spec          `json:"spec,omitempty"`
+	Spec   *Spec          `json:"spec,omitempty"` // in the file without its environment, see bare
+	Mark   uint16         `json:"mark,omitempty"` // of that environment
 	PID    int            `json:"pid,omitempty"`
 	Ticks  uint64         `json:"ticks,omitempty"`  // the process's start, field 22 of /proc/PID/stat
 	Pipe   uint64         `json:"pipe,omitempty"`   // the inode of its output's pipe
@@ -40,6 +44,9 @@ type record struct {
 func (r record) merge(later record) record {
 	if later.Spec == nil {
 		later.Spec = r.Spec
+	}
+	if later.Mark == 0 {
+		later.Mark = r.Mark
 	}
 	if later.Boot == "" {
 		later.Boot = r.Boot
@@ -57,6 +64,31 @@ func (r record) merge(later record) record {
 		later.Status = r.Status
 	}
 	return later
+}
+
+// bare is the record as it may be on a disk: without the environment, which holds secrets. Who needs it has the process.
+func (r record) bare() record {
+	if r.Spec != nil {
+		spec := *r.Spec
+		r.Mark, spec.Env = r.mark(), nil
+		r.Spec = &spec
+	}
+	return r
+}
+
+// mark is that of the environment; a keeper of an earlier version wrote the environment itself.
+func (r record) mark() uint16 {
+	if r.Mark != 0 || r.Spec == nil {
+		return r.Mark
+	}
+	return markOf(r.Spec.Env)
+}
+
+// markOf is a mark by which an environment can be recognized, in whatever order. It is too short to tell anything of a
+// value: of any 65,536 guesses, one fits.
+func markOf(env []string) uint16 {
+	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(env)), "\x00")))
+	return binary.BigEndian.Uint16(sum[:])
 }
 
 // journal is an append-only file of records, one a line. It outlives the keeper's death, since what is written is in the
@@ -130,7 +162,7 @@ func (j *journal) rewrite(records []record) error {
 	var all bytes.Buffer
 	enc := json.NewEncoder(&all)
 	for _, rec := range records {
-		if err := enc.Encode(rec); err != nil {
+		if err := enc.Encode(rec.bare()); err != nil {
 			return fmt.Errorf("encode the keeper's journal: %w", err)
 		}
 	}
@@ -152,7 +184,7 @@ func (j *journal) rewrite(records []record) error {
 
 // add appends a record.
 func (j *journal) add(rec record) error {
-	line, err := json.Marshal(rec)
+	line, err := json.Marshal(rec.bare())
 	if err != nil {
 		return err
 	}

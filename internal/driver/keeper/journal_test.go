@@ -23,7 +23,7 @@ func TestJournalRemembers(t *testing.T) {
 	code := 3
 	end := &driver.Status{ID: "a", State: driver.Exited, ExitCode: &code}
 	for _, rec := range []record{
-		{ID: "a", Boot: "b", Spec: &Spec{ID: "a", Argv: []string{"x"}}},
+		{ID: "a", Boot: "b", Spec: &Spec{ID: "a", Argv: []string{"x"}, Env: []string{"PASSWORD=hidden", "A=1"}}},
 		{ID: "gone", Boot: "b"},
 		{ID: "a", PID: 7, Ticks: 8, Pipe: 9, Cgroup: "/c", Status: &driver.Status{ID: "a", State: driver.Running}},
 		{ID: "gone", Gone: true},
@@ -42,7 +42,7 @@ func TestJournalRemembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []record{
-		{ID: "a", Boot: "b", Spec: &Spec{ID: "a", Argv: []string{"x"}}, PID: 7, Ticks: 8, Pipe: 9, Cgroup: "/c", Status: end},
+		{ID: "a", Boot: "b", Spec: &Spec{ID: "a", Argv: []string{"x"}}, Mark: markOf([]string{"A=1", "PASSWORD=hidden"}), PID: 7, Ticks: 8, Pipe: 9, Cgroup: "/c", Status: end},
 		{ID: "begun", Boot: "b"},
 	}
 	for range 2 { // the second time from the rewritten file
@@ -57,6 +57,56 @@ func TestJournalRemembers(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(filepath.Join(dir, journalName)); bytes.Count(text, []byte("\n")) != 2 {
 		t.Errorf("the rewritten journal is %q, want two lines", text)
+	}
+}
+
+// TestJournalKeepsNoEnvironment: neither what is written, nor what an earlier version wrote before.
+func TestJournalKeepsNoEnvironment(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, journalName)
+	old := `{"id":"old","spec":{"id":"old","argv":["x"],"env":["PASSWORD=hidden"],"dir":"/"}}` + "\n"
+	if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, records, err := openJournal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"PASSWORD=hidden"}, records[0].Spec.Env); diff != "" {
+		t.Errorf("environment of a container that an earlier version started (-want +got):\n%s", diff)
+	}
+	spec := &Spec{ID: "new", Env: []string{"PASSWORD=hidden"}}
+	if err := j.add(record{ID: "new", Spec: spec}); err != nil {
+		t.Fatal(err)
+	}
+	_ = j.close()
+	text, err := os.ReadFile(path)
+	if err != nil || bytes.Contains(text, []byte("hidden")) || bytes.Count(text, []byte("\n")) != 2 {
+		t.Errorf("the journal is %q, %v, want two lines without the environment", text, err)
+	}
+	if len(spec.Env) != 1 {
+		t.Errorf("the spec that was written has the environment %q now, want it as it was", spec.Env)
+	}
+	_, records, err = openJournal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rec := range records {
+		if want := markOf(spec.Env); rec.mark() != want {
+			t.Errorf("the mark of %s is %d, want %d", rec.ID, rec.mark(), want)
+		}
+	}
+	if none := (record{Spec: &Spec{}}).bare(); none.mark() != markOf(nil) {
+		t.Errorf("the mark of no environment is %d, want %d", none.mark(), markOf(nil))
+	}
+}
+
+func TestVariables(t *testing.T) {
+	t.Parallel()
+	got := variables([]string{"A=1", "worker process", "=x", "B=", ""})
+	if diff := cmp.Diff([]string{"A=1", "B="}, got); diff != "" {
+		t.Errorf("variables (-want +got):\n%s", diff)
 	}
 }
 

@@ -56,6 +56,7 @@ type container struct {
 
 	// The rest is guarded by the keeper's mu.
 	status driver.Status
+	mark   uint16 // of the environment, if an earlier keeper started it
 	pid    int
 	ticks  uint64
 	cgroup string

@@ -25,7 +25,9 @@ type Runtime struct {
 	Memory  string   `json:"memory,omitempty"`
 	// State are the directories that the runtime keeps of a container; they are removed when it has ended.
 	State []string `json:"state,omitempty"`
-	// Files are the directories of its files and its configuration; they are removed with it.
+	// Config is the file of its configuration, with the environment in it; it is removed when it has ended.
+	Config string `json:"config,omitempty"`
+	// Files are the directories of all that is its own; they are removed with it.
 	Files []string `json:"files,omitempty"`
 	// Pulled is what its Status tells of its image.
 	Pulled Pulled `json:"pulled,omitzero"`

@@ -315,10 +315,15 @@ func thawCgroups(dir string) {
 	}
 }
 
-// clear removes what an ended container leaves: first what still runs, then its cgroups and the runtime's state. It says
-// whether all is gone; a cgroup stays as long as a killed process in it is not dead yet.
+// clear removes what an ended container leaves: its configuration, what still runs, then its cgroups and the runtime's
+// state. It says whether all is gone; a cgroup stays as long as a killed process in it is not dead yet.
 func (r *Runtime) clear() bool {
 	gone := true
+	if r.Config != "" {
+		if err := os.Remove(r.Config); err != nil && !errors.Is(err, os.ErrNotExist) {
+			gone = false
+		}
+	}
 	for _, dir := range r.Cgroups {
 		gone = removeCgroups(dir) && gone
 	}

@@ -196,7 +196,7 @@ func (k *keeper) note(rec record) error {
 func (c *container) record() record {
 	status := c.status
 	rec := record{
-		ID: c.spec.ID, Boot: c.boot, Spec: &c.spec, PID: c.pid, Ticks: c.ticks, Cgroup: c.cgroup, Status: &status,
+		ID: c.spec.ID, Boot: c.boot, Spec: &c.spec, Mark: c.mark, PID: c.pid, Ticks: c.ticks, Cgroup: c.cgroup, Status: &status,
 	}
 	if c.out != nil {
 		rec.Pipe = c.out.inode

@@ -45,7 +45,11 @@ func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error
 	if err != nil {
 		return 0, fmt.Errorf("exec in %s: %w", id, err)
 	}
-	dir, err := os.MkdirTemp(d.bundle(id), "exec-")
+	// Beside the runtime's state of the container, because it goes with that, whoever is killed: the environment is in it.
+	dir, err := os.MkdirTemp(filepath.Join(d.states(), id), "exec-")
+	if errors.Is(err, os.ErrNotExist) {
+		err = errNotRunning
+	}
 	if err != nil {
 		return 0, fmt.Errorf("exec in %s: %w", id, err)
 	}
@@ -79,7 +83,11 @@ func (d *Driver) running(id string) (*specs.Spec, error) {
 	if _, err := os.Stat(filepath.Join(d.states(), id)); err != nil {
 		return nil, errNotRunning
 	}
-	return readConfig(d.bundle(id))
+	config, err := readSpec(filepath.Join(d.bundle(id), configFile))
+	if errors.Is(err, os.ErrNotExist) {
+		err = errNotRunning // it ended just now
+	}
+	return config, err
 }
 
 // execution is one command in a container.

@@ -264,7 +264,7 @@ func (d *Driver) cgroup(id string) string {
 	if known {
 		return path
 	}
-	c, err := readConfig(d.bundle(id))
+	c, err := readNote(d.bundle(id))
 	if err != nil || c.Linux == nil {
 		return ""
 	}

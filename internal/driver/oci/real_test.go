@@ -59,6 +59,7 @@ func TestReal(t *testing.T) {
 		"the image's stop signal":       imageSignal,
 		"errors of a start":             startErrors,
 		"usage":                         usage,
+		"the environment is hidden":     hidden,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

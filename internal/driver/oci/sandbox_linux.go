@@ -270,7 +270,7 @@ func (d *Driver) releaseNetworks(ctx context.Context, id string) error {
 		if s.State != driver.Exited {
 			continue
 		}
-		if c, err := readConfig(d.bundle(s.ID)); err == nil && c.Annotations[noteTask] == id {
+		if c, err := readNote(d.bundle(s.ID)); err == nil && c.Annotations[noteTask] == id {
 			errs = append(errs, d.cfg.Network.Release(ctx, s.ID))
 		}
 	}

@@ -221,6 +221,13 @@ func (d *Driver) publish(ctx context.Context, r network.Request) (network.Endpoi
 	return d.cfg.Network.Make(ctx, r)
 }
 
+// The files of a container's configuration: whole for the runtime as long as the container lives, and without what may
+// be secret for as long as anybody asks what it was.
+const (
+	configFile = "config.json"
+	noteFile   = "note.json"
+)
+
 // furnish makes a container's directories and writes its configuration.
 func (d *Driver) furnish(id string, config *specs.Spec) error {
 	text, err := json.Marshal(config)
@@ -234,7 +241,23 @@ func (d *Driver) furnish(id string, config *specs.Spec) error {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(d.bundle(id), "config.json"), text, 0o600)
+	note, err := json.Marshal(noted(config))
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(d.bundle(id), noteFile), note, 0o600),
+		os.WriteFile(filepath.Join(d.bundle(id), configFile), text, 0o600),
+	)
+}
+
+// noted is what others want to know of a container when it may have ended: its volumes, address, task and cgroup.
+func noted(config *specs.Spec) *specs.Spec {
+	note := &specs.Spec{Version: config.Version, Mounts: config.Mounts, Annotations: config.Annotations}
+	if config.Linux != nil {
+		note.Linux = &specs.Linux{CgroupsPath: config.Linux.CgroupsPath}
+	}
+	return note
 }
 
 // runtime is what the keeper is to run.
@@ -245,6 +268,7 @@ func (d *Driver) runtime(b *blueprint, layers []string, pull keeper.Pulled) *kee
 		PIDFile: filepath.Join(bundle, "pid"), Log: filepath.Join(bundle, "log"), Pulled: pull,
 		Cgroups: d.groups.dirs(b.cgroup), Memory: d.groups.of("memory", b.cgroup),
 		State:       []string{filepath.Join(d.states(), id)},
+		Config:      filepath.Join(bundle, configFile),
 		Files:       []string{bundle, d.layer(id)},
 		Interactive: b.spec.Definition.Interactive,
 		Root: &keeper.Overlay{
@@ -264,15 +288,24 @@ func (d *Driver) runtime(b *blueprint, layers []string, pull keeper.Pulled) *kee
 	return r
 }
 
-// readConfig reads a container's configuration.
-func readConfig(bundle string) (*specs.Spec, error) {
-	text, err := os.ReadFile(filepath.Join(bundle, "config.json"))
+// readNote reads what is known of a container, ended or not. One that an earlier version started has no note.
+func readNote(bundle string) (*specs.Spec, error) {
+	note, err := readSpec(filepath.Join(bundle, noteFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return readSpec(filepath.Join(bundle, configFile))
+	}
+	return note, err
+}
+
+// readSpec reads a configuration.
+func readSpec(path string) (*specs.Spec, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	var s specs.Spec
 	if err := json.Unmarshal(text, &s); err != nil {
-		return nil, fmt.Errorf("read the configuration in %s: %w", bundle, err)
+		return nil, fmt.Errorf("read the configuration %s: %w", path, err)
 	}
 	return &s, nil
 }

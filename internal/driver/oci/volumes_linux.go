@@ -38,7 +38,7 @@ func (d *Driver) volumesFor(spec *driver.Spec, img *image.Image) ([]specs.Mount,
 		add(bind(source, m.Path, m.ReadOnly))
 	}
 	for _, from := range c.VolumesFrom {
-		peer, err := readConfig(d.bundle(spec.Peers[from.Container]))
+		peer, err := readNote(d.bundle(spec.Peers[from.Container]))
 		if err != nil || spec.Peers[from.Container] == "" {
 			return nil, cannotCreate("volumesFrom: container %s has not been started", from.Container)
 		}
@@ -147,7 +147,7 @@ func (d *Driver) links(b *blueprint) (map[string]string, error) {
 	found := map[string]string{}
 	for _, link := range b.spec.Definition.Links {
 		name, alias, renamed := strings.Cut(link, ":")
-		peer, err := readConfig(d.bundle(b.spec.Peers[name]))
+		peer, err := readNote(d.bundle(b.spec.Peers[name]))
 		if err != nil || b.spec.Peers[name] == "" {
 			return nil, cannotCreate("links: container %s has not been started", name)
 		}

@@ -174,6 +174,14 @@ func TestKeeperKilled(t *testing.T) {
 			until(t, "the keeper to end", func() string { return alive(before) })
 			until(t, "the container to end", func() string { return alive(dies) })
 			adopted(t, d, before, pid)
+			_, env, err := driver.Output(t.Context(), d, "lives", w.harness().Command("env"))
+			if want := "ID=lives\n"; err != nil || string(env) != want {
+				t.Errorf("a command in an adopted container has the environment %q, %v, want %q", env, err, want)
+			}
+			journal, err := os.ReadFile(filepath.Join(w.cfg.Dir, "journal"))
+			if err != nil || strings.Contains(string(journal), "ID=") {
+				t.Errorf("the journal is %s, %v, want no environment in it", journal, err)
+			}
 			if err := d.Signal(t.Context(), "lives", ""); err != nil {
 				t.Fatalf("Signal = %v", err)
 			}

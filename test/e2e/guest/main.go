@@ -22,7 +22,7 @@ func main() {
 	}
 	verbs := map[string]func([]string) error{
 		"write": write, "serve": serve, "fetch": fetch, "say": say, "exit": exit, "ask": ask,
-		"tally": tally, "stubborn": stubborn, "told": told,
+		"tally": tally, "stubborn": stubborn, "told": told, "variable": variable,
 	}
 	do, ok := verbs[verb]
 	if !ok {
@@ -48,6 +48,9 @@ func say(args []string) error {
 	_, err := fmt.Println(strings.Join(args, " "))
 	return err
 }
+
+// variable prints the value of a variable of its environment.
+func variable(args []string) error { return say([]string{os.Getenv(args[0])}) }
 
 // ask prints what it reads, with the size of its terminal if it has one.
 func ask([]string) error {

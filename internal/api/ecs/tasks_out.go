@@ -156,6 +156,7 @@ func containersOut(t model.TaskState, def *model.TaskDefinition) []types.Contain
 		}
 		if o := seen[c.Name]; o != nil {
 			observedOut(&out, o)
+			out.NetworkBindings = append(out.NetworkBindings, bindingsOut(o.Bindings, c.Ports)...)
 		}
 		list = append(list, out)
 	}
@@ -186,11 +187,5 @@ func observedOut(out *types.Container, o *model.ObservedContainer) {
 		if text.value != "" {
 			*text.to = aws.String(text.value)
 		}
-	}
-	for _, b := range o.Bindings {
-		out.NetworkBindings = append(out.NetworkBindings, types.NetworkBinding{
-			BindIP: aws.String(b.Address), ContainerPort: aws.Int32(int32(b.ContainerPort)), HostPort: aws.Int32(int32(b.HostPort)),
-			Protocol: types.TransportProtocol(b.Protocol),
-		})
 	}
 }

@@ -36,7 +36,9 @@ func prepares(t *testing.T) *preparer {
 	}
 	p := s.newPreparer(nil)
 	p.logs = func(context.Context, *model.Task, *driver.Spec) error { return nil }
-	p.endpoints = func(_ *model.Task, _ *model.TaskDefinition, spec *driver.Spec) { spec.Env = append(spec.Env, "ZZ=endpoint") }
+	p.endpoints = func(_ *model.Task, _ *model.TaskDefinition, spec *driver.Spec) {
+		spec.Env = append(spec.Env, "ZZ=endpoint")
+	}
 	return p
 }
 
@@ -78,9 +80,9 @@ func TestPrepareFails(t *testing.T) {
 		want       string
 	}{
 		"no such file":            {model.ContainerDefinition{EnvironmentFiles: []string{"arn:aws:s3:::bucket/none.env"}}, "failed to download env files: "},
-		"no such secret":          {model.ContainerDefinition{Secrets: []model.Secret{{Name: "A", ValueFrom: "none"}}}, pulls + "unable to retrieve secrets from ssm"},
-		"no such option":          {model.ContainerDefinition{Log: &model.LogConfiguration{Secrets: []model.Secret{{Name: "a", ValueFrom: "none"}}}}, pulls},
-		"no such login":           {model.ContainerDefinition{Registry: "none"}, pulls + "failed to fetch secret "},
+		"no such secret":          {model.ContainerDefinition{Secrets: []model.Secret{{Name: "A", ValueFrom: "none"}}}, "unable to retrieve secrets from ssm"},
+		"no such option":          {model.ContainerDefinition{Log: &model.LogConfiguration{Secrets: []model.Secret{{Name: "a", ValueFrom: "none"}}}}, "failed to fetch parameter none"},
+		"no such login":           {model.ContainerDefinition{Registry: "none"}, "failed to fetch secret "},
 		"a login that is none":    {model.ContainerDefinition{Registry: "db"}, "username and password"},
 		"a login without a user":  {model.ContainerDefinition{Registry: "nobody"}, "username and password"},
 		"a secret of another key": {model.ContainerDefinition{Secrets: []model.Secret{{Name: "A", ValueFrom: "arn:aws:secretsmanager:us-east-1:1:secret:login:none::"}}}, "json key none"},

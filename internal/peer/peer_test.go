@@ -73,23 +73,24 @@ func (r *record) find(machine string) *model.Peer {
 	return r.p
 }
 
-func call(t *testing.T, c *peer.Caller, method, url, body string) (*http.Response, string, error) {
+// call makes a request and reads the answer to its end.
+func call(t *testing.T, c *peer.Caller, method, url, body string) (status int, text string, err error) {
 	t.Helper()
-	var content io.Reader = http.NoBody
+	var sent io.Reader = http.NoBody
 	if body != "" {
-		content = io.MultiReader(strings.NewReader(body)) // it cannot be sent twice
+		sent = io.MultiReader(strings.NewReader(body)) // it cannot be sent twice
 	}
-	r, err := http.NewRequestWithContext(t.Context(), method, url, content)
+	r, err := http.NewRequestWithContext(t.Context(), method, url, sent)
 	if err != nil {
 		t.Fatal(err)
 	}
 	answer, err := c.Client().Do(r)
 	if err != nil {
-		return nil, "", err
+		return 0, "", err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
-	return answer, string(text), err
+	read, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(read), err
 }
 
 func TestCall(t *testing.T) {
@@ -131,9 +132,9 @@ func TestRefused(t *testing.T) {
 		p := right
 		test.change(&p)
 		c := peer.NewCaller((&record{p: &p}).find)
-		answer, text, err := call(t, c, http.MethodGet, "https://m1/hello", "")
+		status, text, err := call(t, c, http.MethodGet, "https://m1/hello", "")
 		switch {
-		case test.status != 0 && (err != nil || answer.StatusCode != test.status || text == "hello"):
+		case test.status != 0 && (err != nil || status != test.status || text == "hello"):
 			t.Errorf("%s: got %q, %v, want status %d", name, text, err, test.status)
 		case test.status == 0 && (err == nil || !strings.Contains(err.Error(), "machine m1")):
 			t.Errorf("%s: got error %v, want one that names the machine", name, err)
@@ -207,7 +208,7 @@ func TestEnd(t *testing.T) {
 	p, stop := serve(t)
 	c := peer.NewCaller((&record{p: &p}).find)
 	defer c.Close()
-	get := func(path string) *http.Response {
+	open := func(path string) io.ReadCloser {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://m1"+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
@@ -220,12 +221,13 @@ func TestEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return answer
+		t.Cleanup(func() { _ = answer.Body.Close() })
+		return answer.Body
 	}
-	waiting, taken := get("/wait"), get("/take")
-	line, ok := taken.Body.(io.ReadWriteCloser)
+	waiting, taken := open("/wait"), open("/take")
+	line, ok := taken.(io.ReadWriteCloser)
 	if !ok {
-		t.Fatalf("the connection cannot be taken over: %T", taken.Body)
+		t.Fatalf("the connection cannot be taken over: %T", taken)
 	}
 	if _, err := io.WriteString(line, "hi\n"); err != nil {
 		t.Fatal(err)
@@ -235,12 +237,11 @@ func TestEnd(t *testing.T) {
 		t.Errorf("got %q, %v, want the echo", text, err)
 	}
 	stop()
-	for name, r := range map[string]io.Reader{"followed": waiting.Body, "taken over": back} {
+	for name, r := range map[string]io.Reader{"followed": waiting, "taken over": back} {
 		if text, _ := io.ReadAll(r); len(text) != 0 {
 			t.Errorf("after the end, what was %s tells %q, want nothing", name, text)
 		}
 	}
-	_, _ = waiting.Body.Close(), line.Close()
 }
 
 // TestAdvertise: what listens everywhere is told by the address that others know.

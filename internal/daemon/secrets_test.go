@@ -35,10 +35,10 @@ func keepsSecrets(t *testing.T) (s *server, api string) {
 	return s, web.URL
 }
 
-// value opens a stored secret as a task's start does; "" is what the error is.
-func (s *server) value(t *testing.T, region, name string) string {
+// db opens the secret of that name as a task's start does; it is "" if it cannot be had.
+func (s *server) db(t *testing.T, region string) string {
 	t.Helper()
-	value, err := s.newPreparer(nil).secrets.Value(t.Context(), name, region)
+	value, err := s.newPreparer(nil).secrets.Value(t.Context(), "db", region)
 	if err != nil {
 		return ""
 	}
@@ -79,16 +79,16 @@ func TestSecrets(t *testing.T) {
 	if now, err := os.ReadFile(s.cfg.secretKey()); err != nil || bytes.Equal(now, old) || len(now) != len(old) {
 		t.Errorf("the key file has %d bytes after a rekey, %v, want %d other ones", len(now), err, len(old))
 	}
-	if got := s.value(t, "us-east-1", "db"); got != "second" {
+	if got := s.db(t, "us-east-1"); got != "second" {
 		t.Errorf("db is %q after a rekey, want what was set last", got)
 	}
-	if got := s.value(t, "eu-west-1", "db"); got != "third" {
+	if got := s.db(t, "eu-west-1"); got != "third" {
 		t.Errorf("db of the other region is %q, want its own", got)
 	}
 	if err := DeleteSecret(ctx, api, "", "db"); err != nil {
 		t.Errorf("DeleteSecret = %v", err)
 	}
-	if got := s.value(t, "us-east-1", "db") + s.value(t, "eu-west-1", "db"); got != "third" {
+	if got := s.db(t, "us-east-1") + s.db(t, "eu-west-1"); got != "third" {
 		t.Errorf("after db was deleted in one region: %q, want that of the other alone", got)
 	}
 }

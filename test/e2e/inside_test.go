@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,7 +46,7 @@ func TestSecretVerbs(t *testing.T) {
 		{args: []string{"secret", "rm", "from/file"}, code: 1, out: "from/file"},
 	} {
 		// The flag --endpoint follows the verb's own words.
-		args := append(step.args[:len(step.args):len(step.args)], "--endpoint", p.api)
+		args := slices.Concat(step.args, []string{"--endpoint", p.api})
 		cmd := exec.Command(binary(), args...)
 		cmd.Env, cmd.Stdin = environment(), strings.NewReader(step.stdin)
 		text, _ := cmd.CombinedOutput()

@@ -133,11 +133,8 @@ func (c Config) Validate() error {
 	if _, port, err := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && (err != nil || port == "") {
 		return fmt.Errorf("--peer-listen %q: it is HOST:PORT, as 10.0.0.7:6249", c.PeerListen)
 	}
-	if err := validatePaths(c.AllowHostPaths); err != nil {
+	if err := c.validateTasks(); err != nil {
 		return err
-	}
-	if _, err := metadata.ParseRoles(c.TaskRoles); err != nil {
-		return fmt.Errorf("--task-role %w", err)
 	}
 	if c.Example != "" && c.Example != exampleWeb {
 		return fmt.Errorf("--example %q: the examples are: %s", c.Example, exampleWeb)
@@ -146,6 +143,17 @@ func (c Config) Validate() error {
 		return nil
 	}
 	return c.validateListen()
+}
+
+// validateTasks says what is wrong with what tasks may do and get.
+func (c Config) validateTasks() error {
+	if err := validatePaths(c.AllowHostPaths); err != nil {
+		return err
+	}
+	if _, err := metadata.ParseRoles(c.TaskRoles); err != nil {
+		return fmt.Errorf("--task-role %w", err)
+	}
+	return nil
 }
 
 // complete checks a configuration and gives the data directory its one name: drivers tell their containers by it.

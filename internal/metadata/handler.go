@@ -224,7 +224,7 @@ func (h *Handler) containers(w http.ResponseWriter, r *http.Request, f Facts) (m
 }
 
 func (h *Handler) failed(w http.ResponseWriter, what string, err error) {
-	h.Log.Warn("the metadata endpoint: "+what, "error", err)
+	h.Log.Warn("a request of the metadata endpoint failed", "what", what, "error", err)
 	h.answer(w, http.StatusInternalServerError, what)
 }
 

@@ -67,7 +67,7 @@ func writeKey(path string) error {
 	}
 	defer func() { _ = os.Remove(f.Name()) }() // at worst a small file stays
 	_, err = f.WriteString(hex.EncodeToString(raw[:]) + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -68,7 +68,7 @@ func TestShapes(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	two := w.variables(taskTwo, "app", "172.31.0.11", wellKnown())["ECS_CONTAINER_METADATA_URI_V4"]
+	two := w.variables(taskTwo, "172.31.0.11", wellKnown())["ECS_CONTAINER_METADATA_URI_V4"]
 	tests := []struct {
 		name string
 		request
@@ -90,7 +90,8 @@ func TestRefused(t *testing.T) {
 		{"forwarded, RFC 7239", request{path: w.app("/task"), header: http.Header{"Forwarded": {"for=1.2.3.4"}}}, http.StatusForbidden},
 		{
 			"the id of metadata, for credentials",
-			request{path: strings.Replace(w.app(""), "/v4/", "/v2/credentials/", 1)}, http.StatusBadRequest,
+			request{path: strings.Replace(w.app(""), "/v4/", "/v2/credentials/", 1)},
+			http.StatusBadRequest,
 		},
 	}
 	for _, tt := range tests {
@@ -111,7 +112,7 @@ func TestPlain(t *testing.T) {
 	f := w.facts["11111111111111111111111111111111"]
 	f.Network, f.Seen.Attachment, f.Plain = nil, nil, true
 	w.facts["11111111111111111111111111111111"] = f
-	path := w.variables(taskOne, "app", "", other())["ECS_CONTAINER_METADATA_URI_V4"]
+	path := w.variables(taskOne, "", other())["ECS_CONTAINER_METADATA_URI_V4"]
 	status, body := ask(w.handler(), request{path: path, from: "127.0.0.1", door: other()})
 	if status != http.StatusOK || !strings.Contains(body, `"NetworkMode":"host"`) {
 		t.Errorf("= %d %s, want the container, in the machine's network", status, body)
@@ -153,11 +154,11 @@ func TestEnvironment(t *testing.T) {
 	if before[1] != "ECS_AGENT_URI=forged" {
 		t.Errorf("the list given was changed: %q", before)
 	}
-	at80 := w.variables(taskOne, "app", "", wellKnown())
+	at80 := w.variables(taskOne, "", wellKnown())
 	if at80["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] == "" || at80["AWS_CONTAINER_CREDENTIALS_FULL_URI"] != "" || at80["AWS_CONTAINER_AUTHORIZATION_TOKEN"] != "" {
 		t.Errorf("at 169.254.170.2:80: %q, want the relative URI alone", at80)
 	}
-	elsewhere := w.variables(taskOne, "app", "", other())
+	elsewhere := w.variables(taskOne, "", other())
 	if elsewhere["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] != "" || elsewhere["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "" || elsewhere["AWS_CONTAINER_AUTHORIZATION_TOKEN"] == "" {
 		t.Errorf("elsewhere: %q, want the full URI and the token", elsewhere)
 	}

@@ -12,7 +12,7 @@ const statePath = "/task-protection/v1/state"
 
 // state is the path of the first task's protection.
 func (w *world) state() string {
-	return w.variables(taskOne, "app", "172.31.0.10", wellKnown())["ECS_AGENT_URI"] + statePath
+	return w.variables(taskOne, "172.31.0.10", wellKnown())["ECS_AGENT_URI"] + statePath
 }
 
 func TestProtection(t *testing.T) {

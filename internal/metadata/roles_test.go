@@ -18,8 +18,8 @@ func TestCredentials(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	address := "172.31.0.10"
-	path := w.variables(taskOne, "app", address, wellKnown())["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
-	full := w.variables(taskOne, "app", address, other())
+	path := w.variables(taskOne, address, wellKnown())["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+	full := w.variables(taskOne, address, other())
 	token := func(value string) http.Header { return http.Header{"Authorization": {value}} }
 	tests := []struct {
 		name string
@@ -81,7 +81,7 @@ func TestMint(t *testing.T) {
 		if left := c.Expiration.Sub(now); left <= 3*time.Hour || left > 6*time.Hour {
 			t.Errorf("after %v they hold for another %v", after, left)
 		}
-		if (c.Expiration == one.Expiration) != (c.SecretAccessKey == one.SecretAccessKey) {
+		if c.Expiration.Equal(one.Expiration) != (c.SecretAccessKey == one.SecretAccessKey) {
 			t.Errorf("after %v they hold until %v and are %v", after, c.Expiration, c)
 		}
 	}
@@ -111,21 +111,25 @@ func TestRolesOfTheOperator(t *testing.T) {
 		{
 			"JSON as the endpoint's",
 			file(`{"AccessKeyId":"A","SecretAccessKey":"S","Token":"T","Expiration":"2026-03-04T06:06:07Z"}`),
-			metadata.Credentials{RoleArn: role, AccessKeyID: "A", SecretAccessKey: "S", Token: "T", Expiration: until}, "",
+			metadata.Credentials{RoleArn: role, AccessKeyID: "A", SecretAccessKey: "S", Token: "T", Expiration: until},
+			"",
 		},
 		{
 			"JSON as a credential_process's",
 			file(`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","SessionToken":"T"}`),
-			metadata.Credentials{RoleArn: role, AccessKeyID: "A", SecretAccessKey: "S", Token: "T", Expiration: start.Add(15 * time.Minute)}, "",
+			metadata.Credentials{RoleArn: role, AccessKeyID: "A", SecretAccessKey: "S", Token: "T", Expiration: start.Add(15 * time.Minute)},
+			"",
 		},
 		{
 			"profiles",
 			file("# mine\n[work]\naws_access_key_id=W\naws_secret_access_key=X\n[default]\naws_access_key_id = A\naws_secret_access_key = S=\n"),
-			metadata.Credentials{RoleArn: role, AccessKeyID: "A", SecretAccessKey: "S=", Expiration: start.Add(15 * time.Minute)}, "",
+			metadata.Credentials{RoleArn: role, AccessKeyID: "A", SecretAccessKey: "S=", Expiration: start.Add(15 * time.Minute)},
+			"",
 		},
 		{
 			"a command", `exec:echo x >>` + runs + `; echo '{"AccessKeyId":"A","SecretAccessKey":"S","Token":"T","Expiration":"2026-03-04T06:06:07Z"}'`,
-			metadata.Credentials{RoleArn: role, AccessKeyID: "A", SecretAccessKey: "S", Token: "T", Expiration: until}, "",
+			metadata.Credentials{RoleArn: role, AccessKeyID: "A", SecretAccessKey: "S", Token: "T", Expiration: until},
+			"",
 		},
 		{"a file that is not there", filepath.Join(dir, "none"), metadata.Credentials{}, "none"},
 		{"a command that fails", "exec:echo no luck >&2; exit 3", metadata.Credentials{}, "no luck"},
@@ -163,7 +167,13 @@ func TestRolesOfTheOperator(t *testing.T) {
 func TestRolesThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, list := range [][]string{
-		{""}, {"role"}, {role}, {role + "="}, {role + "=exec:"}, {"arn:aws:iam::1:user/x=f"}, {"arn:aws:s3::1:role/x=f"},
+		{""},
+		{"role"},
+		{role},
+		{role + "="},
+		{role + "=exec:"},
+		{"arn:aws:iam::1:user/x=f"},
+		{"arn:aws:s3::1:role/x=f"},
 		{role + "=a", role + "=b"},
 	} {
 		if _, err := metadata.ParseRoles(list); err == nil {

@@ -173,6 +173,8 @@ func known(s driver.Status, seen model.ObservedContainer) string {
 		return string(model.TaskRunning)
 	case driver.Exited:
 		return string(model.TaskStopped)
+	case driver.Starting:
+		return string(model.TaskPending)
 	}
 	return string(cmp.Or(seen.Status, model.TaskPending))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -158,19 +159,17 @@ func ask(h *metadata.Handler, q request) (status int, body string) {
 	}
 	r := httptest.NewRequest(q.method, "http://"+q.door.Address+q.path, strings.NewReader(q.body))
 	r.RemoteAddr = q.from + ":50000"
-	for name, values := range q.header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, q.header)
 	answer := httptest.NewRecorder()
 	h.At(q.door).ServeHTTP(answer, r)
 	text, _ := io.ReadAll(answer.Result().Body) // a recorder's body is read without fail
 	return answer.Code, string(text)
 }
 
-// variables are those that a container is told, by name.
-func (w *world) variables(task, container, address string, d metadata.Door) map[string]string {
+// variables are those that the container app of a task is told, by name.
+func (w *world) variables(task, address string, d metadata.Door) map[string]string {
 	all := map[string]string{}
-	for _, entry := range w.key.Environment(nil, d, metadata.Caller{Task: task, Container: container, Address: address, Role: true}) {
+	for _, entry := range w.key.Environment(nil, d, metadata.Caller{Task: task, Container: "app", Address: address, Role: true}) {
 		name, value, _ := strings.Cut(entry, "=")
 		all[name] = strings.TrimPrefix(strings.TrimPrefix(value, "http://"+d.Address), "http://169.254.170.2")
 	}
@@ -179,5 +178,5 @@ func (w *world) variables(task, container, address string, d metadata.Door) map[
 
 // app is the path that the first task's app is told, with more at its end.
 func (w *world) app(more string) string {
-	return w.variables(taskOne, "app", "172.31.0.10", wellKnown())["ECS_CONTAINER_METADATA_URI_V4"] + more
+	return w.variables(taskOne, "172.31.0.10", wellKnown())["ECS_CONTAINER_METADATA_URI_V4"] + more
 }

@@ -194,7 +194,10 @@ func (d *Driver) Name() string { return "docker" }
 func (d *Driver) Refuse(def *model.TaskDefinition) string { return Refuse(def) }
 
 // Close implements driver.Driver.
-func (d *Driver) Close() error { return d.client.Close() }
+func (d *Driver) Close() error {
+	d.dropLANs()
+	return d.client.Close()
+}
 
 // name is the container's name for the daemon: readable, and no other id's. A name is limited in its letters, an id is
 // not.

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
@@ -54,7 +55,7 @@ func (d *Driver) lanOf(a *model.Attachment) (lan, netip.Addr, error) {
 	return l, address, nil
 }
 
-// makeLAN makes a network that is not there. It stays when the last task is gone, as the VPC does.
+// makeLAN makes a network that is not there. It stays when the last task is gone, for the next one; see dropLANs.
 func (d *Driver) makeLAN(ctx context.Context, l lan) error {
 	d.mu.Lock()
 	there := d.lans[l.name]
@@ -93,6 +94,28 @@ func (d *Driver) createLAN(ctx context.Context, l lan) error {
 		return nil // another process was faster
 	}
 	return err
+}
+
+// closeTimeout bounds what is cleared away at the end.
+const closeTimeout = 5 * time.Second
+
+// dropLANs removes the networks that no task uses: what is left would keep its range of addresses from others on this
+// machine. The daemon refuses where a container is in one.
+func (d *Driver) dropLANs() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	found, err := d.client.NetworkList(ctx, client.NetworkListOptions{
+		Filters: client.Filters{}.Add("label", labelScope+"="+d.scope),
+	})
+	if err != nil {
+		d.log.Debug("the networks that nobody uses may be left", "error", err)
+		return
+	}
+	for _, n := range found.Items {
+		if _, err := d.client.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil {
+			d.log.Debug("a network stays", "network", n.Name, "error", err)
+		}
+	}
 }
 
 // lose forgets that a network is there.

@@ -102,14 +102,6 @@ func TestJournalKeepsNoEnvironment(t *testing.T) {
 	}
 }
 
-func TestVariables(t *testing.T) {
-	t.Parallel()
-	got := variables([]string{"A=1", "worker process", "=x", "B=", ""})
-	if diff := cmp.Diff([]string{"A=1", "B="}, got); diff != "" {
-		t.Errorf("variables (-want +got):\n%s", diff)
-	}
-}
-
 func TestJournalAfterATornLine(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

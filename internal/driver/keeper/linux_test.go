@@ -184,3 +184,11 @@ func TestLookPath(t *testing.T) {
 		t.Errorf("pathOf without one = %q, want the default", got)
 	}
 }
+
+func TestVariables(t *testing.T) {
+	t.Parallel()
+	got := variables([]string{"A=1", "worker process", "=x", "B=", ""})
+	if diff := cmp.Diff([]string{"A=1", "B="}, got); diff != "" {
+		t.Errorf("variables (-want +got):\n%s", diff)
+	}
+}

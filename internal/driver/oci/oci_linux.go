@@ -65,6 +65,9 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if err := d.inspect(); err != nil {
 		return nil, fmt.Errorf("oci driver: %w", err)
 	}
+	if !inMemory(d.cfg.RunDir) {
+		d.log.Warn("the directory of what runs is on a disk, where secrets are not meant to be: mount a tmpfs there", "dir", d.cfg.RunDir)
+	}
 	var err error
 	if d.lock, err = os.OpenFile(filepath.Join(d.cfg.Dir, "driver.lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return nil, fmt.Errorf("oci driver: %w", err)
@@ -110,6 +113,16 @@ func (cfg *Config) complete() (err error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return nil
+}
+
+// inMemory says whether a directory's files are in memory alone: a runtime's configuration has a container's secrets in
+// it, and is there as long as the container lives.
+func inMemory(dir string) bool {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return false
+	}
+	return fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC
 }
 
 // scope is a short name of a directory.

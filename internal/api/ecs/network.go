@@ -1,9 +1,12 @@
 package ecs
 
 import (
+	"strings"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
 )
@@ -54,9 +57,18 @@ func attachmentsOut(t model.TaskState) []types.Attachment {
 		Id: aws.String(a.ID), Type: aws.String("ElasticNetworkInterface"), Status: aws.String(attachmentStatus(t.LastStatus())),
 		Details: []types.KeyValuePair{
 			detail("subnetId", a.Subnet), detail("networkInterfaceId", a.ENI), detail("macAddress", a.MAC),
-			detail("privateIPv4Address", a.Address),
+			detail("privateDnsName", privateName(arn.ScopeOf(t.ARN).Region, a.Address)), detail("privateIPv4Address", a.Address),
 		},
 	}}
+}
+
+// privateName is the name that AWS gives an address ("Amazon EC2 instance hostname types"). Nothing resolves it here.
+func privateName(region, address string) string {
+	host := "ip-" + strings.ReplaceAll(address, ".", "-")
+	if region == "us-east-1" {
+		return host + ".ec2.internal"
+	}
+	return host + "." + region + ".compute.internal"
 }
 
 // interfacesOut are the network interfaces of a container: its task's.

@@ -71,11 +71,12 @@ func newUp(p *cli.Printer, hurry <-chan struct{}) *cobra.Command {
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Server, o.Agent, o.Hurry = true, true, hurry
-			context.AfterFunc(cmd.Context(), func() {
+			over := context.AfterFunc(cmd.Context(), func() {
 				if !o.Detach {
 					p.Linef("\nEnding the tasks. Ctrl-C again kills them.")
 				}
 			})
+			defer over() // what ends by itself ends no tasks
 			o.Announce = func(r daemon.Ready) { announce(p, r) }
 			return o.run(cmd)
 		},

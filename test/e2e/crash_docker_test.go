@@ -130,7 +130,20 @@ func TestCrashDocker(t *testing.T) {
 		b.name = fmt.Sprintf("%s after %v", b.name, b.after)
 		arns := w.ask(fmt.Sprint(i), b)
 		w.reviveWith(b, d)
-		alive := w.judgeDocker(d, i, b, w.settled(arns, false))
+		tasks := w.settled(arns, false)
+		if b.whom == "daemon" { // whose containers end with it or after it; the agent hears of it from the next one
+			eventually(t, "tasks and containers agree", func() bool {
+				tasks = w.settled(arns, false)
+				running := 0
+				for j := range tasks {
+					if aws.ToString(tasks[j].LastStatus) == "RUNNING" {
+						running++
+					}
+				}
+				return running == len(d.containers(w))
+			})
+		}
+		alive := w.judgeDocker(d, i, b, tasks)
 		b.after = stopping * time.Duration(i%agents) / agents
 		w.halt(alive, b)
 		w.reviveWith(b, d)

@@ -53,7 +53,7 @@ func TestVerbs(t *testing.T) {
 		{name: "an unknown verb", args: []string{"dance"}, code: 2, stderr: `"dance"`},
 		{name: "an unknown flag", args: []string{"up", "--dance"}, code: 2, stderr: "--dance"},
 		{name: "a word too many", args: []string{"up", "now"}, code: 2, stderr: `"now"`},
-		{name: "a bad driver", args: []string{"up", "--driver", "magic"}, code: 2, stderr: "auto, process or docker"},
+		{name: "a bad driver", args: []string{"up", "--driver", "magic"}, code: 2, stderr: "auto, oci, docker or process"},
 		{name: "a bad driver by a variable", env: []string{"MAITRED_DRIVER=magic"}, args: []string{"up"}, code: 2, stderr: `"magic"`},
 		{name: "bad timings", args: []string{"server", "--timings", "slow"}, code: 2, stderr: "fast or ecs"},
 		{name: "a bad account", args: []string{"up", "--account-id", "12"}, code: 2, stderr: "12 digits"},

@@ -88,19 +88,30 @@ func (d *dockerd) sweep() {
 	for _, pid := range pidsWith(d.dir) { // shims of one that was killed
 		killed(pid)
 	}
-	text, err := os.ReadFile("/proc/self/mounts")
+	// The list of mounts may change while it is read, so that one look is not always enough.
+	err := errors.New("not tried")
+	for range 100 {
+		d.unmount()
+		if err = os.RemoveAll(d.dir); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond) //nolint:forbidigo // nothing tells when the last mount is gone
+	}
+	d.t.Errorf("remove the daemon's directory: %v", err)
+}
+
+// unmount takes away what is mounted below the daemon's directory, the newest first.
+func (d *dockerd) unmount() {
+	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		d.t.Error(err)
 	}
 	lines := strings.Split(string(text), "\n")
 	slices.Reverse(lines)
 	for _, line := range lines {
-		if word := strings.Fields(line); len(word) > 1 && strings.HasPrefix(word[1], d.dir+"/") {
-			_ = unix.Unmount(word[1], unix.MNT_DETACH)
+		if word := strings.Fields(line); len(word) > 4 && strings.HasPrefix(word[4], d.dir+"/") {
+			_ = unix.Unmount(word[4], unix.MNT_DETACH)
 		}
-	}
-	if err := os.RemoveAll(d.dir); err != nil {
-		d.t.Errorf("remove the daemon's directory: %v", err)
 	}
 }
 

@@ -89,15 +89,10 @@ func (d *dockerd) sweep() {
 		killed(pid)
 	}
 	// The list of mounts may change while it is read, so that one look is not always enough.
-	err := errors.New("not tried")
-	for range 100 {
+	eventually(d.t, "the daemon's directory is removed", func() bool {
 		d.unmount()
-		if err = os.RemoveAll(d.dir); err == nil {
-			return
-		}
-		time.Sleep(50 * time.Millisecond) //nolint:forbidigo // nothing tells when the last mount is gone
-	}
-	d.t.Errorf("remove the daemon's directory: %v", err)
+		return os.RemoveAll(d.dir) == nil
+	})
 }
 
 // unmount takes away what is mounted below the daemon's directory, the newest first.

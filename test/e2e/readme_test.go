@@ -93,6 +93,7 @@ func typeReadme(t *testing.T, driver string) {
 	if err != nil {
 		t.Fatalf("%v, after:\n%s", err, out)
 	}
+	defer p.interrupt() // so that networks of containers go
 	for _, line := range []string{"exited with code 137", "task-definition/worker:2\"\n", "\n3\n", "\n\"DRAINING\"\n"} {
 		if !strings.Contains(string(out), line) {
 			t.Errorf("it does not answer %q:\n%s", line, out)

@@ -1,5 +1,5 @@
 // Package model holds the nouns of Amazon ECS as plain values: clusters, task definitions, services, deployments, tasks,
-// machines, and the causes that tie their changes together.
+// machines, load balancers, and the causes that tie their changes together.
 //
 // Values are immutable once they are in the store: whoever wants to change one copies it first. References between
 // records are ARNs (or the id, where ECS itself uses one). The package imports the standard library only; it knows
@@ -12,7 +12,7 @@ import "strings"
 type Kind string
 
 // The tables. The part before the colon says who writes it: the control plane writes what is wanted, the agent of a
-// machine what it observed. No table has two writers.
+// machine or a balancer what it observed. No table has two writers.
 const (
 	KindCluster        Kind = "cluster"      // control: Cluster
 	KindTaskDefinition Kind = "taskdef"      // control: TaskDefinition
@@ -34,6 +34,14 @@ const (
 	KindSecurityGroup  Kind = "group"        // control: SecurityGroup
 	KindSecret         Kind = "secret"       // control: StoredSecret
 	KindLogGroup       Kind = "loggroup"     // control: LogGroup
+	KindLoadBalancer   Kind = "loadbalancer" // control: LoadBalancer
+	KindListener       Kind = "listener"     // control: Listener
+	KindRule           Kind = "rule"         // control: Rule
+	KindTargetGroup    Kind = "targetgroup"  // control: TargetGroup
+	KindTarget         Kind = "target"       // control: Target
+	KindTargetHealth   Kind = "targethealth" // balancer: TargetHealth
+	KindBalancer       Kind = "balancer"     // balancer: Balancer
+	KindCertificate    Kind = "certificate"  // control: Certificate
 )
 
 // Kinds lists every table.
@@ -42,6 +50,7 @@ func Kinds() []Kind {
 		KindCluster, KindTaskDefinition, KindFamily, KindService, KindServiceState, KindDeployment, KindEvent,
 		KindTask, KindObserved, KindMachine, KindInstance, KindOccupancy, KindPlacement, KindSetting,
 		KindToken, KindVPC, KindSubnet, KindSecurityGroup, KindSecret, KindLogGroup,
+		KindLoadBalancer, KindListener, KindRule, KindTargetGroup, KindTarget, KindTargetHealth, KindBalancer, KindCertificate,
 	}
 }
 
@@ -103,6 +112,22 @@ func New(k Kind) Record { //nolint:gocyclo // one case for each table
 		return &StoredSecret{}
 	case KindLogGroup:
 		return &LogGroup{}
+	case KindLoadBalancer:
+		return &LoadBalancer{}
+	case KindListener:
+		return &Listener{}
+	case KindRule:
+		return &Rule{}
+	case KindTargetGroup:
+		return &TargetGroup{}
+	case KindTarget:
+		return &Target{}
+	case KindTargetHealth:
+		return &TargetHealth{}
+	case KindBalancer:
+		return &Balancer{}
+	case KindCertificate:
+		return &Certificate{}
 	}
 	return nil
 }

@@ -135,6 +135,13 @@ type Deployment struct {
 	Cause    Cause  `json:"cause"`
 }
 
+// ServiceBalancer is a target group in which a port of each task is registered ("LoadBalancer" of a service).
+type ServiceBalancer struct {
+	Group     string `json:"group"` // ARN
+	Container string `json:"container"`
+	Port      int    `json:"port"` // of the container
+}
+
 // Key implements Record.
 func (d *Deployment) Key() Key { return DeploymentKey(d.Service, d.ID) }
 

@@ -91,6 +91,10 @@ type Task struct {
 	StopCode   StopCode  `json:"stopCode,omitempty"`
 	StopReason string    `json:"stopReason,omitempty"`
 	Stop       *Cause    `json:"stop,omitempty"`
+	// DrainBy is how long the stop signal waits for the task's targets to be drained, zero where there are none. It is sent
+	// as soon as Drained is true.
+	DrainBy time.Time `json:"drainBy,omitzero"`
+	Drained bool      `json:"drained,omitempty"`
 }
 
 // Key implements Record.

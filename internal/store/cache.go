@@ -24,6 +24,14 @@ const (
 	tSecurityGroup
 	tSecret
 	tLogGroup
+	tLoadBalancer
+	tListener
+	tRule
+	tTargetGroup
+	tTarget
+	tTargetHealth
+	tBalancer
+	tCertificate
 	tables
 	tNone = -1
 )
@@ -66,6 +74,22 @@ func tableOf(k model.Kind) int { //nolint:gocyclo // one case for each table
 		return tSecret
 	case model.KindLogGroup:
 		return tLogGroup
+	case model.KindLoadBalancer:
+		return tLoadBalancer
+	case model.KindListener:
+		return tListener
+	case model.KindRule:
+		return tRule
+	case model.KindTargetGroup:
+		return tTargetGroup
+	case model.KindTarget:
+		return tTarget
+	case model.KindTargetHealth:
+		return tTargetHealth
+	case model.KindBalancer:
+		return tBalancer
+	case model.KindCertificate:
+		return tCertificate
 	}
 	return tNone
 }
@@ -77,6 +101,8 @@ const (
 	xDeployments        // by service, newest first
 	xInstances          // by cluster
 	xMachines           // instances by machine
+	xTaskTargets        // targets by task
+	xHealth             // target healths by target
 	indexes
 )
 
@@ -97,6 +123,8 @@ func newCache() *cache {
 	c.indexes[xDeployments] = newTree(byAge)
 	c.indexes[xInstances] = newTree(byGroup(clusterOfInstance))
 	c.indexes[xMachines] = newTree(byGroup(machineOfInstance))
+	c.indexes[xTaskTargets] = newTree(byGroup(taskOfTarget))
+	c.indexes[xHealth] = newTree(byGroup(targetOfHealth))
 	return c
 }
 
@@ -111,6 +139,10 @@ func (c *cache) indexed(table int) []*tree[*item] {
 		return c.indexes[xDeployments : xDeployments+1]
 	case tInstance:
 		return c.indexes[xInstances : xMachines+1]
+	case tTarget:
+		return c.indexes[xTaskTargets : xTaskTargets+1]
+	case tTargetHealth:
+		return c.indexes[xHealth : xHealth+1]
 	}
 	return nil
 }

@@ -1,17 +1,21 @@
 package store
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/maitred/maitred/internal/model"
 )
 
-// Scope is the part of the world that a Store holds: everything, or what concerns one machine. The zero Scope is
-// everything.
+// Scope is the part of the world that a Store holds: everything, or what concerns one machine, or one balancer. The zero
+// Scope is everything.
 type Scope struct {
 	// Machine is the id of a machine. Its scope is its own record, its tasks and what was observed of them, and all
 	// task definitions, networks, log groups and secrets (which are sealed).
 	Machine string
+	// Balancer is the id of a balancer, in place of a machine. Its scope is its own record, what it knows of targets, and
+	// all load balancers with what belongs to them.
+	Balancer string
 }
 
 // Range is a part of a table.
@@ -34,6 +38,9 @@ func (r Range) Contains(k model.Key) bool {
 
 // Ranges lists the parts of the tables that make up the scope, in the order of their keys. None means everything.
 func (s Scope) Ranges() []Range {
+	if s.Balancer != "" {
+		return s.balancerRanges()
+	}
 	if s.Machine == "" {
 		return nil
 	}
@@ -50,8 +57,24 @@ func (s Scope) Ranges() []Range {
 	}
 }
 
+func (s Scope) balancerRanges() []Range {
+	return []Range{
+		{Kind: model.KindBalancer, Prefix: s.Balancer, Exact: true},
+		{Kind: model.KindCertificate},
+		{Kind: model.KindListener},
+		{Kind: model.KindLoadBalancer},
+		{Kind: model.KindRule},
+		{Kind: model.KindTarget},
+		{Kind: model.KindTargetGroup},
+		{Kind: model.KindTargetHealth, Prefix: s.Balancer + "/"},
+	}
+}
+
 // Contains says whether a key is in the scope.
 func (s Scope) Contains(k model.Key) bool {
+	if s.Balancer != "" {
+		return slices.ContainsFunc(s.balancerRanges(), func(r Range) bool { return r.Contains(k) })
+	}
 	if s.Machine == "" {
 		return true
 	}

@@ -1,0 +1,98 @@
+// Package flight counts what is in flight to each target, so that a target that is being deregistered is known to be
+// drained the moment its last request has ended: no request can slip in after that.
+package flight
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Targets are the targets of a balancer, by their paths.
+type Targets struct {
+	mu      sync.Mutex
+	known   map[string]*Target
+	drained func(path string)
+}
+
+// New makes an empty set. drained is called, by whichever goroutine ends the last request, when a target that was closed
+// has nothing in flight any more; it must not block.
+func New(drained func(path string)) *Targets {
+	return &Targets{known: map[string]*Target{}, drained: drained}
+}
+
+// Target gives what is known of a target; there is one for each path until it is forgotten.
+func (t *Targets) Target(path string) *Target {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	x, ok := t.known[path]
+	if !ok {
+		x = &Target{path: path, set: t, quit: make(chan struct{})}
+		t.known[path] = x
+	}
+	return x
+}
+
+// Forget drops the targets that keep does not want, with whatever is still in flight to them.
+func (t *Targets) Forget(keep func(path string) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for path, x := range t.known {
+		if !keep(path) {
+			delete(t.known, path)
+			x.Quit()
+		}
+	}
+}
+
+// Target counts what is in flight to one target: requests of HTTP, connections of TCP, flows of UDP.
+type Target struct {
+	path   string
+	set    *Targets
+	flying atomic.Int64
+	closed atomic.Bool
+	once   sync.Once
+	quit   chan struct{}
+}
+
+// Path is the target's.
+func (t *Target) Path() string { return t.path }
+
+// InFlight is how much is in flight.
+func (t *Target) InFlight() int64 { return t.flying.Load() }
+
+// Begin takes off, unless the target is closed: then it says false, and another target has to be found. Each Begin that
+// says true is followed by one End.
+func (t *Target) Begin() bool {
+	t.flying.Add(1)
+	// Close sets the flag before it counts, and this counts before it looks at the flag: one of the two sees the other.
+	if t.closed.Load() {
+		t.End()
+		return false
+	}
+	return true
+}
+
+// End lands.
+func (t *Target) End() {
+	if t.flying.Add(-1) == 0 && t.closed.Load() {
+		t.set.drained(t.path)
+	}
+}
+
+// Close lets nothing more take off; it says whether nothing is in flight.
+func (t *Target) Close() (drained bool) {
+	t.closed.Store(true)
+	return t.flying.Load() == 0
+}
+
+// Open takes Close back: the target was registered again.
+func (t *Target) Open() { t.closed.Store(false) }
+
+// Closed says that nothing may take off.
+func (t *Target) Closed() bool { return t.closed.Load() }
+
+// Quit says that what is in flight must end now: the deregistration delay is over.
+func (t *Target) Quit() { t.once.Do(func() { close(t.quit) }) }
+
+// Quitted is closed by Quit.
+func (t *Target) Quitted() <-chan struct{} { return t.quit }

@@ -101,7 +101,7 @@ const (
 	xDeployments        // by service, newest first
 	xInstances          // by cluster
 	xMachines           // instances by machine
-	xTaskTargets        // targets by task
+	xTargets            // targets by service
 	xHealth             // target healths by target
 	indexes
 )
@@ -123,7 +123,7 @@ func newCache() *cache {
 	c.indexes[xDeployments] = newTree(byAge)
 	c.indexes[xInstances] = newTree(byGroup(clusterOfInstance))
 	c.indexes[xMachines] = newTree(byGroup(machineOfInstance))
-	c.indexes[xTaskTargets] = newTree(byGroup(taskOfTarget))
+	c.indexes[xTargets] = newTree(byGroup(serviceOfTarget))
 	c.indexes[xHealth] = newTree(byGroup(targetOfHealth))
 	return c
 }
@@ -140,7 +140,7 @@ func (c *cache) indexed(table int) []*tree[*item] {
 	case tInstance:
 		return c.indexes[xInstances : xMachines+1]
 	case tTarget:
-		return c.indexes[xTaskTargets : xTaskTargets+1]
+		return c.indexes[xTargets : xTargets+1]
 	case tTargetHealth:
 		return c.indexes[xHealth : xHealth+1]
 	}

@@ -57,9 +57,9 @@ func (v *View) Targets(group string) iter.Seq[*model.Target] {
 	return prefixed[*model.Target](v, tTarget, parent(group))
 }
 
-// TargetsOfTask yields the targets of a task (given by ARN), draining ones included.
-func (v *View) TargetsOfTask(task string) iter.Seq[*model.Target] {
-	return grouped[*model.Target](v, xTaskTargets, task, taskOfTarget)
+// TargetsOfService yields the targets of the tasks of a service (given by ARN) by group and owner, draining ones included.
+func (v *View) TargetsOfService(service string) iter.Seq[*model.Target] {
+	return grouped[*model.Target](v, xTargets, service, serviceOfTarget)
 }
 
 // TargetHealths yields what the balancers know of a target (given by its path), by balancer.

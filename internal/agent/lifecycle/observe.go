@@ -26,6 +26,8 @@ func (l *Life) rollUp(now time.Time) model.TaskStatus {
 		return l.goal(now)
 	case l.stopping:
 		return model.TaskStopping
+	case l.draining(now) && !l.started.IsZero():
+		return model.TaskDeactivating
 	case !l.started.IsZero():
 		return model.TaskRunning
 	case l.Begun():
@@ -90,7 +92,7 @@ func (l *Life) publish(now time.Time) {
 func (l *Life) passing() bool {
 	silent := l.code == ""
 	told := l.published != nil && l.published.Status == model.TaskStopping
-	return l.status == model.TaskActivating || l.status == model.TaskStopping && silent ||
+	return l.status == model.TaskActivating || l.status == model.TaskDeactivating || l.status == model.TaskStopping && silent ||
 		l.status == model.TaskDeprovisioning && (silent || told)
 }
 

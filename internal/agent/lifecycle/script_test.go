@@ -154,6 +154,16 @@ func (s *script) fact(line string, now time.Time) {
 		task.Desired = model.TaskStopped
 		s.task = &task
 		s.life.Want(s.task)
+	case "want-drained": // stopped, once its targets are drained, or so much later
+		task := *s.task
+		task.Desired, task.DrainBy = model.TaskStopped, now.Add(s.duration(who))
+		s.task = &task
+		s.life.Want(s.task)
+	case "drained":
+		task := *s.task
+		task.Drained = true
+		s.task = &task
+		s.life.Want(s.task)
 	case "halt":
 		s.life.Halt("the machine goes home", now.Add(s.duration(who)))
 	case "refuse":

@@ -21,6 +21,7 @@ func (l *Life) considerStop(now time.Time) {
 	}
 	c := l.essentialEnd()
 	switch {
+	case l.draining(now) && c == nil:
 	case l.task.Desired == model.TaskStopped: // whatever ended since then ended because of it
 		l.decideStop("", "", now)
 	case c != nil && !c.ran && l.started.IsZero():
@@ -32,6 +33,17 @@ func (l *Life) considerStop(now time.Time) {
 	case l.halt != nil && l.Begun():
 		l.decideStop(model.StopTermination, clip(l.halt.reason, reasonMax), now)
 	}
+}
+
+// draining says that the stop signal waits for load balancers: what they sent to the task is not answered yet ("Amazon ECS
+// task lifecycle", DEACTIVATING).
+func (l *Life) draining(now time.Time) bool {
+	t := l.task
+	if t.Desired != model.TaskStopped || t.Drained || !now.Before(t.DrainBy) || l.halt != nil || !l.Begun() {
+		return false
+	}
+	l.look(t.DrainBy)
+	return true
 }
 
 // essentialEnd finds an essential container that is over.

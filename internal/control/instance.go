@@ -59,7 +59,7 @@ func Deregister(tx *store.Tx, call Call, instance string, force bool) (*model.In
 			i.Status = model.Draining
 			break
 		}
-		tx.Put(evicted(call, t, i.Cause))
+		tx.Put(evicted(tx.View(), call, t, i.Cause))
 		n++
 	}
 	// Nobody may have placed a task on it meanwhile.
@@ -69,9 +69,10 @@ func Deregister(tx *store.Tx, call Call, instance string, force bool) (*model.In
 }
 
 // evicted is a task that must leave its container instance.
-func evicted(call Call, t model.TaskState, cause model.Cause) *model.Task {
+func evicted(v *store.View, call Call, t model.TaskState, cause model.Cause) *model.Task {
 	task := *t.Task
 	task.Desired, task.StopAt = model.TaskStopped, call.Now
 	task.StopReason, task.Stop = "Container instance deregistration forced by user", &cause
+	task.DrainBy = drainBy(v, t, call.Now)
 	return &task
 }

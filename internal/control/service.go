@@ -25,6 +25,7 @@ type NewService struct {
 	Strategy       []model.Strategy
 	HealthGrace    time.Duration
 	Network        *model.NetworkConfiguration // of its tasks; nil: they have no network of their own
+	LoadBalancers  []model.ServiceBalancer
 	PropagateTags  string
 	ManagedTags    bool
 	ExecuteCommand bool // people may run commands in its tasks
@@ -67,7 +68,10 @@ func CreateService(tx *store.Tx, call Call, in NewService) (*model.Service, erro
 	if in.Scheduling == model.Daemon {
 		svc.Cause.Detail = fmt.Sprintf("%s with a task of %s on each machine", in.Name, def.Name())
 	}
-	deploy(tx, call, svc, made{def.ARN, in.Network, in.Revision})
+	if err := ServiceBalancers(tx, call, def, in.LoadBalancers); err != nil {
+		return nil, err
+	}
+	deploy(tx, call, svc, made{def.ARN, in.Network, in.LoadBalancers, in.Revision})
 	tx.Put(svc)
 	rememberCreation(tx, call, in, svc)
 	return svc, nil
@@ -125,7 +129,7 @@ func again(v *store.View, old *model.Service, in NewService) (*model.Service, er
 		Scheduling: old.Scheduling, LaunchType: old.LaunchType, MinHealthy: old.MinHealthy, MaxPercent: old.MaxPercent,
 		Constraints: old.Constraints, Strategy: old.Strategy, HealthGrace: old.HealthGrace,
 		PropagateTags: old.PropagateTags, ManagedTags: old.ManagedTags, Tags: old.Tags, Document: old.Document,
-		Network: d.Network, ExecuteCommand: old.ExecuteCommand,
+		Network: d.Network, LoadBalancers: d.LoadBalancers, ExecuteCommand: old.ExecuteCommand,
 		// How the newest deployment was asked for and by which call are not what the service is.
 		Revision: in.Revision, Token: in.Token, Request: in.Request,
 	}
@@ -165,6 +169,7 @@ type ServiceEdit struct {
 	Service    *model.Service              // a copy
 	Definition *model.TaskDefinition       // of which its tasks will be; nil if it is gone
 	Network    *model.NetworkConfiguration // of its tasks; another one makes a deployment
+	Balancers  []model.ServiceBalancer     // likewise
 	Revision   []byte                      // the document of the deployment, if there has to be one
 	Deploy     bool                        // what the tasks are made of has changed, so there has to be one
 }
@@ -184,7 +189,7 @@ func UpdateService(tx *store.Tx, call Call, service string, in ServiceUpdate) (*
 	set(&svc.DesiredCount, in.DesiredCount)
 	set(&svc.MinHealthy, in.MinHealthy)
 	set(&svc.MaxPercent, in.MaxPercent)
-	edit := &ServiceEdit{Service: &svc, Network: d.Network, Revision: d.Document, Deploy: in.Force}
+	edit := &ServiceEdit{Service: &svc, Network: d.Network, Balancers: d.LoadBalancers, Revision: d.Document, Deploy: in.Force}
 	if edit.Definition, err = updatedDefinition(tx, d, in.TaskDefinition); err != nil {
 		return nil, err
 	}
@@ -202,7 +207,10 @@ func UpdateService(tx *store.Tx, call Call, service string, in ServiceUpdate) (*
 	}
 	svc.Cause = call.Cause(describeUpdate(old, d, edit))
 	if edit.Deploy {
-		deploy(tx, call, &svc, made{definition, edit.Network, edit.Revision})
+		if err := ServiceBalancers(tx, call, edit.Definition, edit.Balancers); err != nil {
+			return nil, err
+		}
+		deploy(tx, call, &svc, made{definition, edit.Network, edit.Balancers, edit.Revision})
 	}
 	tx.Put(&svc)
 	return &svc, nil

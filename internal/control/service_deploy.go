@@ -10,6 +10,7 @@ import (
 type made struct {
 	definition string // ARN
 	network    *model.NetworkConfiguration
+	balancers  []model.ServiceBalancer
 	document   []byte // of the revision
 }
 
@@ -17,7 +18,7 @@ type made struct {
 func deploy(tx *store.Tx, call Call, svc *model.Service, of made) {
 	d := &model.Deployment{
 		ID: call.IDs.Deployment(), Token: call.IDs.Token(), Service: svc.ARN, TaskDefinition: of.definition,
-		LaunchType: svc.LaunchType, Network: of.network, Rollout: model.RolloutInProgress, Status: model.DeploymentInProgress, Current: true,
+		LaunchType: svc.LaunchType, Network: of.network, LoadBalancers: of.balancers, Rollout: model.RolloutInProgress, Status: model.DeploymentInProgress, Current: true,
 		CreatedAt: call.Now, StartedAt: call.Now, UpdatedAt: call.Now, Document: of.document, Cause: svc.Cause,
 	}
 	if old, ok := tx.View().Service(svc.ARN); ok {

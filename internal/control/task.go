@@ -302,7 +302,7 @@ func StopTask(tx *store.Tx, call Call, task, reason string) (model.TaskState, er
 	}
 	stopped := *t.Task
 	stopped.Desired, stopped.StopAt, stopped.Tags = model.TaskStopped, call.Now, nil
-	stopped.StopCode, stopped.StopReason = model.StopUser, reason
+	stopped.StopCode, stopped.StopReason, stopped.DrainBy = model.StopUser, reason, drainBy(tx.View(), t, call.Now)
 	cause := call.Cause(reason)
 	stopped.Stop = &cause
 	tx.Put(&stopped)

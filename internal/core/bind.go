@@ -100,7 +100,7 @@ func (w *work) placeDaemons(search *place.Search, n int) []place.Seat {
 	for _, t := range slices.Concat(w.pool.Fresh.All(), w.pool.Stale.All()) {
 		taken[t.Instance] = taken[t.Instance] || !w.gone[t.ARN]
 	}
-	for _, i := range w.targets {
+	for _, i := range w.sites {
 		if taken[i.ARN] || len(seats) == n {
 			continue
 		}
@@ -125,8 +125,8 @@ func (w *work) unplaced(event string) {
 	}
 }
 
-// daemonTargets are the instances on which a daemon shall run a task.
-func (w *work) daemonTargets() []*model.Instance {
+// daemonSites are the instances on which a daemon shall run a task.
+func (w *work) daemonSites() []*model.Instance {
 	def, ok := w.TaskDefinition(w.primary.TaskDefinition)
 	if !ok {
 		return nil
@@ -135,11 +135,11 @@ func (w *work) daemonTargets() []*model.Instance {
 	if err != nil {
 		return nil
 	}
-	var targets []*model.Instance
+	var sites []*model.Instance
 	for _, seat := range search.Matching() {
-		targets = append(targets, seat.Instance)
+		sites = append(sites, seat.Instance)
 	}
-	return append(targets, w.lingering()...)
+	return append(sites, w.lingering()...)
 }
 
 // lingering are draining instances on which the daemon runs and is still needed: daemons stop last, when the tasks of

@@ -30,7 +30,12 @@ type View interface {
 	Tasks() iter.Seq[model.TaskState]
 	Instance(arn string) (*model.Instance, bool)
 	InstancesOfMachine(id string) iter.Seq[*model.Instance]
+	Machine(id string) (*model.Machine, bool)
 	Machines() iter.Seq[*model.Machine]
+	TargetGroup(arn string) (*model.TargetGroup, bool)
+	TargetsOfService(service string) iter.Seq[*model.Target]
+	TargetHealths(target string) iter.Seq[*model.TargetHealth]
+	Balancers() iter.Seq[*model.Balancer]
 }
 
 // Input is what a step is told beside the view.
@@ -84,7 +89,7 @@ type Wake struct {
 // on as many machines, which get a mark, each of those that stop has an event, which drives an old one out, and few
 // events and deployments come to that. A plan ends when it has so many writes, so that others get their turn.
 const (
-	maxMoves  = 14   // tasks of one service that start, that stop, and whose ends are noted, in one step
+	maxMoves  = 14   // tasks of one service that start, that stop, and whose ends are noted, in one step; fewer with targets
 	maxWrites = 4096 // records of one plan
 )
 

@@ -28,12 +28,14 @@ func sorted(list []string) []string {
 }
 
 // event adds a line to the service's events; the oldest one beyond the hundred goes ("Service event messages").
-func (w *work) event(text string) {
+func (w *work) event(text string) { w.line("(service " + w.svc.Name + ")" + text) }
+
+func (w *work) line(message string) {
 	w.state.LastEvent++
 	w.stateChanged = true
 	w.change.Puts = append(w.change.Puts, &model.ServiceEvent{
 		ID: w.in.IDs.UUID(), Service: w.svc.ARN, Number: w.state.LastEvent, At: w.in.Now,
-		Message: "(service " + w.svc.Name + ")" + text,
+		Message: message,
 	})
 	if old := w.state.LastEvent - model.MaxServiceEvents; old > 0 {
 		w.change.Deletes = append(w.change.Deletes, model.EventKey(w.svc.ARN, old))

@@ -23,9 +23,10 @@ func ended(t model.TaskState) *model.Task {
 // noteEnds takes note of tasks that ended by themselves, each exactly once, and slows the service down when its tasks
 // keep failing to start.
 func (w *work) noteEnds() {
-	for _, t := range w.pool.Ended[:min(len(w.pool.Ended), maxMoves)] {
+	for _, t := range w.pool.Ended[:min(len(w.pool.Ended), w.moves())] {
 		task := ended(t)
 		w.change.Puts = append(w.change.Puts, task)
+		w.drop(w.targets[t.ARN])
 		w.failures = append(w.failures, *task.Stop)
 		if w.throttle.FailedToStart(t) {
 			w.failed(t, task.Stop)
@@ -119,7 +120,7 @@ func (w *work) drain() {
 	p := &w.pool
 	why := model.Cause{Kind: model.CauseService, Subject: w.svc.ARN, At: w.in.Now, Detail: "the service is being deleted", By: &w.svc.Cause}
 	w.stop(slices.Concat(p.Fresh.All(), p.Stale.All()), why)
-	if len(p.Ended) > maxMoves {
+	if len(p.Ended) > w.moves() {
 		return
 	}
 	for t := range w.TasksOfService(w.svc.ARN) {

@@ -21,12 +21,16 @@ type work struct {
 	edited       map[string]*model.Deployment // copies of deployments that change
 	pinned       map[string]map[string]string // images of deployments whose digests have become known, by its id
 	desired      int
-	targets      []*model.Instance // of a DAEMON: where it runs
+	sites        []*model.Instance // of a DAEMON: where it runs
 	pool         reconcile.Pool
-	gone         map[string]bool // tasks that this change asks to stop
-	failures     []model.Cause   // how tasks ended that nobody had noticed yet
-	roomless     bool            // a task found no room
-	unplacedSaid bool            // and it was said why
+	gone         map[string]bool            // tasks that this change asks to stop
+	failures     []model.Cause              // how tasks ended that nobody had noticed yet
+	lbs          int                        // target groups that a task of it is registered in, at most
+	targets      map[string][]*model.Target // of its tasks, by task
+	left         map[string]int             // targets that were deregistered, by group
+	draining     int                        // tasks whose targets were
+	roomless     bool                       // a task found no room
+	unplacedSaid bool                       // and it was said why
 	change       Change
 }
 
@@ -42,11 +46,13 @@ func (s *step) service(arn string) Change {
 		return Change{}
 	}
 	w.noteEnds()
+	w.deregister()
 	if svc.Status == model.Draining {
 		w.drain()
 		return w.done()
 	}
 	w.pin()
+	w.register()
 	counts := w.counts()
 	allowed := rollout.Decide(counts)
 	w.stopSome(allowed)
@@ -57,7 +63,7 @@ func (s *step) service(arn string) Change {
 
 // look gathers what is known of a service.
 func (s *step) look(svc *model.Service) *work {
-	w := &work{step: s, svc: svc, edited: map[string]*model.Deployment{}, gone: map[string]bool{}, desired: svc.DesiredCount}
+	w := &work{step: s, svc: svc, edited: map[string]*model.Deployment{}, gone: map[string]bool{}, left: map[string]int{}, desired: svc.DesiredCount}
 	w.state.Service = svc.ARN
 	if state, ok := s.ServiceState(svc.ARN); ok {
 		w.state = *state
@@ -74,15 +80,16 @@ func (s *step) look(svc *model.Service) *work {
 	if w.primary == nil {
 		return w
 	}
+	w.lookAtTargets()
 	leaves := w.leaves
 	if svc.Scheduling == model.Daemon {
-		w.targets = w.daemonTargets()
-		w.desired = len(w.targets)
+		w.sites = w.daemonSites()
+		w.desired = len(w.sites)
 		leaves = w.leavesDaemon
 	}
 	w.pool = reconcile.Sort(reconcile.Situation{
 		Service: svc, Desired: w.desired, Primary: w.primary, Older: w.older, Tasks: w.tasks(), Leaves: leaves,
-		Gone: w.deregistered, Tries: failuresFree, Checked: w.checked, HealthyAfter: s.in.Timings.HealthyAfter, Now: s.in.Now,
+		Gone: w.deregistered, Tries: failuresFree, Checked: w.checked, Targets: w.balanced, HealthyAfter: s.in.Timings.HealthyAfter, Now: s.in.Now,
 	})
 	return w
 }
@@ -119,7 +126,7 @@ func (w *work) deregistered(instance string) bool { return w.status(instance) ==
 
 // leavesDaemon says that a daemon's task shall leave an instance: it does not match any more.
 func (w *work) leavesDaemon(instance string) bool {
-	return !slices.ContainsFunc(w.targets, func(i *model.Instance) bool { return i.ARN == instance })
+	return !slices.ContainsFunc(w.sites, func(i *model.Instance) bool { return i.ARN == instance })
 }
 
 func (w *work) checked(taskDefinition string) bool {
@@ -167,6 +174,7 @@ func (w *work) edit(d *model.Deployment) *model.Deployment {
 
 // done finishes the change: what was edited is written after the tasks, in a fixed order.
 func (w *work) done() Change {
+	w.tellTargets()
 	for _, d := range append([]*model.Deployment{w.primary}, w.older...) {
 		if e := w.written(d); e != nil {
 			w.change.Puts = append(w.change.Puts, e)

@@ -19,7 +19,7 @@ func (w *work) startSome(c rollout.Counts, allowed rollout.Allowance) {
 		return
 	}
 	// Not all that may stop has been stopped, if it is too much for one change: what starts must not count on it.
-	room := min(maxMoves, c.Upper-(c.Fresh+c.Stale-len(w.gone)))
+	room := min(w.moves(), c.Upper-(c.Fresh+c.Stale-len(w.gone)))
 	for _, lost := range w.pool.Lost {
 		n := max(0, min(lost.Count, allowed.Restore, room))
 		allowed.Restore, room = allowed.Restore-n, room-n

@@ -92,14 +92,18 @@ func (w *work) stop(tasks []model.TaskState, why model.Cause) {
 }
 
 // movesLeft bounds the tasks that stop in one change.
-func (w *work) movesLeft() int { return max(0, maxMoves-len(w.gone)) }
+func (w *work) movesLeft() int { return max(0, w.moves()-len(w.gone)) }
 
 // stopUnhealthy stops tasks that failed their health checks.
 func (w *work) stopUnhealthy(tasks []model.TaskState) {
 	tasks = tasks[:min(len(tasks), w.movesLeft())]
 	for _, t := range tasks {
-		w.event(" (task " + model.ShortID(t.ARN) + ") failed container health checks.")
-		w.stopTask(t, "Task failed container health checks", w.sick(t))
+		text, reason := " (task "+model.ShortID(t.ARN)+") failed container health checks.", "Task failed container health checks"
+		if target, why := w.failing(t); target != nil {
+			text, reason = sickTarget(t, target, why), "Task failed ELB health checks in (target-group "+target.Group+")"
+		}
+		w.event(text)
+		w.stopTask(t, reason, w.sick(t))
 		if t.Deployment == w.primary.ID {
 			w.edit(w.primary).Failed++
 		}
@@ -121,7 +125,7 @@ func (w *work) makeRoom() {
 		return
 	}
 	sick := w.pool.Fresh.Unhealthy
-	for i, t := range sick[:min(len(sick), maxMoves)] {
+	for i, t := range sick[:min(len(sick), w.moves())] {
 		w.room().Remove(t)
 		seat, helps := search.Place(w.random())
 		if helps {
@@ -138,6 +142,10 @@ func (w *work) makeRoom() {
 // sick is the failed health check of a task.
 func (w *work) sick(t model.TaskState) model.Cause {
 	cause := model.Cause{Kind: model.CauseHealth, Subject: t.ARN, At: w.in.Now, Detail: "container health checks failed"}
+	if target, why := w.failing(t); target != nil {
+		cause.Detail = fmt.Sprintf("target %s:%d of %s failed its health checks: %s", target.Address, target.Port, groupName(target.Group), why.Description)
+		return cause
+	}
 	for _, c := range t.Seen.Containers {
 		if c.Health == model.Unhealthy {
 			cause.Detail = "container " + c.Name + " failed its health check"
@@ -153,6 +161,7 @@ func (w *work) stopTask(t model.TaskState, reason string, why model.Cause) {
 	task := *t.Task
 	task.Desired, task.StopAt = model.TaskStopped, w.in.Now
 	task.StopCode, task.StopReason, task.Stop = model.StopScheduler, reason, &why
+	task.DrainBy = w.begin(&task)
 	w.change.Puts = append(w.change.Puts, &task)
 	w.gone[t.ARN] = true
 	w.room().Stop(t)

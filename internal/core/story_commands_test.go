@@ -41,7 +41,7 @@ func (s *story) act(d *datadriven.TestData) string {
 //
 //	task-definition FAMILY:REVISION cpu=N mem=N [port=N] [gpus=N] [checked] [image=NAME] [unpinned]
 //	push IMAGE DIGEST   what the image's name points to from now on
-//	create-service NAME td=F:R desired=N [min=N max=N] [daemon] [grace=D] [strategy=TYPE:FIELD] [constraint=EXPR]
+//	create-service NAME td=F:R desired=N [min=N max=N] [daemon] [grace=D] [lb=GROUP:PORT] [strategy=TYPE:FIELD] [constraint=EXPR]
 //	update-service NAME [td=F:R] [desired=N] [min=N] [max=N] [force]
 //	delete-service NAME [force]
 //	run-task td=F:R [count=N]      stop-task TASK      protect TASK for=D
@@ -58,6 +58,9 @@ func (s *story) act(d *datadriven.TestData) string {
 // And those of the script: advance D; tasks; images; deployments NAME; events NAME; why TASK; said TEXT.
 func (s *story) command(d *datadriven.TestData) string {
 	if out, ok := s.call(d); ok {
+		return out
+	}
+	if out, ok := s.balancing(d); ok {
 		return out
 	}
 	switch d.Cmd {
@@ -168,8 +171,8 @@ func (s *story) define(d *datadriven.TestData) string {
 	c := model.ContainerDefinition{
 		Name: "app", Image: text(d, "image", family), Unpinned: d.HasArg("unpinned"), Essential: true, CPU: number(d, "cpu", 0), Memory: number(d, "mem", 0), GPUs: number(d, "gpus", 0),
 	}
-	if port := number(d, "port", 0); port != 0 {
-		c.Ports = []model.PortMapping{{ContainerPort: 80, HostPort: port, Protocol: "tcp"}}
+	if d.HasArg("port") {
+		c.Ports = []model.PortMapping{{ContainerPort: 80, HostPort: number(d, "port", 0), Protocol: "tcp"}}
 	}
 	if d.HasArg("checked") {
 		c.HealthCheck = &model.HealthCheck{Command: []string{"CMD", "true"}, Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 3}
@@ -191,6 +194,10 @@ func (s *story) createService(d *datadriven.TestData) string {
 	}
 	if d.HasArg("daemon") {
 		in.Scheduling, in.MinHealthy, in.MaxPercent = model.Daemon, number(d, "min", 0), number(d, "max", 100)
+	}
+	if group, port, ok := strings.Cut(text(d, "lb", ""), ":"); ok {
+		n, _ := strconv.Atoi(port)
+		in.LoadBalancers = []model.ServiceBalancer{{Group: groupARN(group), Container: "app", Port: n}}
 	}
 	if a := text(d, "strategy", ""); a != "" {
 		kind, field, _ := strings.Cut(a, ":")
@@ -277,7 +284,7 @@ func (s *story) join(d *datadriven.TestData, id string) {
 	if zone := text(d, "zone", m.Zone()); zone != "" {
 		m.Attributes = map[string]string{model.AttributeZone: zone}
 	}
-	m.Connected, m.SeenAt = !d.HasArg("gone"), s.now
+	m.Connected, m.SeenAt, m.Address = !d.HasArg("gone"), s.now, "127.0.0.1"
 	s.put(m)
 	s.settle()
 	for i := range s.store.View().InstancesOfMachine(m.ID) {
@@ -288,7 +295,9 @@ func (s *story) join(d *datadriven.TestData, id string) {
 func startable(t model.TaskState) bool {
 	return t.Desired == model.TaskRunning && t.LastStatus() == model.TaskPending
 }
-func stoppable(t model.TaskState) bool { return t.Desired == model.TaskStopped && !t.Stopped() }
+func stoppable(t model.TaskState) bool {
+	return t.Desired == model.TaskStopped && !t.Stopped() && (t.Drained || t.DrainBy.IsZero())
+}
 
 // observe lets agents see something of the tasks that are named, or of all that are concerned.
 func (s *story) observe(d *datadriven.TestData, concerned func(model.TaskState) bool, observe func(model.TaskState)) {
@@ -324,8 +333,19 @@ func (s *story) seen(t model.TaskState) *model.Observed {
 func (s *story) run(t model.TaskState) {
 	o := s.seen(t)
 	o.Status, o.StartedAt = model.TaskRunning, s.now
-	o.Containers = []model.ObservedContainer{{Name: "app", Status: model.TaskRunning, Image: s.digest(t)}}
+	o.Containers = []model.ObservedContainer{{Name: "app", Status: model.TaskRunning, Image: s.digest(t), Bindings: s.bindings(t)}}
 	s.put(o)
+}
+
+// bindings are the host ports of a task: those that its definition names, else one of its own.
+func (s *story) bindings(t model.TaskState) []model.PortBinding {
+	def, _ := s.store.View().TaskDefinition(t.TaskDefinition)
+	var all []model.PortBinding
+	for _, p := range def.Containers[0].Ports {
+		number, _ := strconv.Atoi(strings.TrimPrefix(s.name(t.ARN), "t"))
+		all = append(all, model.PortBinding{ContainerPort: p.ContainerPort, HostPort: cmp.Or(p.HostPort, 30000+number), Protocol: "tcp"})
+	}
+	return all
 }
 
 // digest is that of the image that a task runs: the one that it is bound to, else what the name points to now.

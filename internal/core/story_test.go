@@ -70,6 +70,7 @@ type story struct {
 	shown   map[string]string // the state that was last printed, by service
 	pushed  map[string]string // what images' names point to
 	planned int               // changes that the scheduler decided on
+	last    string            // the last of them
 }
 
 func newStory(t *testing.T) *story {
@@ -141,6 +142,10 @@ func (s *story) step(v core.View, in core.Input) core.Plan {
 		}
 	}
 	s.planned += len(plan.Changes)
+	if n := len(plan.Changes); n > 0 {
+		last, _ := json.Marshal(plan.Changes[n-1])
+		s.last = string(last)
+	}
 	return plan
 }
 
@@ -209,7 +214,7 @@ func (s *story) rest() {
 	s.turn(other)
 	s.drawn = drawn
 	if s.planned != before {
-		s.t.Errorf("a new leader would decide on %d changes", s.planned-before)
+		s.t.Errorf("a new leader would decide on %d changes, the last of them: %s", s.planned-before, s.last)
 	}
 	for t := range s.store.View().Tasks() {
 		if !t.Start.Complete() {

@@ -16,10 +16,13 @@ type SweepView interface {
 	Events(service string) iter.Seq[*model.ServiceEvent]
 	Tokens() iter.Seq[*model.Token]
 	Orphans() iter.Seq[*model.Observed]
+	Target(path string) (*model.Target, bool)
+	Targets(group string) iter.Seq[*model.Target]
+	TargetHealthsOf(balancer string) iter.Seq[*model.TargetHealth]
 }
 
 // Sweep says which records have been kept long enough: stopped tasks, closed services and clusters with all that is
-// theirs, old deployments, used tokens, observations of tasks that are gone.
+// theirs, old deployments, used tokens, observations of tasks that are gone, targets that were deregistered by hand.
 func Sweep(v SweepView, now time.Time, t model.Timings) []Change {
 	d := drops{now: now}
 	for task := range v.Tasks() {
@@ -44,6 +47,7 @@ func Sweep(v SweepView, now time.Time, t model.Timings) []Change {
 		}
 	}
 	d.leftovers(v)
+	d.targets(v)
 	return d.changes
 }
 
@@ -79,6 +83,30 @@ func (d *drops) leftovers(v SweepView) {
 	for o := range v.Orphans() {
 		if o.Status == model.TaskStopped {
 			d.drop(o.Task, o.Key())
+		}
+	}
+}
+
+// targets drops targets whose deregistration is over, or whose service or group is gone, and what balancers that are away
+// knew of such ones: what a balancer that is there knows is its own to drop.
+func (d *drops) targets(v SweepView) {
+	for t := range v.Targets("") {
+		_, group := v.TargetGroup(t.Group)
+		svc, served := v.Service(t.Service)
+		byHand := t.Service == ""
+		switch {
+		case !group, byHand && t.Draining() && !d.now.Before(t.DrainBy), !byHand && (!served || svc.Status == model.Inactive):
+			d.drop(t.Path(), t.Key())
+		}
+	}
+	away := map[string]bool{}
+	for b := range v.Balancers() {
+		away[b.ID] = !b.Connected
+	}
+	for h := range v.TargetHealthsOf("") {
+		_, there := v.Target(h.Target)
+		if gone, known := away[h.Balancer]; !there && (gone || !known) {
+			d.drop(h.Target, h.Key())
 		}
 	}
 }

@@ -94,6 +94,7 @@ func (l *Loop) mark(v *store.View, changes []store.Changed, now time.Time) {
 		case *model.Cluster:
 			l.dirty.machines = true
 		}
+		l.markTarget(v, c)
 		switch c.Key.Kind {
 		case model.KindTask, model.KindObserved:
 			l.markTask(v, c.Key)
@@ -108,6 +109,36 @@ func (l *Loop) mark(v *store.View, changes []store.Changed, now time.Time) {
 	if moved {
 		l.moved(v)
 	}
+}
+
+// markTarget marks the service of a target that came, went, or is seen otherwise; of all targets, when a balancer came or
+// went.
+func (l *Loop) markTarget(v *store.View, c store.Changed) {
+	if c.Key.Kind == model.KindBalancer && connected(c.Before) != connected(c.After) {
+		for t := range v.Targets("") {
+			l.targetOf(t.Service)
+		}
+	}
+	for _, r := range []model.Record{c.Before, c.After} {
+		switch r := r.(type) {
+		case *model.Target:
+			l.targetOf(r.Service)
+		case *model.TargetHealth:
+			l.targetOf(r.Service)
+		}
+	}
+}
+
+func (l *Loop) targetOf(service string) {
+	if service != "" {
+		l.dirty.add(service)
+	}
+}
+
+// connected says that a record is of a balancer that serves.
+func connected(r model.Record) bool {
+	b, ok := r.(*model.Balancer)
+	return ok && b.Connected
 }
 
 // heartbeat says that a machine's change is none that anybody decides by: it was there before, and is the same.

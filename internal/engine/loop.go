@@ -63,6 +63,7 @@ func NewLoop(c Config, fence *store.Fence) *Loop {
 // watched are the tables whose changes may give the scheduler something to do.
 func watched() []model.Kind {
 	return []model.Kind{
+		model.KindBalancer, model.KindTarget, model.KindTargetHealth,
 		model.KindCluster, model.KindService, model.KindDeployment, model.KindTask, model.KindObserved,
 		model.KindMachine, model.KindInstance,
 	}

@@ -110,10 +110,12 @@ type Deployment struct {
 	TaskDefinition string `json:"taskdef"` // ARN
 	LaunchType     string `json:"launch"`
 	// Network is where the tasks' own network interfaces shall be; nil for all modes but awsvpc.
-	Network      *NetworkConfiguration `json:"network,omitempty"`
-	Rollout      Rollout               `json:"rollout"`
-	Status       DeploymentStatus      `json:"status"`
-	StatusReason string                `json:"reason,omitempty"`
+	Network *NetworkConfiguration `json:"network,omitempty"`
+	// LoadBalancers are the target groups in which the tasks are registered.
+	LoadBalancers []ServiceBalancer `json:"lbs,omitempty"`
+	Rollout       Rollout           `json:"rollout"`
+	Status        DeploymentStatus  `json:"status"`
+	StatusReason  string            `json:"reason,omitempty"`
 	// Images are the digests that the first tasks found behind the images of their containers, by container: later tasks
 	// run these very images, wherever the names point to by then ("Container image resolution").
 	Images map[string]string `json:"images,omitempty"`

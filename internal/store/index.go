@@ -87,7 +87,7 @@ func byGroup(group func(model.Record) string) func(a, b *item) bool {
 func clusterOfService(r model.Record) string  { return r.(*model.Service).Cluster }
 func clusterOfInstance(r model.Record) string { return r.(*model.Instance).Cluster }
 func machineOfInstance(r model.Record) string { return r.(*model.Instance).Machine }
-func serviceOfTarget(r model.Record) string      { return r.(*model.Target).Service }
+func serviceOfTarget(r model.Record) string   { return r.(*model.Target).Service }
 func targetOfHealth(r model.Record) string    { return r.(*model.TargetHealth).Target }
 
 // byRevision orders task definitions by region, family and the number of the revision.

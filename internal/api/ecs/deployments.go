@@ -257,7 +257,7 @@ func (d serviceDescriber) revision(svc *model.Service, x *model.Deployment) (typ
 		NetworkConfiguration:        doc.NetworkConfiguration,
 		ServiceConnectConfiguration: doc.ServiceConnectConfiguration,
 		ContainerImages:             d.images(x),
-		LoadBalancers:               []types.LoadBalancer{},
+		LoadBalancers:               balancersOut(x.LoadBalancers),
 		ServiceRegistries:           []types.ServiceRegistry{},
 		VolumeConfigurations:        []types.ServiceVolumeConfiguration{},
 		VpcLatticeConfigurations:    []types.VpcLatticeConfiguration{},

@@ -44,7 +44,7 @@ func checkNewService(in *ecs.CreateServiceInput) error {
 		return model.InvalidParameter("taskDefinition should not be empty.")
 	}
 	if aws.ToString(in.Role) != "" {
-		return model.InvalidParameter("role is only valid for services configured to use load balancers, which this version of maitred has not.")
+		return unsupported("role", "leave it out: nothing has to be allowed to register targets")
 	}
 	if in.DesiredCount == nil && in.SchedulingStrategy != types.SchedulingStrategyDaemon {
 		return model.InvalidParameter("desiredCount should be given for the scheduling strategy REPLICA.")
@@ -75,6 +75,7 @@ func checkService(in *ecs.UpdateServiceInput) error {
 		checkNotNegative("healthCheckGracePeriodSeconds", in.HealthCheckGracePeriodSeconds),
 		checkDeployment(in.DeploymentConfiguration),
 		checkServiceNetwork(in.NetworkConfiguration),
+		checkServiceBalancers(in.LoadBalancers),
 		checkServiceProviders(in.CapacityProviderStrategy),
 		checkPlatformVersion(in.PlatformVersion),
 	)
@@ -112,13 +113,12 @@ func checkDeploymentController(c *types.DeploymentController) error {
 // refuseMembers refuses by name what would change how the service works, and cannot be honoured. What asks for nothing
 // (an empty list, enabled: false) may be there: tools send it.
 func refuseMembers(in *ecs.UpdateServiceInput) error {
-	const balancer = "publish a host port, and point a load balancer of your own to the machines"
+	const balancer = "use loadBalancers with a target group"
 	for _, m := range []struct {
 		member  string
 		given   bool
 		instead string
 	}{
-		{"loadBalancers", len(in.LoadBalancers) > 0, balancer},
 		{"serviceRegistries", len(in.ServiceRegistries) > 0, "find the tasks by ListTasks and DescribeTasks"},
 		{
 			"serviceConnectConfiguration", in.ServiceConnectConfiguration != nil && in.ServiceConnectConfiguration.Enabled,

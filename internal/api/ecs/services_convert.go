@@ -93,6 +93,7 @@ func (d serviceDescriber) current(out *types.Service, svc *model.Service, n cont
 		return
 	}
 	out.TaskDefinition = aws.String(primary.TaskDefinition)
+	out.LoadBalancers = balancersOut(primary.LoadBalancers)
 	if svc.Status == model.Inactive {
 		return
 	}

@@ -3,6 +3,7 @@ package ecs
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -98,7 +99,7 @@ func (a *API) specify(v *store.View, call control.Call, cluster string, asked *a
 		Cluster: cluster, Name: svc.Name, TaskDefinition: *definition, DesiredCount: svc.DesiredCount,
 		Scheduling: svc.Scheduling, LaunchType: svc.LaunchType, MinHealthy: svc.MinHealthy, MaxPercent: svc.MaxPercent,
 		Constraints: svc.Constraints, Strategy: svc.Strategy, HealthGrace: svc.HealthGrace,
-		PropagateTags: svc.PropagateTags, ManagedTags: svc.ManagedTags, ExecuteCommand: svc.ExecuteCommand, Tags: asked.tags,
+		LoadBalancers: balancersIn(asked.LoadBalancers), PropagateTags: svc.PropagateTags, ManagedTags: svc.ManagedTags, ExecuteCommand: svc.ExecuteCommand, Tags: asked.tags,
 		Document: document, Revision: revision, Token: asked.token, Request: asked.request,
 	}, err
 }
@@ -127,6 +128,10 @@ func (a *API) edit(tx *store.Tx, call control.Call, e *control.ServiceEdit, in *
 		if e.Network, err = control.Network(tx, call, networkIn(doc.NetworkConfiguration)); err != nil {
 			return err
 		}
+	}
+	if in.LoadBalancers != nil {
+		lbs := balancersIn(in.LoadBalancers)
+		e.Deploy, e.Balancers = e.Deploy || !slices.Equal(lbs, e.Balancers), lbs
 	}
 	e.Deploy = e.Deploy || !doc.sameTasks(&before)
 	e.Service.Document, e.Revision, err = a.serviceDocuments(e.Service, &doc)

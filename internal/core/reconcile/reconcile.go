@@ -25,6 +25,8 @@ type Situation struct {
 	Gone func(instance string) bool
 	// Checked says whether the health of a task definition's containers is checked.
 	Checked func(taskDefinition string) bool
+	// Targets is the health of a task as its load balancers see it, "" for a task that has none.
+	Targets func(t model.TaskState) model.Health
 	// HealthyAfter is how long a task without any check must run to count as healthy.
 	HealthyAfter time.Duration
 	// Tries is how many tasks of an older deployment may fail in a row before it is not owed anything any more.
@@ -115,7 +117,7 @@ func (p *Pool) leaving(t model.TaskState, stale bool) {
 		return
 	}
 	p.Leaving++
-	p.StaleRunning += count(stale && t.LastStatus() == model.TaskRunning)
+	p.StaleRunning += count(stale && (t.LastStatus() == model.TaskRunning || t.LastStatus() == model.TaskDeactivating))
 }
 
 // place puts an alive task where its health says, and notes when that will change by itself.
@@ -127,7 +129,11 @@ func (p *Pool) place(g *Group, t model.TaskState, s Situation) {
 		g.Pending = append(g.Pending, t)
 		return
 	}
-	if t.Health() == model.Unhealthy {
+	targets := model.Health("")
+	if s.Targets != nil {
+		targets = s.Targets(t)
+	}
+	if t.Health() == model.Unhealthy || targets == model.Unhealthy {
 		grace := t.Seen.StartedAt.Add(s.Service.HealthGrace)
 		if !s.Now.Before(grace) {
 			g.Unhealthy = append(g.Unhealthy, t)
@@ -137,6 +143,9 @@ func (p *Pool) place(g *Group, t model.TaskState, s Situation) {
 	}
 	checked := s.Checked(t.TaskDefinition)
 	at, known := t.HealthyAt(checked, s.HealthyAfter)
+	if targets != "" { // the balancer's check is a check
+		at, known, checked = t.Seen.StartedAt, (known || !checked) && targets == model.Healthy, true
+	}
 	switch {
 	case known && (checked || !s.Now.Before(at)): // a check that passed is not undone by a clock that is set back
 		if g.Healthy == nil {

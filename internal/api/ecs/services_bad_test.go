@@ -54,7 +54,7 @@ func badNames() []badInput {
 			parts: []string{"service", "65536"},
 		},
 		{name: "negative grace period", body: create(`"healthCheckGracePeriodSeconds":-1`), parts: []string{"healthCheckGracePeriodSeconds", "-1"}},
-		{name: "role", body: create(`"role":"ecsServiceRole"`), parts: []string{"role", "load balancers"}},
+		{name: "role", body: create(`"role":"ecsServiceRole"`), code: "UnsupportedFeatureException", parts: []string{"role is not supported"}},
 		{name: "reserved tag", body: create(`"tags":[{"key":"aws:x","value":"y"}]`), parts: []string{"tags[0]", "aws:"}},
 		{name: "propagation", body: create(`"propagateTags":"ALL"`), parts: []string{"propagateTags", "TASK_DEFINITION,SERVICE,NONE", `"ALL"`}},
 		{name: "scheduling strategy", body: create(`"schedulingStrategy":"CRON"`), parts: []string{"schedulingStrategy", "REPLICA,DAEMON", `"CRON"`}},
@@ -181,7 +181,6 @@ func badDeployments() []badInput {
 // notHonoured are the members that this version refuses wherever they are given.
 func notHonoured() map[string]string {
 	return map[string]string{
-		"loadBalancers":               `"loadBalancers":[{"targetGroupArn":"a","containerName":"app","containerPort":80}]`,
 		"serviceRegistries":           `"serviceRegistries":[{"registryArn":"a"}]`,
 		"serviceConnectConfiguration": `"serviceConnectConfiguration":{"enabled":true}`,
 		"volumeConfigurations":        `"volumeConfigurations":[{"name":"v"}]`,

@@ -87,7 +87,7 @@ func find(before []*Target, r *model.Target) (was *Target, rest []*Target) {
 
 // renew gives the target of a record: the one that it was, if nothing about it has changed.
 func renew(was *Target, r *model.Target, health func(string) Health, ramps bool) *Target {
-	t := &Target{Record: r}
+	t := Target{Record: r}
 	if was == nil {
 		t.Path = r.Path()
 		t.hash = hashOf(t.Path)
@@ -101,10 +101,11 @@ func renew(was *Target, r *model.Target, health func(string) Health, ramps bool)
 	}
 	t.served = healthy || was != nil && was.served
 	t.SlowStart = ramps && healthy && t.resumes(was) && was.SlowStart
-	if was != nil && *t == *was {
+	if was != nil && t == *was {
 		return was
 	}
-	return t
+	fresh := t // only what is new is allocated
+	return &fresh
 }
 
 // resumes says that the target is healthy since the same moment as it was before.

@@ -24,7 +24,10 @@ const (
 type node struct {
 	first int32   // the lowest position
 	flat  []int32 // the rules, in order, if they are not told apart
+	*fork         // or how they are
+}
 
+type fork struct {
 	by      dimension
 	exact   map[string]*node // lower case where by has no case
 	longest int              // key of exact
@@ -89,7 +92,7 @@ func dimensions(rules []*compiled) []dimension {
 func buildNode(rules []*compiled, positions []int32, by []dimension) *node {
 	n := &node{first: positions[0]}
 	for len(by) > 0 && len(positions) > flatMax {
-		if n.split(rules, positions, by[0], by[1:]) {
+		if n.fork = split(rules, positions, by[0], by[1:]); n.fork != nil {
 			return n
 		}
 		by = by[1:]
@@ -98,8 +101,8 @@ func buildNode(rules []*compiled, positions []int32, by []dimension) *node {
 	return n
 }
 
-// split tells rules apart by one part of requests; false if none of them says anything of it.
-func (n *node) split(rules []*compiled, positions []int32, by dimension, then []dimension) bool {
+// split tells rules apart by one part of requests; nil if none of them says anything of it.
+func split(rules []*compiled, positions []int32, by dimension, then []dimension) *fork {
 	var parts [3]map[string][]int32
 	for kind := range parts {
 		parts[kind] = map[string][]int32{}
@@ -118,21 +121,20 @@ func (n *node) split(rules []*compiled, positions []int32, by dimension, then []
 		}
 	}
 	if len(rest) == len(positions) {
-		return false
+		return nil
 	}
-	n.by = by
 	sub := func(positions []int32) *node { return buildNode(rules, positions, then) }
-	n.exact = make(map[string]*node, len(parts[whole]))
+	f := &fork{by: by, exact: make(map[string]*node, len(parts[whole]))}
 	for text, some := range parts[whole] {
-		n.exact[text] = sub(some)
-		n.longest = max(n.longest, len(text))
+		f.exact[text] = sub(some)
+		f.longest = max(f.longest, len(text))
 	}
-	n.heads = buildAffixes(parts[head], sub)
-	n.tails = buildAffixes(parts[tail], sub)
+	f.heads = buildAffixes(parts[head], sub)
+	f.tails = buildAffixes(parts[tail], sub)
 	if len(rest) > 0 {
-		n.rest = sub(rest)
+		f.rest = sub(rest)
 	}
-	return true
+	return f
 }
 
 // keys are those of which the request has one if the rule matches; none if that cannot be said.

@@ -9,7 +9,7 @@ import (
 // lookup gives the position of the first rule that matches, or best if none before it does. n may be nil.
 func (n *node) lookup(rules []*compiled, s *subject, best int) int {
 	for n != nil && int(n.first) < best {
-		if n.flat != nil {
+		if n.fork == nil {
 			return n.scan(rules, s, best)
 		}
 		switch n.by.field {

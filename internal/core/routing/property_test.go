@@ -158,7 +158,7 @@ func TestCompileAgain(t *testing.T) {
 		w.listen(listenerARN, forward("a"))
 		w.group("a", nil)
 		table := routing.Compile(nil, w.input())
-		for range rapid.IntRange(1, 25).Draw(t, "changes") {
+		for range rapid.IntRange(1, 12).Draw(t, "changes") {
 			before := routing.Compile(nil, w.input())
 			group, targetsOnly := change(t, w)
 			next := routing.Compile(table, w.input())
@@ -240,7 +240,7 @@ func TestShares(t *testing.T) {
 		for _, x := range g.Eligible {
 			weights[x.Path] = x.Weight(now, g.Settings.SlowStart)
 		}
-		const requests = 20_000
+		const requests = 4000
 		start := rapid.Uint64().Draw(t, "start")
 		algorithms := map[string]func(n uint64) *routing.Target{
 			"round robin": func(n uint64) *routing.Target { return routing.RoundRobin(g, start+n, now, nil) },
@@ -264,7 +264,7 @@ func compareShares(t *rapid.T, name string, got map[string]int, weights map[stri
 		total += w
 	}
 	for path, w := range weights {
-		if want := requests * w / total; math.Abs(float64(got[path])-want) > 0.01*requests {
+		if want := requests * w / total; math.Abs(float64(got[path])-want) > 0.01*requests+1 {
 			t.Fatalf("%s: %s with weight %.2f got %d of %.0f requests, want %.0f", name, path, w, got[path], requests, want)
 		}
 	}

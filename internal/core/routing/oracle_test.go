@@ -1,11 +1,10 @@
 package routing_test
 
 import (
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
-
-	"net/netip"
 
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/model"

@@ -1,12 +1,10 @@
 package l4
 
 import (
-	"math/bits"
 	"net/netip"
 	"slices"
 
 	"github.com/maitred/maitred/internal/core/routing"
-	"github.com/maitred/maitred/internal/model"
 )
 
 // flow is what a connection or a datagram is known by.
@@ -20,14 +18,13 @@ const (
 	protocolUDP = 17
 )
 
-// choice is how a flow finds its target: by a key that is its alone, and that is the same each time where it is stable.
-// Group and target follow from keys, so that nothing has to be remembered ("Network Load Balancer components").
+// choice is how a flow finds its target: by a key. The key of the same flow is the same each time (but for connections of
+// TCP), and so is what is chosen: nothing has to be remembered, and a balancer that takes over chooses as the one before
+// did ("Network Load Balancer overview").
 type choice struct {
-	rule   *routing.Rule
-	group  *routing.Group
-	key    uint64
-	stable bool
-	tried  []*routing.Target
+	group *routing.Group // nil where there is none to choose from
+	key   uint64
+	tried []*routing.Target
 }
 
 // chooseGroup chooses the group for a flow of a listener. nonce is another number for each connection of TCP: like the
@@ -36,121 +33,60 @@ func chooseGroup(l *routing.Listener, f flow, nonce uint64) choice {
 	if l == nil || len(l.Rules) == 0 {
 		return choice{}
 	}
-	c := choice{rule: l.Rules[len(l.Rules)-1]}
 	key := f.hash()
 	if f.protocol == protocolTCP {
 		key = mix(key ^ nonce)
 	}
+	rule := l.Default()
 	groupKey := key
-	if anySticky(c.rule) {
+	if slices.ContainsFunc(rule.Groups, sticky) {
 		groupKey = source(f.client.Addr())
 	}
-	c.group = weighted(c.rule, mix(groupKey^groupSalt))
-	c.key, c.stable = key, f.protocol == protocolUDP
-	if c.group != nil && sticky(c.group) {
-		c.key, c.stable = source(f.client.Addr()), true
+	group, _ := rule.Pick(mix(groupKey ^ groupSalt))
+	if sticky(group) {
+		key = source(f.client.Addr())
 	}
-	return c
+	return choice{group: group, key: key}
 }
 
 // groupSalt makes what chooses the group tell nothing about what chooses the target.
 const groupSalt = 0x9e3779b97f4a7c15
 
-// weighted chooses a group by the weights of a forward action; key is evenly distributed.
-func weighted(r *routing.Rule, key uint64) *routing.Group {
-	if r.Action == nil || r.Action.Forward == nil {
-		return nil
-	}
-	tuples := r.Action.Forward.Groups
-	if len(tuples) == 1 && len(r.Groups) == 1 {
-		return r.Groups[0]
-	}
-	total := 0
-	for _, t := range tuples {
-		total += t.Weight
-	}
-	at, _ := bits.Mul64(key, uint64(total))
-	for i, t := range tuples {
-		if at < uint64(t.Weight) && i < len(r.Groups) {
-			return r.Groups[i]
-		}
-		at -= uint64(t.Weight)
-	}
-	return nil
-}
-
+// sticky says that a client stays with its target ("Sticky sessions").
 func sticky(g *routing.Group) bool {
-	return g.Record.Attribute(model.AttributeSticky) == "true" && g.Record.Attribute(model.AttributeStickyType) == "source_ip"
+	return g != nil && g.Settings.Sticky && g.Settings.StickyType == "source_ip"
 }
 
-func anySticky(r *routing.Rule) bool {
-	return slices.ContainsFunc(r.Groups, func(g *routing.Group) bool { return g != nil && sticky(g) })
-}
-
-// next chooses a target that was not tried yet; nil when there is none. A stable choice has the highest score of all
-// (rendezvous hashing), so that a target that comes or goes moves no flow but its own.
+// next chooses a target that was not tried yet; nil when there is none.
 func (c *choice) next() *routing.Target {
-	if c.group == nil || len(c.tried) >= len(c.group.Eligible) {
+	if c.group == nil {
 		return nil
 	}
-	var found *routing.Target
-	if c.stable {
-		found = c.highest()
-	} else {
-		found = c.random()
-	}
+	found := routing.Hashed(c.group, c.key, func(t *routing.Target) bool { return !slices.Contains(c.tried, t) })
 	if found != nil {
 		c.tried = append(c.tried, found)
 	}
 	return found
 }
 
-func (c *choice) random() *routing.Target {
-	eligible := c.group.Eligible
-	at, _ := bits.Mul64(mix(c.key+uint64(len(c.tried))), uint64(len(eligible)))
-	for i := range eligible {
-		t := eligible[(int(at)+i)%len(eligible)]
-		if !slices.Contains(c.tried, t) {
-			return t
-		}
-	}
-	return nil
-}
-
-func (c *choice) highest() (best *routing.Target) {
-	var top uint64
-	for _, t := range c.group.Eligible {
-		// The paths of a group's targets differ in what follows the group.
-		score := mix(c.key ^ fnv(fnvBasis, t.Path[min(len(t.Record.Group), len(t.Path)):]))
-		if (best == nil || score > top) && !slices.Contains(c.tried, t) {
-			best, top = t, score
-		}
-	}
-	return best
-}
-
-// hash is the same for the same flow in every process, so that a balancer that takes over sends a flow where it was.
+// hash is the same for the same flow in every process.
 func (f flow) hash() uint64 {
 	from, to := f.client.Addr().As16(), f.to.Addr().As16()
-	h := fnv(fnvBasis, string(from[:]))
-	h = fnv(h, string(to[:]))
+	h := fnv(fnv(fnvBasis, from), to)
 	return mix(h ^ uint64(f.client.Port())<<32 ^ uint64(f.to.Port())<<16 ^ uint64(f.protocol))
 }
 
-func source(client netip.Addr) uint64 {
-	b := client.As16()
-	return mix(fnv(fnvBasis, string(b[:])))
-}
+func source(client netip.Addr) uint64 { return mix(fnv(fnvBasis, client.As16())) }
 
 const (
 	fnvBasis = 14695981039346656037
 	fnvPrime = 1099511628211
 )
 
-// fnv goes on with the hash FNV-1a over a text.
-func fnv(h uint64, text string) uint64 {
-	for i := range len(text) {
-		h = (h ^ uint64(text[i])) * fnvPrime
+// fnv goes on with the hash FNV-1a over an address.
+func fnv(h uint64, address [16]byte) uint64 {
+	for _, b := range address {
+		h = (h ^ uint64(b)) * fnvPrime
 	}
 	return h
 }

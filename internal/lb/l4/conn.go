@@ -86,7 +86,7 @@ func (c *conn) pass(client, target stream) End {
 // half moves bytes one way. Its end is passed on as an end, and its failure cuts the other way too: what has broken off
 // on one side must not look like a proper end on the other.
 func (c *conn) half(dst, src stream, moved *atomic.Int64, reading, writing End) End {
-	err := pump(dst, src, moved)
+	err := pump(dst, src, moved, &c.server.chunks)
 	switch {
 	case err == nil:
 		if err = dst.CloseWrite(); err == nil || errors.Is(err, syscall.ENOTCONN) {

@@ -123,7 +123,7 @@ func dialTCP(ctx context.Context, t *model.Target) (*net.TCPConn, error) {
 
 // greet sends what comes before the client's bytes.
 func (c *conn) greet(ctx context.Context, raw *net.TCPConn, g *routing.Group) (stream, error) {
-	if g.Record.Attribute(model.AttributeProxyProtocol) == "true" {
+	if g.Settings.ProxyProtocol {
 		f := c.flow()
 		if _, err := raw.Write(proxyproto.AppendStream(make([]byte, 0, proxyproto.Max), f.client, f.to)); err != nil {
 			return nil, err

@@ -93,7 +93,8 @@ type Server struct {
 	end      context.CancelFunc
 	flying   passages
 	tls      atomic.Pointer[tlsListener]
-	running  sync.WaitGroup // connections, flows and watchers
+	running  sync.WaitGroup // connections, and each Serve
+	chunks   chunks
 	mu       sync.Mutex
 	closing  bool
 	stops    map[int]func() // what ends each Serve that runs
@@ -110,7 +111,7 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// serving notes how a Serve is stopped; done takes it back. It says false once Shutdown was called.
+// serving notes how a Serve is stopped; done says that it has ended. It says false once Shutdown was called.
 func (s *Server) serving(stop func()) (done func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,10 +121,12 @@ func (s *Server) serving(stop func()) (done func(), ok bool) {
 	id := s.nextStop
 	s.nextStop++
 	s.stops[id] = stop
+	s.running.Add(1)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.stops, id)
+		s.running.Done()
 	}, true
 }
 

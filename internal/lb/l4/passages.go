@@ -63,7 +63,7 @@ func (a *passages) add(p *passage) {
 
 func (a *passages) recheck(p *passage, t *routing.Table) {
 	g := t.Groups[p.group.Record.ARN]
-	if g == nil || g.Record.Attribute(model.AttributeTerminateUnhealthy) != "true" {
+	if g == nil || !g.Settings.TerminateUnhealthy {
 		return
 	}
 	for _, now := range g.Targets {
@@ -112,20 +112,20 @@ func (a *passages) watch(w *way) {
 // as both sides want, and nobody waits for it any more ("Deregistration delay"): the target's owner may end now, and the
 // connection with it.
 func (a *passages) quit(p *passage) {
-	if a.current(p.group).Attribute(model.AttributeTerminate) == "true" {
+	if a.current(p.group).Settings.Terminate {
 		p.cut(EndDeregistered)
 	}
 	p.land()
 }
 
-// current is the newest record of a group.
-func (a *passages) current(g *routing.Group) *model.TargetGroup {
+// current is the newest state of a group.
+func (a *passages) current(g *routing.Group) *routing.Group {
 	if t := a.server.cfg.Table(); t != nil {
 		if now := t.Groups[g.Record.ARN]; now != nil {
-			return now.Record
+			return now
 		}
 	}
-	return g.Record
+	return g
 }
 
 // apply cuts what leads to targets that have become unhealthy.
@@ -135,7 +135,7 @@ func (a *passages) apply(t *routing.Table) {
 	next := map[string]*routing.Group{}
 	for _, g := range groupsOf(t, a.server.cfg.ARN) {
 		next[g.Record.ARN] = g
-		if a.applied[g.Record.ARN] != g && g.Record.Attribute(model.AttributeTerminateUnhealthy) == "true" {
+		if a.applied[g.Record.ARN] != g && g.Settings.TerminateUnhealthy {
 			for _, target := range g.Targets {
 				a.cutUnhealthy(target)
 			}

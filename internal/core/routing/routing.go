@@ -44,15 +44,27 @@ type Listener struct {
 	LoadBalancer *model.LoadBalancer
 	// Rules are ordered by priority; the default rule is the last one.
 	Rules []*Rule
+
+	plan *plan // what requests are compared with; shared by tables until a rule changes
 }
+
+// Default is the rule for whatever no other rule matches, and the only one that a Network Load Balancer has.
+func (l *Listener) Default() *Rule { return l.Rules[len(l.Rules)-1] }
 
 // Rule is one rule of a listener.
 type Rule struct {
 	Record   *model.Rule // nil for the default rule
 	Priority int         // 0 for the default rule, as access logs have it
-	Action   *model.Action
+	// Action is the one that is carried out; nil if the record has none.
+	Action *model.Action
 	// Groups are those of a forward action, in the order of its record; nil where one does not exist.
 	Groups []*Group
+	// Err says why the rule can never match, or why its transforms cannot be applied: what the API has let through and
+	// cannot be compiled.
+	Err error
+
+	compiled *compiled
+	one      [1]*Group // Groups of the usual rule, without a second allocation
 }
 
 // Group is a target group with its targets.
@@ -61,12 +73,36 @@ type Group struct {
 	// Targets are all that are registered or draining, in the order of their paths.
 	Targets []*Target
 	// Eligible are those that may get new requests now: the healthy ones, or where too few are healthy all that are
-	// healthy, unhealthy or initial (fail open). Never one that is draining.
+	// healthy, unhealthy, initial or unavailable (fail open). Never one that is draining. In the order of their paths. It
+	// is empty where nothing may get a request: 503.
 	Eligible []*Target
 	// FailOpen says that Eligible has targets that are not healthy.
 	FailOpen bool
 	// Registered counts the targets that are not draining. A group without any answers 503.
 	Registered int
+	// Settings are the attributes that are needed for each request.
+	Settings Settings
+
+	settled  []*Target // of Eligible, those with their full share
+	ramping  []*Target // of Eligible, those in slow start
+	rampsEnd time.Time // when the last of them has its full share
+}
+
+// Settings are attributes of a target group as values ("Target group attributes").
+type Settings struct {
+	Algorithm  string        // round_robin, least_outstanding_requests or weighted_random; "" for groups of TCP and UDP
+	Mitigation bool          // of anomalies, of weighted_random
+	SlowStart  time.Duration // 0: off
+
+	Sticky            bool
+	StickyType        string // lb_cookie, app_cookie, source_ip …
+	CookieDuration    time.Duration
+	AppCookie         string // name of the application's cookie
+	AppCookieDuration time.Duration
+
+	ProxyProtocol      bool // version 2 of it, before the first byte
+	Terminate          bool // connections are closed when the deregistration delay is over
+	TerminateUnhealthy bool // connections are closed when a target becomes unhealthy
 }
 
 // Target is one target of a group.
@@ -76,6 +112,10 @@ type Target struct {
 	Health Health
 	// SlowStart says that it takes up its share little by little since Health.Since.
 	SlowStart bool
+
+	served   bool   // it was healthy in this table or one before
+	returned bool   // it is healthy again
+	hash     uint64 // of Path
 }
 
 // Request is what rules look at.

@@ -16,7 +16,7 @@ var tokens = func() (t [256]bool) {
 	return t
 }()
 
-// IsToken says whether a name or a method may be written as it is.
+// isToken says whether a method may be written as it is.
 func isToken(s []byte) bool {
 	for _, b := range s {
 		if !tokens[b] {

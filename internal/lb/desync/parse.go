@@ -167,3 +167,36 @@ func WriteTarget(to, target []byte) []byte {
 
 // Plain says that the target can be written as it came.
 func (h *Head) Plain() bool { return !h.spaced }
+
+// Plain says that a target can be written as it is.
+func Plain(target string) bool {
+	for i := range len(target) {
+		if target[i] <= ' ' || target[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidHost accepts what may stand in a Host field: a name or an address, and a port; "" is none.
+func ValidHost(host string) bool { return validHost([]byte(host)) }
+
+// IsToken says whether a name may be that of a field.
+func IsToken(name string) bool {
+	for i := range len(name) {
+		if !tokens[name[i]] {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// IsValue says whether a value may be that of a field: it has no control bytes.
+func IsValue(value string) bool {
+	for i := range len(value) {
+		if b := value[i]; b < ' ' && b != '\t' || b == 0x7f {
+			return false
+		}
+	}
+	return true
+}

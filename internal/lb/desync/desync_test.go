@@ -116,7 +116,7 @@ func TestParse(t *testing.T) {
 	for name, tt := range vectors() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if end := desync.End([]byte(tt.raw), 0); end != len(tt.raw) {
+			if end := end([]byte(tt.raw)); end != len(tt.raw) {
 				t.Fatalf("End: got %d, want %d", end, len(tt.raw))
 			}
 			var h desync.Head
@@ -145,7 +145,7 @@ func writes(t *testing.T, h *desync.Head) {
 	if again.Refuse != 0 || again.Chunked != h.Chunked || again.Length != h.Length || len(again.Fields) != len(h.Fields) {
 		t.Errorf("%q reads differently when it is written again: %+v", raw, again)
 	}
-	if desync.End(raw, 0) != len(raw) {
+	if end(raw) != len(raw) {
 		t.Errorf("%q does not end where it ends", raw)
 	}
 	if again.Class > desync.Acceptable && again.Reason != desync.UndefinedContentLength && again.Reason != desync.UndefinedTransferEncoding {
@@ -169,12 +169,18 @@ func write(h *desync.Head) []byte {
 	return append(b, "\r\n"...)
 }
 
+func end(raw []byte) int {
+	var scan desync.Scan
+	return scan.End(raw)
+}
+
 func TestEndIsFoundInPieces(t *testing.T) {
 	t.Parallel()
 	for name, tt := range vectors() {
 		raw := []byte(tt.raw + "next")
-		for i := 1; i <= len(raw); i++ {
-			got := desync.End(raw[:i], i-4)
+		var scan desync.Scan
+		for i := 1; i <= len(tt.raw); i++ {
+			got := scan.End(raw[:i])
 			if want := len(tt.raw); i == want && got != want || i < want && got != 0 {
 				t.Errorf("%s: after %d of %d bytes End gives %d", name, i, want, got)
 			}
@@ -220,7 +226,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		raw = raw[desync.Blank(raw):]
-		end := desync.End(raw, 0)
+		end := end(raw)
 		if end == 0 {
 			return
 		}
@@ -239,7 +245,7 @@ func BenchmarkParse(b *testing.B) {
 	var h desync.Head
 	b.ReportAllocs()
 	for b.Loop() {
-		if desync.End(raw, 0) != len(raw) {
+		if end(raw) != len(raw) {
 			b.Fatal("no end")
 		}
 		h.Parse(raw)

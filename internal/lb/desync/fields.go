@@ -5,6 +5,9 @@ import (
 	"math"
 )
 
+// MaxFields is how many header fields a request may have.
+const MaxFields = 1000
+
 // fields reads the lines after the request line, up to the empty one.
 func (h *Head) fields(rest []byte) {
 	var name, value []byte // of the line before
@@ -20,7 +23,11 @@ func (h *Head) fields(rest []byte) {
 		}
 		h.field(name, value)
 		folded = false
-		name, value = h.split(line)
+		if name, value = h.split(line); len(h.Fields)+h.Invalid > MaxFields {
+			h.note(Severe, BadHeader)
+			h.refuse(400)
+			return
+		}
 	}
 	h.field(name, value)
 }

@@ -2,22 +2,38 @@ package desync
 
 import "bytes"
 
-// End finds the end of the head in what was read so far: the offset after the empty line, 0 if it has not come yet. from
-// is where to begin looking, 0 or what was looked at before, less three bytes. Empty lines in front are not part of a
-// head: see Blank.
-func End(read []byte, from int) int {
-	for i := max(from, 0); ; {
-		n := bytes.IndexByte(read[i:], '\n')
+// Scan looks for the end of a head in what is read little by little. Each byte is looked at once.
+type Scan struct {
+	at, line int // looked at so far; where the present line begins
+	// First and Longest are the lengths of the request line, and of the longest line after it, as far as they were seen.
+	First, Longest int
+}
+
+// End gives the offset after the empty line that ends the head, 0 if it has not come yet. read is all that was read: what
+// an earlier call was given, and more. Empty lines in front are not part of a head: see Blank.
+func (s *Scan) End(read []byte) int {
+	for {
+		n := bytes.IndexByte(read[s.at:], '\n')
 		if n < 0 {
+			s.at = len(read)
+			s.measure(s.at - s.line)
 			return 0
 		}
-		i += n + 1
-		switch {
-		case i < len(read) && read[i] == '\n':
-			return i + 1
-		case i+1 < len(read) && read[i] == '\r' && read[i+1] == '\n':
-			return i + 2
+		s.at += n + 1
+		length := s.at - s.line
+		s.measure(length)
+		if s.line > 0 && (length == 1 || length == 2 && read[s.line] == '\r') {
+			return s.at
 		}
+		s.line = s.at
+	}
+}
+
+func (s *Scan) measure(length int) {
+	if s.line == 0 {
+		s.First = length
+	} else {
+		s.Longest = max(s.Longest, length)
 	}
 }
 
@@ -32,7 +48,7 @@ func Blank(read []byte) int {
 	return 0
 }
 
-// Parse reads a head that End has found. It uses h's memory again.
+// Parse reads a head that Scan has found. It uses h's memory again.
 func (h *Head) Parse(raw []byte) {
 	*h = Head{Fields: h.Fields[:0]}
 	line, rest := h.line(raw)

@@ -99,24 +99,23 @@ var (
 // head reads up to the end of the next head and gives it, still in the buffer: it has to be taken. begun is called with its
 // first byte.
 func (in *reader) head(begun func()) ([]byte, error) {
-	looked, started := 0, false
+	var scan desync.Scan
+	started, blank := false, false
 	for {
-		if b := in.buffered(); len(b) > 0 {
-			if !started {
-				started = true
-				begun()
-			}
-			if looked == 0 {
-				n := desync.Blank(b)
-				in.take(n)
-				b = b[n:]
-			}
-			if end := desync.End(b, looked-3); end > 0 {
-				return b[:end], checkSizes(b[:end])
-			}
-			looked = len(b)
-			if err := checkSizes(b); err != nil {
-				return nil, err
+		b := in.buffered()
+		if len(b) > 0 && !started {
+			started = true
+			begun()
+		}
+		if !blank && (len(b) > 1 || len(b) == 1 && b[0] != '\r') {
+			blank = true
+			in.take(desync.Blank(b))
+			b = in.buffered()
+		}
+		if blank {
+			end := scan.End(b)
+			if err := checkSizes(&scan, len(b), end); err != nil || end > 0 {
+				return b[:end], err
 			}
 		}
 		if in.full() && !in.grow(maxHead+maxLine) {
@@ -128,6 +127,20 @@ func (in *reader) head(begun func()) ([]byte, error) {
 	}
 }
 
+// checkSizes looks at a head, or at the beginning of one.
+func checkSizes(scan *desync.Scan, size, end int) error {
+	if end > 0 {
+		size = end
+	}
+	switch {
+	case scan.First > maxLine:
+		return errLineTooLong
+	case scan.Longest > maxLine, size-scan.First > maxHead:
+		return errHeadTooLong
+	}
+	return nil
+}
+
 func headError(err error, begun bool) error {
 	var timeout interface{ Timeout() bool }
 	switch {
@@ -137,33 +150,4 @@ func headError(err error, begun bool) error {
 		return errHeadSlow
 	}
 	return io.ErrUnexpectedEOF
-}
-
-// checkSizes looks at a head, or at the beginning of one.
-func checkSizes(b []byte) error {
-	line := 0 // the longest one that is not the first
-	for at, first := 0, true; at < len(b); first = false {
-		n := lineLength(b[at:])
-		if first && n > maxLine {
-			return errLineTooLong
-		}
-		line = max(line, n)
-		if line > maxLine {
-			return errHeadTooLong
-		}
-		at += n
-	}
-	if len(b) > maxHead+maxLine {
-		return errHeadTooLong
-	}
-	return nil
-}
-
-func lineLength(b []byte) int {
-	for i, c := range b {
-		if c == '\n' {
-			return i + 1
-		}
-	}
-	return len(b)
 }

@@ -87,7 +87,6 @@ type Sample struct {
 const (
 	maxLine       = 16 << 10 // request line, and one header field
 	maxHead       = 64 << 10 // all of a request's head
-	maxFields     = 1000     // of a request; our own
 	maxAnswer     = 32 << 10 // the head of a response
 	dialTimeout   = 10 * time.Second
 	tlsTimeout    = 10 * time.Second

@@ -48,15 +48,13 @@ func (s *Server) tlsFor(l *model.Listener) (*tls.Config, error) {
 }
 
 func (s *Server) serverTLS(l *model.Listener) (*tls.Config, error) {
-	policy, ok := tlspolicy.Find(l.SSLPolicy)
-	if !ok {
-		return nil, errors.New("there is no security policy " + l.SSLPolicy)
-	}
 	if s.cfg.Certificate == nil {
 		return nil, errors.New("the listener has no certificate")
 	}
 	plain := &tls.Config{GetCertificate: s.cfg.Certificate} //nolint:gosec // the policy sets the versions
-	policy.Apply(plain)
+	if err := tlspolicy.Apply(l.SSLPolicy, plain); err != nil {
+		return nil, err
+	}
 	protocols := alpn(l.ALPN)
 	if len(protocols) == 0 {
 		return plain, nil

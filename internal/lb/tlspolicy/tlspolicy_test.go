@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/maitred/maitred/internal/lb/tlspolicy"
+	"github.com/maitred/maitred/internal/model"
 )
 
-func TestPolicies(t *testing.T) {
+func TestApply(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct {
-		min, max uint16
-		old, rsa bool // whether a cipher with SHA-1, and one without forward secrecy, is among them
+		lowest, highest uint16
+		old, rsa        bool // whether a cipher with SHA-1, and one without forward secrecy, is among them
 	}{
 		"":                                         {tls.VersionTLS10, tls.VersionTLS12, true, true},
 		"ELBSecurityPolicy-2016-08":                {tls.VersionTLS10, tls.VersionTLS12, true, true},
@@ -23,44 +24,33 @@ func TestPolicies(t *testing.T) {
 		"ELBSecurityPolicy-TLS13-1-2-Ext1-2021-06": {tls.VersionTLS12, tls.VersionTLS13, false, true},
 		"ELBSecurityPolicy-TLS13-1-3-2021-06":      {tls.VersionTLS13, tls.VersionTLS13, false, false},
 	} {
-		p, ok := tlspolicy.Find(name)
-		if !ok {
-			t.Errorf("Find(%q) finds nothing", name)
+		var c tls.Config
+		if err := tlspolicy.Apply(name, &c); err != nil {
+			t.Errorf("Apply(%q): %v", name, err)
 			continue
 		}
-		var c tls.Config
-		p.Apply(&c)
 		old := slices.Contains(c.CipherSuites, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA)
 		rsa := slices.Contains(c.CipherSuites, tls.TLS_RSA_WITH_AES_128_GCM_SHA256)
-		if c.MinVersion != want.min || c.MaxVersion != want.max || old != want.old || rsa != want.rsa {
+		if c.MinVersion != want.lowest || c.MaxVersion != want.highest || old != want.old || rsa != want.rsa {
 			t.Errorf("%q: versions %x to %x, SHA-1 %t, RSA %t; want %+v", name, c.MinVersion, c.MaxVersion, old, rsa, want)
 		}
 	}
-	if p, ok := tlspolicy.Find("ELBSecurityPolicy-2099-01"); ok {
-		t.Errorf("an unknown policy is %+v", p)
+	if tlspolicy.Apply("ELBSecurityPolicy-2099-01", &tls.Config{}) == nil {
+		t.Error("a policy that does not exist was applied")
 	}
 }
 
-// TestListed checks that names are told apart and that crypto/tls knows each cipher.
-func TestListed(t *testing.T) {
+// TestCipherNames derives the name of each cipher, which access logs have, and compares it with that of the policies.
+func TestCipherNames(t *testing.T) {
 	t.Parallel()
-	known := map[uint16]bool{}
-	for _, c := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
-		known[c.ID] = true
-	}
-	seen := map[string]bool{}
-	for _, p := range tlspolicy.All() {
-		if seen[p.Name] {
-			t.Errorf("%s is there twice", p.Name)
-		}
-		seen[p.Name] = true
-		for _, c := range p.Ciphers {
-			if !known[c] {
-				t.Errorf("%s: crypto/tls has no cipher %#x", p.Name, c)
+	for _, policy := range model.SSLPolicies() {
+		for _, c := range policy.Ciphers {
+			if got := tlspolicy.CipherName(c.ID); got != c.Name {
+				t.Errorf("CipherName(%x) = %q, want %q", c.ID, got, c.Name)
 			}
 		}
-		if p.Max < tls.VersionTLS13 && len(p.Ciphers) == 0 {
-			t.Errorf("%s has no cipher: crypto/tls would choose", p.Name)
-		}
+	}
+	if got := tlspolicy.VersionName(tls.VersionTLS12); got != "TLSv1.2" {
+		t.Errorf("VersionName(TLS 1.2) = %q", got)
 	}
 }

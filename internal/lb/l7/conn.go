@@ -1,0 +1,182 @@
+package l7
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maitred/maitred/internal/core/routing"
+	"github.com/maitred/maitred/internal/lb/tlspolicy"
+	"github.com/maitred/maitred/internal/model"
+)
+
+// conn is the connection of a client. It counts the bytes on their way through it.
+type conn struct {
+	net.Conn // with TLS taken off, once that is there
+	server   *Server
+	raw      net.Conn
+	client   netip.AddrPort
+	created  time.Time
+	settings settings
+	id       string // TID_ and 32 hex digits, once it was needed
+	named    sync.Once
+
+	tls         *tls.ConnectionState
+	certificate string // ARN
+	requests    atomic.Int64
+	hand        atomic.Pointer[handed] // where net/http has the connection
+
+	mu   sync.Mutex
+	idle bool // waits for a request, of which no byte has come
+}
+
+// settings are the attributes of the load balancer and the listener that a connection is served with.
+type settings struct {
+	port      int
+	idle      time.Duration
+	keepAlive time.Duration
+	http2     bool
+	policy    string
+}
+
+func newConn(s *Server, raw net.Conn) *conn {
+	c := &conn{Conn: raw, server: s, raw: raw, created: s.now()}
+	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
+		c.client = a.AddrPort()
+		c.client = netip.AddrPortFrom(c.client.Addr().Unmap(), c.client.Port())
+	} else {
+		c.client = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	_, l := s.listener()
+	c.settings = settingsOf(l)
+	return c
+}
+
+func settingsOf(l *routing.Listener) settings {
+	if l == nil {
+		return settings{idle: time.Minute, keepAlive: time.Hour}
+	}
+	return settings{
+		port:      l.Record.Port,
+		idle:      max(model.Seconds(l.LoadBalancer.Attribute(model.AttributeIdleTimeout)), time.Second),
+		keepAlive: max(model.Seconds(l.LoadBalancer.Attribute(model.AttributeClientKeepAlive)), time.Minute),
+		http2:     l.LoadBalancer.Attribute(model.AttributeHTTP2) != "false",
+		policy:    l.Record.SSLPolicy,
+	}
+}
+
+// tid is made when it is first needed: connections that never send a request have none.
+func (c *conn) tid() string {
+	c.named.Do(func() {
+		var b [16]byte
+		_, _ = rand.Read(b[:]) // never fails
+		c.id = "TID_" + hex.EncodeToString(b[:])
+	})
+	return c.id
+}
+
+func (c *conn) secure() bool { return c.server.config.Certificate != nil }
+
+// serve takes the connection to its end.
+func (c *conn) serve() {
+	defer c.server.forget(c)
+	defer func() { _ = c.raw.Close() }()
+	if c.secure() && !c.handshake() {
+		return
+	}
+	h := newH1(c)
+	defer h.release()
+	if c.tls != nil && c.tls.NegotiatedProtocol == "h2" {
+		c.serveH2(nil)
+		return
+	}
+	if c.tls == nil && c.settings.http2 && h.sniff() {
+		c.serveH2(bytes.Clone(h.in.buffered()))
+		return
+	}
+	h.serve()
+}
+
+func (c *conn) handshake() bool {
+	config, err := c.tlsConfig()
+	if err != nil {
+		c.server.config.Log.Error("a connection cannot be served", slog.String("listener", c.server.config.ARN), slog.Any("error", err))
+		return false
+	}
+	ctx, cancel := context.WithTimeout(c.server.ctx, tlsTimeout)
+	defer cancel()
+	t := tls.Server(&underTLS{Conn: c.raw, conn: c}, config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		c.server.failedHandshakes.Add(1)
+		return false
+	}
+	c.server.handshakes.Add(1)
+	state := t.ConnectionState()
+	c.Conn, c.tls = t, &state
+	return true
+}
+
+func (c *conn) tlsConfig() (*tls.Config, error) {
+	config := &tls.Config{ //nolint:gosec // the policy sets the versions
+		NextProtos: []string{"http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			cert, err := c.server.config.Certificate(hello)
+			if err == nil && cert != nil && c.server.config.CertificateARN != nil {
+				c.certificate = c.server.config.CertificateARN(cert)
+			}
+			return cert, err
+		},
+	}
+	if c.settings.http2 {
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	return config, tlspolicy.Apply(c.settings.policy, config)
+}
+
+// await marks the connection as waiting for a request, and bounds the wait.
+func (c *conn) await() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = true
+	wait := min(c.settings.idle, max(c.settings.keepAlive-c.server.now().Sub(c.created), 0)+time.Second)
+	if c.server.isDraining() {
+		wait = c.server.config.Linger
+	}
+	_ = c.raw.SetReadDeadline(time.Now().Add(wait))
+}
+
+// busy ends await: a request has begun, whose head may take the idle timeout.
+func (c *conn) busy() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = false
+	_ = c.raw.SetReadDeadline(time.Now().Add(c.settings.idle))
+}
+
+// hurry tells a connection that waits for a request that it has Linger left.
+func (c *conn) hurry() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.idle {
+		_ = c.raw.SetReadDeadline(time.Now().Add(c.server.config.Linger))
+	}
+}
+
+// aged says that the client has to open another connection ("client_keep_alive.seconds").
+func (c *conn) aged(now time.Time) bool { return now.Sub(c.created) >= c.settings.keepAlive }
+
+// kind is the type of a request in access logs.
+func (c *conn) kind() string {
+	if c.secure() {
+		return "https"
+	}
+	return "http"
+}

@@ -1,0 +1,194 @@
+package l7
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// answer writes the response to a request of HTTP/1.1. It is a client.
+type answer struct {
+	h   *h1
+	buf *bufio.Writer
+
+	mu      sync.Mutex // goOn comes from whoever reads the body
+	expects bool       // the client waits for 100 before it sends its body
+	head    bool       // the response's head is written
+
+	header  http.Header
+	minor   int  // of the request's version
+	bodyOK  bool // the response may have a body
+	chunked bool
+	endless bool  // the body ends where the connection does
+	left    int64 // of the declared length
+	close   bool
+	sent    int64
+	err     error
+}
+
+var (
+	errTooMuch  = errors.New("the response is longer than was declared")
+	errTooShort = errors.New("the response is shorter than was declared")
+)
+
+func (a *answer) reset(minor int, expects bool) {
+	a.expects, a.head, a.minor = expects, false, minor
+	a.header = make(http.Header, 16)
+	a.chunked, a.endless, a.close, a.left, a.sent, a.err = false, false, false, 0, 0, nil
+}
+
+func (a *answer) Header() http.Header { return a.header }
+
+// goOn sends 100 Continue, once, to a client that waits for it.
+func (a *answer) goOn() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.expects || a.head {
+		return
+	}
+	a.expects = false
+	a.note(a.buf.WriteString("HTTP/1.1 100 Continue\r\n\r\n"))
+	a.noteError(a.buf.Flush())
+}
+
+// start writes the head of a response: length is that of the body, -1 if it is not known. The head goes out with the
+// first of the body, or with Flush.
+func (a *answer) start(code int, length int64, bodyless bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.head = true
+	a.bodyOK = !bodyless && code != http.StatusNoContent && code != http.StatusNotModified
+	if a.expects { // it may send its body or not: where its next request begins cannot be known
+		a.close = true
+	}
+	a.status(code)
+	a.frame(code, length)
+	if a.header.Get("Date") == "" && code != http.StatusSwitchingProtocols {
+		a.field("Date", a.h.date())
+	}
+	for name, values := range a.header {
+		for _, v := range values {
+			a.field(name, v)
+		}
+	}
+	a.note(a.buf.WriteString("\r\n"))
+}
+
+func (a *answer) status(code int) {
+	a.note(a.buf.WriteString("HTTP/1.1 "))
+	a.note(a.buf.WriteString(strconv.Itoa(code)))
+	a.noteError(a.buf.WriteByte(' '))
+	a.note(a.buf.WriteString(http.StatusText(code)))
+	a.note(a.buf.WriteString("\r\n"))
+}
+
+// frame says how long the body is and what becomes of the connection.
+func (a *answer) frame(code int, length int64) {
+	if code == http.StatusSwitchingProtocols {
+		a.field("Connection", "Upgrade")
+		return
+	}
+	switch {
+	case !a.bodyOK:
+		if length >= 0 && code != http.StatusNoContent {
+			a.field("Content-Length", strconv.FormatInt(length, 10))
+		}
+	case length >= 0:
+		a.left = length
+		a.field("Content-Length", strconv.FormatInt(length, 10))
+	case a.minor == 1:
+		a.chunked = true
+		a.field("Transfer-Encoding", "chunked")
+	default:
+		a.endless, a.close = true, true
+	}
+	switch {
+	case a.close:
+		a.field("Connection", "close")
+	case a.minor == 0:
+		a.field("Connection", "keep-alive")
+	}
+}
+
+func (a *answer) field(name, value string) {
+	a.note(a.buf.WriteString(name))
+	a.note(a.buf.WriteString(": "))
+	a.note(a.buf.WriteString(value))
+	a.note(a.buf.WriteString("\r\n"))
+}
+
+// Write adds to the body.
+func (a *answer) Write(p []byte) (int, error) {
+	switch {
+	case a.err != nil:
+		return 0, a.err
+	case !a.bodyOK || len(p) == 0:
+		return len(p), nil
+	case a.chunked:
+		a.note(a.buf.WriteString(strconv.FormatInt(int64(len(p)), 16)))
+		a.note(a.buf.WriteString("\r\n"))
+		a.note(a.buf.Write(p))
+		a.note(a.buf.WriteString("\r\n"))
+	case a.endless:
+		a.note(a.buf.Write(p))
+	case int64(len(p)) > a.left:
+		return 0, errTooMuch
+	default:
+		a.left -= int64(len(p))
+		a.note(a.buf.Write(p))
+	}
+	a.sent += int64(len(p))
+	return len(p), a.err
+}
+
+// Flush sends what was written so far.
+func (a *answer) Flush() error {
+	a.noteError(a.buf.Flush())
+	return a.err
+}
+
+// finish ends the response.
+func (a *answer) finish(trailer http.Header) error {
+	if a.chunked && a.bodyOK {
+		a.note(a.buf.WriteString("0\r\n"))
+		for name, values := range trailer {
+			for _, v := range values {
+				a.field(name, v)
+			}
+		}
+		a.note(a.buf.WriteString("\r\n"))
+	}
+	if a.bodyOK && a.left > 0 {
+		a.noteError(errTooShort)
+	}
+	return a.Flush()
+}
+
+func (a *answer) note(_ int, err error) { a.noteError(err) }
+
+func (a *answer) noteError(err error) {
+	if a.err == nil && err != nil {
+		a.err = fmt.Errorf("write to the client: %w", err)
+	}
+}
+
+// deadlineWriter gives each write to a client the idle timeout, and counts.
+type deadlineWriter struct {
+	conn net.Conn
+	idle time.Duration
+	n    int64
+	h    *h1
+}
+
+func (w *deadlineWriter) Write(p []byte) (int, error) {
+	_ = w.conn.SetWriteDeadline(time.Now().Add(w.idle))
+	n, err := w.conn.Write(p)
+	w.n += int64(n)
+	w.h.touch()
+	return n, err
+}

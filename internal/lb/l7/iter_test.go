@@ -1,0 +1,12 @@
+package l7_test
+
+import (
+	"iter"
+
+	"github.com/maitred/maitred/internal/model"
+)
+
+type (
+	iterRules   = iter.Seq[*model.Rule]
+	iterTargets = iter.Seq[*model.Target]
+)

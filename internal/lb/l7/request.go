@@ -1,0 +1,180 @@
+package l7
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/maitred/maitred/internal/lb/desync"
+	"github.com/maitred/maitred/internal/lb/forwarded"
+)
+
+// request is what a client asks, however it came.
+type request struct {
+	method   string
+	host     string // :authority, or of the request target, or the Host field
+	path     string // raw, without the query
+	query    string // raw, without the question mark
+	asked    bool   // there was a question mark
+	header   http.Header
+	body     io.Reader // nil if there is none
+	length   int64     // -1: not known
+	protocol string    // as access logs have it
+	http2    bool
+	upgrade  bool // to a WebSocket
+
+	start    time.Time
+	size     int // bytes of the head
+	dropped  int // fields that are not passed on
+	readable bool
+
+	refuse        int // status with which it has to be refused, 0 for none
+	class         desync.Class
+	reason        string
+	closes        bool // neither connection may be used again
+	targetVersion int  // minor version of HTTP/1
+}
+
+// uri is the request target as a target gets it.
+func (r *request) uri() string {
+	if r.asked {
+		return r.path + "?" + r.query
+	}
+	return r.path
+}
+
+func (r *request) setURI(uri string) {
+	r.path, r.query, r.asked = strings.Cut(uri, "?")
+}
+
+// grpc tells requests of gRPC.
+func (r *request) grpc() bool {
+	return r.http2 && strings.HasPrefix(r.header.Get("Content-Type"), "application/grpc")
+}
+
+// client is the way back to who sent a request.
+type client interface {
+	Header() http.Header // of the response, until start
+	// start begins the response. length is that of its body, -1 if it is not known; bodyless is for answers to HEAD.
+	start(code int, length int64, bodyless bool)
+	Write(p []byte) (int, error)
+	Flush() error
+	// finish ends the response, abort lets the client see that it is not whole.
+	finish(trailer http.Header) error
+	abort()
+	// cut ends what waits for the client: reads, and writes once the response has begun.
+	cut()
+	// watch looks whether the client leaves, and calls gone then. It is called now and then.
+	watch(gone func())
+	// left is what ended the body before its end; touched says that some of it was read.
+	left() error
+	touched() bool
+	// settle ends watch and whoever still reads the body: nothing else touches the connection any more.
+	settle()
+	// hijack gives the connection itself, for a tunnel.
+	hijack() (io.ReadWriter, error)
+	pulse() *pulse
+	sent() int64
+	received() int64
+}
+
+// pulse is when something moved last.
+type pulse struct{ at atomic.Int64 }
+
+func (p *pulse) beat() { p.at.Store(time.Now().UnixNano()) }
+
+func (p *pulse) since() time.Duration { return time.Duration(time.Now().UnixNano() - p.at.Load()) }
+
+// fromHead makes a request of a head of HTTP/1.1. It copies what it needs.
+func fromHead(h *desync.Head, size int) *request {
+	r := &request{
+		method: string(h.Method), length: h.Length, size: size, dropped: h.Invalid,
+		protocol: "HTTP/1." + strconv.Itoa(h.Minor), targetVersion: h.Minor,
+		refuse: h.Refuse, class: h.Class, reason: h.Reason, closes: h.Closes(), readable: true,
+		header: make(http.Header, len(h.Fields)+6),
+	}
+	for _, f := range h.Fields {
+		name := textproto.CanonicalMIMEHeaderKey(string(f.Name))
+		r.header[name] = append(r.header[name], string(f.Value))
+	}
+	host, _ := h.Host()
+	r.host = string(host)
+	delete(r.header, "Host")
+	r.target(h)
+	return r
+}
+
+// target reads the request target: in its origin form, or absolute (RFC 9112, 3.2), whose authority then is the host.
+func (r *request) target(h *desync.Head) {
+	raw := h.Target
+	if !h.Plain() {
+		raw = desync.WriteTarget(nil, raw)
+	}
+	switch {
+	case len(raw) > 0 && raw[0] == '/':
+		r.setURI(string(raw))
+		return
+	case string(raw) == "*" && r.method == http.MethodOptions:
+		r.path = "*"
+		return
+	}
+	for _, scheme := range []string{"http://", "https://"} {
+		if len(raw) > len(scheme) && bytes.EqualFold(raw[:len(scheme)], []byte(scheme)) {
+			r.absolute(raw[len(scheme):])
+			return
+		}
+	}
+	r.setURI(string(raw))
+	if r.refuse == 0 {
+		r.refuse, r.class, r.reason = http.StatusBadRequest, desync.Severe, desync.BadURI
+	}
+}
+
+func (r *request) absolute(raw []byte) {
+	end := bytes.IndexAny(raw, "/?")
+	if end < 0 {
+		end = len(raw)
+	}
+	host, rest := string(raw[:end]), string(raw[end:])
+	if host == "" || strings.ContainsAny(host, "@,\\") {
+		r.refuse, r.class, r.reason = http.StatusBadRequest, desync.Severe, desync.BadURI
+	}
+	if !strings.HasPrefix(rest, "/") {
+		rest = "/" + rest
+	}
+	r.host = host
+	r.setURI(rest)
+}
+
+// url is the request's address as access logs have it.
+func (r *request) url(scheme string, port int) string {
+	var b strings.Builder
+	b.Grow(len(scheme) + len(r.host) + len(r.path) + len(r.query) + 12)
+	b.WriteString(scheme)
+	b.WriteString("://")
+	b.WriteString(forwarded.Name(r.host))
+	b.WriteByte(':')
+	b.WriteString(strconv.Itoa(port))
+	b.WriteString(r.uri())
+	return b.String()
+}
+
+// The causes with which an exchange is cut off.
+type cause struct {
+	code int
+	text string
+}
+
+func (c *cause) Error() string { return c.text }
+
+// causeOf finds why ctx ended, nil if none of ours is the reason.
+func causeOf(ctx context.Context) *cause {
+	c, _ := context.Cause(ctx).(*cause) //nolint:errorlint // never wrapped
+	return c
+}

@@ -1,0 +1,243 @@
+package l7
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maitred/maitred/internal/core/routing"
+	"github.com/maitred/maitred/internal/lb/anomaly"
+	"github.com/maitred/maitred/internal/lb/cookie"
+	"github.com/maitred/maitred/internal/lb/flight"
+	"github.com/maitred/maitred/internal/model"
+)
+
+// groups is what a server remembers of target groups from one table to the next.
+type groups struct {
+	server  *Server
+	buffers bufferPool
+	copies  sync.Pool // *[]byte of copyBuffer
+
+	mu    sync.Mutex
+	table *routing.Table // the one that was pruned for last
+	known map[string]*group
+}
+
+// group is what is remembered of a target group: whose turn it is, and its targets.
+type group struct {
+	groups  *groups
+	id      cookie.ID
+	counter atomic.Uint64
+	view    atomic.Pointer[view]
+
+	mu     sync.Mutex
+	judged time.Time
+}
+
+// view is the targets of a group in one table.
+type view struct {
+	of      *routing.Group
+	targets map[string]*target // by path
+	ids     map[cookie.ID]*target
+}
+
+// target is what is remembered of a target: the connections to it, and how it did lately.
+type target struct {
+	path, address string
+	id            cookie.ID
+	flight        *flight.Target
+	transport     *http.Transport
+	ctx           context.Context // ends when the deregistration delay does
+	end           context.CancelCauseFunc
+	refusedUntil  atomic.Int64 // Unix nanoseconds
+	requests      atomic.Int64 // since anomalies were looked for
+	errors        atomic.Int64
+	weight        atomic.Uint64 // of anomaly mitigation, in 1/1000 of what is lost
+	history       anomaly.Target
+}
+
+// group gives what is remembered of a group of a table, as that table has it.
+func (gs *groups) group(t *routing.Table, g *routing.Group) (*group, *view) {
+	gs.mu.Lock()
+	if gs.known == nil {
+		gs.known = map[string]*group{}
+	}
+	if gs.table != t {
+		gs.prune(t)
+	}
+	arn := g.Record.ARN
+	x, ok := gs.known[arn]
+	if !ok {
+		x = &group{groups: gs, id: cookie.NewID(arn)}
+		gs.known[arn] = x
+	}
+	gs.mu.Unlock()
+	if v := x.view.Load(); v != nil && v.of == g {
+		return x, v
+	}
+	return x, x.renew(g)
+}
+
+// prune drops the groups that are in no table any more.
+func (gs *groups) prune(t *routing.Table) {
+	gs.table = t
+	for arn, x := range gs.known {
+		if _, ok := t.Groups[arn]; !ok {
+			delete(gs.known, arn)
+			x.drop()
+		}
+	}
+}
+
+func (x *group) drop() {
+	if v := x.view.Load(); v != nil {
+		for _, t := range v.targets {
+			t.transport.CloseIdleConnections()
+		}
+	}
+}
+
+// close ends the connections to all targets.
+func (gs *groups) close() {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	for _, x := range gs.known {
+		x.drop()
+	}
+}
+
+// renew makes the view of a group, with the targets of the view before as they were.
+func (x *group) renew(g *routing.Group) *view {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	old := x.view.Load()
+	if old != nil && old.of == g {
+		return old
+	}
+	v := &view{of: g, targets: make(map[string]*target, len(g.Targets)), ids: make(map[cookie.ID]*target, len(g.Targets))}
+	for _, rt := range g.Targets {
+		f := x.groups.server.config.Flights.Target(rt.Path)
+		var t *target
+		if old != nil {
+			t = old.targets[rt.Path]
+		}
+		if t == nil || t.flight != f {
+			t = x.groups.server.newTarget(g.Record, rt, f)
+		}
+		v.targets[rt.Path] = t
+		v.ids[t.id] = t
+	}
+	if old != nil {
+		for path, t := range old.targets {
+			if v.targets[path] != t {
+				t.transport.CloseIdleConnections()
+			}
+		}
+	}
+	x.view.Store(v)
+	return v
+}
+
+func (s *Server) newTarget(g *model.TargetGroup, rt *routing.Target, f *flight.Target) *target {
+	t := &target{
+		path: rt.Path, address: net.JoinHostPort(rt.Record.Address, strconv.Itoa(rt.Record.Port)),
+		id: cookie.NewID(rt.Path), flight: f,
+	}
+	t.ctx, t.end = context.WithCancelCause(s.ctx)
+	t.transport = s.transport(g, t.address)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return t
+	}
+	s.work.Add(1)
+	go func() { // ends when the target is forgotten, or with the server
+		defer s.work.Done()
+		select {
+		case <-f.Quitted():
+			t.end(errQuit)
+			t.transport.CloseIdleConnections()
+		case <-s.ctx.Done():
+		}
+	}()
+	return t
+}
+
+// transport makes the connections to one target: a task that gets the address of another is not sent what was meant for
+// that one. Certificates of targets are not checked ("Target groups for your Application Load Balancers").
+func (s *Server) transport(g *model.TargetGroup, address string) *http.Transport {
+	d := &dialer{dial: s.config.Dial, address: address}
+	var protocols http.Protocols
+	alpn := "http/1.1"
+	switch {
+	case g.ProtocolVersion != "HTTP2" && g.ProtocolVersion != "GRPC":
+		protocols.SetHTTP1(true)
+	case g.Protocol == "HTTPS":
+		alpn = "h2"
+		protocols.SetHTTP2(true)
+	default:
+		protocols.SetUnencryptedHTTP2(true)
+	}
+	d.tls = &tls.Config{InsecureSkipVerify: true, NextProtos: []string{alpn}} //nolint:gosec // as ALB does
+	return &http.Transport{
+		DialContext: d.plain, DialTLSContext: d.secure, Protocols: &protocols,
+		MaxIdleConnsPerHost: 1024, IdleConnTimeout: time.Minute, DisableCompression: true,
+		MaxResponseHeaderBytes: maxAnswer, ExpectContinueTimeout: time.Second,
+		ReadBufferSize: 8 << 10, WriteBufferSize: 8 << 10,
+	}
+}
+
+// dialer connects to one target.
+type dialer struct {
+	dial    func(ctx context.Context, address string) (net.Conn, error)
+	address string
+	tls     *tls.Config
+}
+
+// dialError is a connection that did not come about: no byte of a request was sent.
+type dialError struct {
+	err     error
+	timeout bool // of the connection itself: 504, all else is 502
+}
+
+func (e *dialError) Error() string { return e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
+
+func (d *dialer) plain(ctx context.Context, _, _ string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	dial := d.dial
+	if dial == nil {
+		dial = func(ctx context.Context, address string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		}
+	}
+	c, err := dial(ctx, d.address)
+	if err != nil {
+		var timeout net.Error
+		late := errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
+		return nil, &dialError{fmt.Errorf("connect to the target: %w", err), late}
+	}
+	return c, nil
+}
+
+func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := d.plain(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
+	defer cancel()
+	t := tls.Client(c, d.tls)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, &dialError{fmt.Errorf("speak TLS with the target: %w", errors.Join(err, c.Close())), false}
+	}
+	return t, nil
+}

@@ -36,7 +36,7 @@ func SSLPolicyByName(name string) (SSLPolicy, bool) {
 
 // SSLPolicies lists the policies that can be served. They are those of ELB without the ones for FIPS, which speak of a
 // certified module; and without the ciphers that Go does not implement: ECDHE-ECDSA-AES256-SHA384,
-// ECDHE-RSA-AES256-SHA384 and AES256-SHA256. Every client that knows one of these knows one of the others too.
+// ECDHE-RSA-AES256-SHA384 and AES256-SHA256. No policy consists of these alone.
 func SSLPolicies() []SSLPolicy {
 	const tls10, tls11, tls12, tls13 = tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13
 	gcm, cbc2, cbc1 := forwardGCM(), forwardSHA256(), forwardSHA1()

@@ -22,6 +22,8 @@ type Call struct {
 	IDs       arn.IDs
 	Timings   model.Timings
 	VPC       string // CIDR block of default VPCs; "" for DefaultCIDR
+	// Addresses are those that load balancers may have, none: DefaultAddresses.
+	Addresses []string
 	// Refuse says why a machine's driver cannot run a task definition, "" if it can.
 	Refuse func(*model.Machine, *model.TaskDefinition) string
 	// Connected says whether a machine's agent is there; nil: as its record says.

@@ -107,7 +107,8 @@ func DeleteSecurityGroup(tx *store.Tx, call Call, id, name string) (*model.Secur
 		return nil, refused("DependencyViolation", "resource %s has a dependent object: %s", g.ID, user)
 	}
 	// Whoever begins to use it meanwhile wins: other groups' rules, services by their deployments, standalone tasks by
-	// the occupancy of their machine.
+	// the occupancy of their machine, load balancers by themselves.
+	tx.GuardPrefix(model.KindLoadBalancer, "")
 	tx.GuardPrefix(model.KindSecurityGroup, call.Region+"/")
 	tx.GuardPrefix(model.KindDeployment, "")
 	tx.GuardPrefix(model.KindOccupancy, "")
@@ -115,14 +116,19 @@ func DeleteSecurityGroup(tx *store.Tx, call Call, id, name string) (*model.Secur
 	return g, nil
 }
 
-// groupUser names what still uses a group, "" if nothing does: the rule of another group, a deployment of a service
-// that is not deleted, or a task that is not over.
+// groupUser names what still uses a group, "" if nothing does: the rule of another group, a load balancer, a deployment of
+// a service that is not deleted, or a task that is not over.
 func groupUser(v *store.View, g *model.SecurityGroup) string {
 	for other := range v.SecurityGroups(g.Region) {
 		for i := range other.Rules {
 			if other.ID != g.ID && other.Rules[i].Group == g.ID {
 				return other.ID
 			}
+		}
+	}
+	for b := range v.LoadBalancers() {
+		if slices.Contains(b.SecurityGroups, g.ID) {
+			return b.ARN
 		}
 	}
 	uses := func(n *model.NetworkConfiguration) bool { return n != nil && slices.Contains(n.SecurityGroups, g.ID) }

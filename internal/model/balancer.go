@@ -209,7 +209,7 @@ type TargetCheck struct {
 // RegisterTargets) and its address together: a task that gets the address of one that is being drained is another target.
 type Target struct {
 	Group   string `json:"group"`          // ARN
-	ID      string `json:"id"`             // an IP address, or the id of a machine (a container instance) for groups of instances
+	ID      string `json:"id"`             // an IP address, or the id of a machine as an instance (i-…) for groups of instances
 	Port    int    `json:"port"`           // of this target
 	Zone    string `json:"zone,omitempty"` // as given
 	Address string `json:"addr"`           // IP address where it is reached

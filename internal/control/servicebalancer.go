@@ -17,7 +17,7 @@ func ServiceBalancers(tx *store.Tx, call Call, def *model.TaskDefinition, lbs []
 			return model.InvalidParameter(fmt.Sprintf("Unable to find the target group with targetGroupArn %.300s: loadBalancers.", lb.Group))
 		}
 		tx.Guard(group.Key())
-		if !leadsTo(tx.View(), group.ARN) {
+		if !GroupInUse(tx.View(), group.ARN) {
 			return model.InvalidParameter("The target group with targetGroupArn " + group.ARN + " does not have an associated load balancer.")
 		}
 		if def == nil {
@@ -53,34 +53,6 @@ func hasPort(c *model.ContainerDefinition, port int) bool {
 	for _, m := range c.Ports {
 		if m.ContainerPort == port || m.ContainerPort <= port && port <= m.Last {
 			return true
-		}
-	}
-	return false
-}
-
-// leadsTo says whether some listener or rule forwards to a target group (given by ARN).
-func leadsTo(v *store.View, group string) bool {
-	for l := range v.Listeners("") {
-		if forwards(l.Actions, group) {
-			return true
-		}
-	}
-	for r := range v.Rules("") {
-		if forwards(r.Actions, group) {
-			return true
-		}
-	}
-	return false
-}
-
-func forwards(actions []model.Action, group string) bool {
-	for i := range actions {
-		if f := actions[i].Forward; f != nil {
-			for _, g := range f.Groups {
-				if g.Group == group {
-					return true
-				}
-			}
 		}
 	}
 	return false

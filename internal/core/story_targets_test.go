@@ -12,7 +12,9 @@ import (
 	"github.com/maitred/maitred/internal/store"
 )
 
-func groupARN(name string) string { return "arn:aws:elasticloadbalancing:r:1:targetgroup/" + name + "/1" }
+func groupARN(name string) string {
+	return "arn:aws:elasticloadbalancing:r:1:targetgroup/" + name + "/1"
+}
 
 // balancing carries out commands about load balancers:
 //

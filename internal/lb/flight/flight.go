@@ -26,7 +26,8 @@ func (t *Targets) Target(path string) *Target {
 	defer t.mu.Unlock()
 	x, ok := t.known[path]
 	if !ok {
-		x = &Target{path: path, set: t, quit: make(chan struct{})}
+		x = &Target{path: path, set: t}
+		x.arm()
 		t.known[path] = x
 	}
 	return x
@@ -50,9 +51,16 @@ type Target struct {
 	set    *Targets
 	flying atomic.Int64
 	closed atomic.Bool
-	once   sync.Once
-	quit   chan struct{}
+	quit   atomic.Pointer[quit]
 }
+
+// quit is closed at most once.
+type quit struct {
+	once sync.Once
+	c    chan struct{}
+}
+
+func (t *Target) arm() { t.quit.Store(&quit{c: make(chan struct{})}) }
 
 // Path is the target's.
 func (t *Target) Path() string { return t.path }
@@ -85,14 +93,24 @@ func (t *Target) Close() (drained bool) {
 	return t.flying.Load() == 0
 }
 
-// Open takes Close back: the target was registered again.
-func (t *Target) Open() { t.closed.Store(false) }
+// Open takes Close back: the target was registered again. What was told to quit stays so, what takes off now is not.
+func (t *Target) Open() {
+	select {
+	case <-t.Quitted():
+		t.arm()
+	default:
+	}
+	t.closed.Store(false)
+}
 
 // Closed says that nothing may take off.
 func (t *Target) Closed() bool { return t.closed.Load() }
 
 // Quit says that what is in flight must end now: the deregistration delay is over.
-func (t *Target) Quit() { t.once.Do(func() { close(t.quit) }) }
+func (t *Target) Quit() {
+	q := t.quit.Load()
+	q.once.Do(func() { close(q.c) })
+}
 
-// Quitted is closed by Quit.
-func (t *Target) Quitted() <-chan struct{} { return t.quit }
+// Quitted is closed by Quit; who takes off asks for it once.
+func (t *Target) Quitted() <-chan struct{} { return t.quit.Load().c }

@@ -56,3 +56,21 @@ func TestForgetQuits(t *testing.T) {
 		t.Error("Forget forgets the wrong target")
 	}
 }
+
+// TestOpenAgain registers a target again after all that was in flight was told to quit.
+func TestOpenAgain(t *testing.T) {
+	t.Parallel()
+	target := flight.New(func(string) {}).Target("a")
+	old := target.Quitted()
+	target.Close()
+	target.Quit()
+	target.Open()
+	if !target.Begin() {
+		t.Error("nothing takes off to a target that is open again")
+	}
+	select {
+	case <-target.Quitted():
+		t.Error("what takes off now is told to quit")
+	case <-old:
+	}
+}

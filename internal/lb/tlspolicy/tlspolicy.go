@@ -47,6 +47,9 @@ func VersionName(version uint16) string {
 // CipherName is a cipher by OpenSSL's name, which access logs have: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 is
 // ECDHE-RSA-AES128-GCM-SHA256. Those of TLS 1.3 have the same name everywhere.
 func CipherName(id uint16) string {
+	if id == tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA {
+		return "DES-CBC3-SHA"
+	}
 	name := tls.CipherSuiteName(id)
 	exchange, cipher, ok := strings.Cut(strings.TrimPrefix(name, "TLS_"), "_WITH_")
 	if !ok {

@@ -17,8 +17,9 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// script is what a target sends: the first part once, the second again and again, with a pause before each.
+// script is what a target sends: hello at once, first when it has been asked, again without end, with a pause before each.
 type script struct {
+	hello        string
 	first, again string
 	pause        time.Duration
 	deaf         bool // it never reads
@@ -78,29 +79,30 @@ func TestHostile(t *testing.T) {
 
 		{"h2: never answers", http2, script{}, timedOut},
 		{"h2: never reads", http2, script{deaf: true}, timedOut},
-		{"h2: only settings", http2, script{first: settings}, timedOut},
+		{"h2: only settings", http2, script{hello: settings}, timedOut},
 		{"h2: hangs up", http2, script{hangUp: true}, failed},
 		{"h2: garbage", http2, script{again: ok200}, failed},
-		{"h2: pings without end", http2, script{first: settings, again: frame(6, 0, 0, "12345678")}, failed},
+		{"h2: pings without end", http2, script{hello: settings, again: frame(6, 0, 0, "12345678")}, failed},
 		{"h2: settings without end", http2, script{again: settings}, failed},
 		{"h2: headers without end", http2, script{
-			first: settings + frame(1, 0, 1, "\x88"), again: frame(9, 0, 1, "\x00\x01a\x7f\x81\x07"+strings.Repeat("a", 262)),
+			hello: settings, first: frame(1, 0, 1, "\x88"), again: frame(9, 0, 1, "\x00\x01a\x7f\x81\x07"+strings.Repeat("a", 262)),
 		}, failed},
 		{"h2: the same header without end", http2, script{ // one byte each, of 4 KiB
-			first: settings + frame(1, 0, 1, "\x88\x40\x01a\x7f\x81\x1e"+strings.Repeat("a", 3968)),
+			hello: settings, first: frame(1, 0, 1, "\x88\x40\x01a\x7f\x81\x1e"+strings.Repeat("a", 3968)),
 			again: frame(9, 0, 1, strings.Repeat("\xbe", 1000)),
 		}, failed},
-		{"h2: a body without end", http2, script{first: settings + headers, again: frame(0, 0, 1, strings.Repeat("a", 1000))}, answered(200)},
-		{"h2: a body that does not come", http2, script{first: settings + headers}, answered(200)},
-		{"h2: an interim answer", http2, script{first: settings + frame(1, 4, 1, "\x08\x03100") + endStream}, answered(200)},
-		{"h2: reset", http2, script{first: settings + frame(3, 0, 1, "\x00\x00\x00\x02")}, failed},
-		{"h2: goes away", http2, script{first: settings + frame(7, 0, 0, "\x00\x00\x00\x00\x00\x00\x00\x00")}, failed},
+		{"h2: a body without end", http2, script{hello: settings, first: headers, again: frame(0, 0, 1, strings.Repeat("a", 1000))}, answered(200)},
+		{"h2: a body that does not come", http2, script{hello: settings, first: headers}, answered(200)},
+		{"h2: an interim answer", http2, script{hello: settings, first: frame(1, 4, 1, "\x08\x03100") + endStream}, answered(200)},
+		{"h2: an answer to nothing", http2, script{first: settings + frame(0, 0, 3, "a"), hangUp: true}, failed},
+		{"h2: reset", http2, script{hello: settings, first: frame(3, 0, 1, "\x00\x00\x00\x02")}, failed},
+		{"h2: goes away", http2, script{hello: settings, first: frame(7, 0, 0, "\x00\x00\x00\x00\x00\x00\x00\x00")}, failed},
 
-		{"gRPC: no status", grpcVersion, script{first: settings + endStream}, failed},
-		{"gRPC: a status that is none", grpcVersion, script{first: settings + frame(1, 5, 1, "\x88\x00\x0bgrpc-status\x03abc")}, failed},
-		{"gRPC: a status at once", grpcVersion, script{first: settings + frame(1, 5, 1, "\x88\x00\x0bgrpc-status\x0212")}, answered(12)},
-		{"gRPC: a body without end", grpcVersion, script{first: settings + headers, again: frame(0, 0, 1, strings.Repeat("a", 1000))}, failed},
-		{"gRPC: trailers that do not come", grpcVersion, script{first: settings + headers}, timedOut},
+		{"gRPC: no status", grpcVersion, script{hello: settings, first: endStream}, failed},
+		{"gRPC: a status that is none", grpcVersion, script{hello: settings, first: frame(1, 5, 1, "\x88\x00\x0bgrpc-status\x03abc")}, failed},
+		{"gRPC: a status at once", grpcVersion, script{hello: settings, first: frame(1, 5, 1, "\x88\x00\x0bgrpc-status\x0212")}, answered(12)},
+		{"gRPC: a body without end", grpcVersion, script{hello: settings, first: headers, again: frame(0, 0, 1, strings.Repeat("a", 1000))}, failed},
+		{"gRPC: trailers that do not come", grpcVersion, script{hello: settings, first: headers}, timedOut},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -156,6 +158,12 @@ func (s script) play(conn net.Conn, sent *atomic.Int64, over <-chan struct{}) {
 		n, err := io.WriteString(conn, text)
 		sent.Add(int64(n))
 		return err
+	}
+	if s.hello != "" {
+		if err := write(s.hello); err != nil {
+			return
+		}
+		synctest.Wait() // until it has been asked: an answer to nothing is another attack
 	}
 	if err := write(s.first); err != nil || s.hangUp {
 		return

@@ -35,9 +35,9 @@ const (
 
 // Target is a target to be checked.
 type Target struct {
-	Path    string // model.Target.Path
-	Address string // IP address
-	Port    int    // where it takes requests
+	Path    string             // model.Target.Path
+	Address string             // IP address
+	Port    int                // where it takes requests
 	Group   *model.TargetGroup // not nil
 	// Host is the Host header of checks for Network Load Balancers: address and port of a listener that leads to the
 	// group. If it is "", and for Application Load Balancers, it is the target's own.

@@ -144,6 +144,27 @@ func (w *world) want(lines ...string) {
 	w.log = nil
 }
 
+// forget forgets what was told.
+func (w *world) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log = nil
+}
+
+// atOnce is how many checks run, and how many ran at once at most.
+func (w *world) atOnce() (now, most int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.running, w.most
+}
+
+// starts gives when a target was checked.
+func (w *world) starts(path string) []time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.checks[path])
+}
+
 // count forgets the checks of a target and says how many there were.
 func (w *world) count(path string) int {
 	w.mu.Lock()
@@ -222,8 +243,8 @@ func TestTurns(t *testing.T) {
 			fmt.Sprintf("%s a unhealthy Target.ResponseCodeMismatch", second+3*time.Second),
 		)
 		for i := 1; i < 9; i++ { // in the first turn an extra one was running
-			if at := first + time.Duration(i)*30*time.Second; !slices.Contains(w.checks["a"], at) {
-				t.Errorf("no check at %s, but at %v", at, w.checks["a"])
+			if at := first + time.Duration(i)*30*time.Second; !slices.Contains(w.starts("a"), at) {
+				t.Errorf("no check at %s, but at %v", at, w.starts("a"))
 			}
 		}
 		w.behave("a", ok)
@@ -264,7 +285,7 @@ func TestSuspect(t *testing.T) {
 		}
 		w.want("1m0s a suspect=true", "1m0s a suspect=false", "1m0s a suspect=true")
 		w.wait(30 * time.Second)
-		w.log = nil
+		w.forget()
 
 		// Its checks fail: it stays out, and is unhealthy when the thresholds say so.
 		w.wait(time.Minute)
@@ -401,8 +422,8 @@ func TestHanging(t *testing.T) {
 				t.Errorf("ok%d was checked %d times in a minute, want 12", i, n)
 			}
 		}
-		if w.most > 8 {
-			t.Errorf("%d checks at once, want at most 8", w.most)
+		if _, most := w.atOnce(); most > 8 {
+			t.Errorf("%d checks at once, want at most 8", most)
 		}
 	})
 }
@@ -415,7 +436,7 @@ func TestGoneDuringCheck(t *testing.T) {
 		w.wait(time.Second)
 		w.behave("a", hangs)
 		w.set(probe.Target{Path: "a"})
-		if w.running != 0 {
+		if n, _ := w.atOnce(); n != 0 {
 			t.Error("the check of a target that is gone goes on")
 		}
 		w.set(target("a", group()))
@@ -433,7 +454,7 @@ func TestEnd(t *testing.T) {
 		w.wait(phase(t, "a", 30*time.Second, w.start))
 		w.cancel()
 		<-w.ended
-		if w.running != 0 {
+		if n, _ := w.atOnce(); n != 0 {
 			t.Error("a check goes on")
 		}
 		if h, _ := w.Current("a"); h.State != model.TargetHealthy {
@@ -455,12 +476,16 @@ func TestThousand(t *testing.T) {
 		}
 		w.set()
 		w.wait(time.Second)
+		w.mu.Lock()
 		if n := len(w.log); n != 2000 {
 			t.Errorf("%d changes were told, want initial and healthy of 1,000", n)
 		}
 		clear(w.checks)
 		w.most = 0
+		w.mu.Unlock()
 		w.wait(time.Minute)
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		slots := map[time.Duration]int{}
 		for path, starts := range w.checks {
 			if len(starts) != 12 {

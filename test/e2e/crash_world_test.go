@@ -484,9 +484,6 @@ func (w *crashWorld) empty(what string, list func() []string) {
 	}
 }
 
-// killed sends SIGKILL to a process, which may be gone.
-func killed(pid int) { _ = unix.Kill(pid, unix.SIGKILL) }
-
 // layout writes the guest's image, with a stop signal of its own, as a directory, and names it.
 func (w *crashWorld) layout(signal string) string {
 	w.t.Helper()

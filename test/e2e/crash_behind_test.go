@@ -102,7 +102,7 @@ var allBehind = []behind{
 		w.startAgent()
 	}, false, 0},
 	{"the table of nf_tables removed", func(w *crashWorld, _ string, _ int) {
-		w.command("nft", "delete", "table", "ip", "maitred_"+w.scope(4, w.dir))
+		w.must(w.dropTable())
 	}, false, 0},
 }
 

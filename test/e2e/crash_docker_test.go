@@ -29,6 +29,7 @@ type dockerd struct {
 	dir, host string
 	bridge    *netlink.Bridge
 	cmd       *exec.Cmd
+	done      chan struct{} // closed when it has ended
 }
 
 // newDockerd starts one with a bridge of its own. Without any it would take docker0 away, which is another daemon's.
@@ -38,6 +39,9 @@ func newDockerd(t *testing.T) *dockerd {
 	testneeds.Command(t, "docker")
 	testneeds.Command(t, "dockerd")
 	dir, err := os.MkdirTemp("", "crash-dk") //nolint:usetesting // a socket's path is short
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir) // as mounts are told of
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,37 +58,71 @@ func newDockerd(t *testing.T) *dockerd {
 	return d
 }
 
+// start starts the daemon, and again if it ends before it answers, as who supervises it would. Containers that do not
+// hear SIGTERM yet have it take 10 s.
 func (d *dockerd) start() {
+	d.t.Helper()
+	d.launch()
+	ends := 0
+	eventually(d.t, "the Docker daemon answers", func() bool {
+		if exec.Command("docker", "-H", d.host, "version").Run() == nil {
+			return true
+		}
+		select {
+		case <-d.done:
+			if ends++; ends == 5 {
+				d.t.Fatal("the Docker daemon ends at its start, again and again")
+			}
+			d.t.Logf("a Docker daemon ended at its start: %v", d.cmd.ProcessState)
+			d.launch()
+		default:
+		}
+		return false
+	})
+}
+
+// launch executes the daemon.
+func (d *dockerd) launch() {
 	d.t.Helper()
 	// The daemon's containerd died with it; where nobody has buried it yet, the next daemon would wait for it to answer.
 	_ = os.Remove(filepath.Join(d.dir, "x", "containerd", "containerd.pid"))
-	said, err := os.OpenFile(filepath.Join(d.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	said, err := os.OpenFile(d.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	defer func() { _ = said.Close() }()
-	d.cmd = exec.CommandContext(context.Background(), testneeds.Command(d.t, "dockerd"), "-H", d.host, "--data-root", filepath.Join(d.dir, "d"),
+	cmd := exec.CommandContext(context.Background(), testneeds.Command(d.t, "dockerd"), "-H", d.host, "--data-root", filepath.Join(d.dir, "d"),
 		"--exec-root", filepath.Join(d.dir, "x"), "--pidfile", filepath.Join(d.dir, "pid"), "--bridge", d.bridge.Name, "--iptables=false",
 		"--ip6tables=false", "--shutdown-timeout", "1")
-	d.cmd.Stdout, d.cmd.Stderr = said, said
-	if err := d.cmd.Start(); err != nil {
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	eventually(d.t, "the Docker daemon answers", func() bool {
-		return exec.Command("docker", "-H", d.host, "version").Run() == nil
-	})
+	done := make(chan struct{})
+	d.cmd, d.done = cmd, done
+	go func() {
+		defer close(done)
+		_ = cmd.Wait()
+	}()
 }
+
+func (d *dockerd) log() string { return filepath.Join(d.dir, "log") }
 
 // kill is kill -9.
 func (d *dockerd) kill() {
 	_ = d.cmd.Process.Kill()
-	_ = d.cmd.Wait()
+	<-d.done
 }
 
 // sweep ends the daemon, and removes what it mounted.
 func (d *dockerd) sweep() {
-	_ = d.cmd.Process.Signal(unix.SIGTERM)
-	_ = d.cmd.Wait()
+	if d.cmd != nil {
+		_ = d.cmd.Process.Signal(unix.SIGTERM)
+		<-d.done
+	}
+	if text, err := os.ReadFile(d.log()); err == nil && d.t.Failed() {
+		d.t.Logf("the Docker daemon said in the end:\n%s", last(string(text)))
+	}
 	for _, pid := range pidsWith(d.dir) { // shims of one that was killed
 		killed(pid)
 	}

@@ -100,7 +100,7 @@ func (w *crashWorld) create(family string) {
 func (w *crashWorld) fails(words ...string) {
 	w.t.Helper()
 	last := ""
-	deadline := time.After(40 * time.Second)
+	deadline := time.After(patience)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -118,7 +118,7 @@ func (w *crashWorld) fails(words ...string) {
 		}
 		select {
 		case <-deadline:
-			w.t.Fatalf("no task stopped because of %q after 40 s; the last one because of %q", words, last)
+			w.t.Fatalf("no task stopped because of %q after %v; the last one because of %q", words, patience, last)
 		case <-tick.C:
 		}
 	}

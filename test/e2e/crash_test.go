@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/maitred/maitred/internal/driver"
 )
@@ -66,7 +69,7 @@ func TestCrashOCI(t *testing.T) {
 		arns := w.ask(fmt.Sprintf("%d", i), b)
 		w.look(arns, phases)
 		w.revive(b)
-		tasks := w.settled(arns, false)
+		tasks := w.agreed(b, arns)
 		w.judgeStarted(i, b, tasks)
 		if t.Failed() {
 			t.Fatalf("after %s", b.name)
@@ -179,7 +182,7 @@ func count(pattern string) int {
 	return len(found)
 }
 
-// strike kills.
+// strike kills, and waits until the killed are dead.
 func (w *crashWorld) strike(whom string) {
 	if whom == "daemon" {
 		w.victim()
@@ -188,17 +191,39 @@ func (w *crashWorld) strike(whom string) {
 	if whom == "agent" || whom == "both" {
 		_ = w.agent.cmd.Process.Kill()
 	}
-	for _, pid := range pidsWith(w.dir) {
-		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if (whom == "keeper" || whom == "both") && bytes.Contains(line, []byte("\x00keeper\x00")) {
-			killed(pid)
-		}
+	var pids []int
+	switch whom {
+	case "keeper", "both":
+		pids = slices.DeleteFunc(pidsWith(w.dir), func(pid int) bool {
+			line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			return !bytes.Contains(line, []byte("\x00keeper\x00"))
+		})
+	case "runtime":
+		pids = pidsWith(filepath.Join(w.runDir(), "runtime"))
 	}
-	if whom != "runtime" {
-		return
-	}
-	for _, pid := range pidsWith(filepath.Join(w.runDir(), "runtime")) {
+	for _, pid := range pids {
 		killed(pid)
+	}
+	for _, pid := range pids {
+		untilDead(pid)
+	}
+}
+
+// killed sends SIGKILL to a process, which may be gone.
+func killed(pid int) { _ = unix.Kill(pid, unix.SIGKILL) }
+
+// untilDead waits until a process that was killed is dead, or 10 s.
+func untilDead(pid int) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return // it is gone
+	}
+	defer func() { _ = unix.Close(fd) }()
+	const patience = 10_000 // ms
+	for {
+		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, patience); !errors.Is(err, unix.EINTR) {
+			return
+		}
 	}
 }
 
@@ -265,6 +290,25 @@ func (w *crashWorld) look(arns []string, phases map[string]int) {
 		}
 		phases[phase]++
 	}
+}
+
+// agreed waits until tasks have settled. Where not only the agent was killed it waits, too, until each that is told to run
+// does and no other has a process: the kill of the runtime may come to what it has become by then, a container that has
+// just begun, of whose end the agent has yet to hear; and a keeper tells of the end of what it kills before that is dead.
+func (w *crashWorld) agreed(b blow, arns []string) []types.Task {
+	w.t.Helper()
+	tasks := w.settled(arns, false)
+	if b.whom == "agent" {
+		return tasks
+	}
+	eventually(w.t, "tasks and processes agree", func() bool {
+		tasks = w.settled(arns, false)
+		return !slices.ContainsFunc(tasks, func(t types.Task) bool {
+			alive := w.processes(shortID(*t.TaskArn)+"-app-0") > 0
+			return alive != (aws.ToString(t.LastStatus) == "RUNNING")
+		})
+	})
+	return tasks
 }
 
 // judgeStarted wants each task to run exactly once, or to be over with a reason where that is nobody's fault.

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -17,7 +16,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -103,35 +101,18 @@ func (w *crashWorld) sweep() {
 			_ = netlink.LinkDel(link)
 		}
 	}
-	var tables nftables.Conn
-	tables.DelTable(&nftables.Table{Name: "maitred_" + w.scope(4, w.dir), Family: nftables.TableFamilyIPv4})
-	_ = tables.Flush()
+	_ = w.dropTable() // it may be gone
 	for _, dir := range slices.Concat(w.cgroups("*/*"), w.cgroups("*"), w.cgroups("")) {
 		_ = unix.Rmdir(dir)
 	}
 	_ = os.RemoveAll(w.runDir())
 }
 
-// tell shows what the roles said when the test has failed.
-func (w *crashWorld) tell() {
-	if !w.t.Failed() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // that of the test has ended
-	defer cancel()
-	for _, desired := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
-		list, err := w.c.ListTasks(ctx, &ecs.ListTasksInput{DesiredStatus: desired})
-		if err != nil || len(list.TaskArns) == 0 {
-			continue
-		}
-		if out, err := w.c.DescribeTasks(ctx, &ecs.DescribeTasksInput{Tasks: list.TaskArns}); err == nil {
-			w.t.Logf("tasks that shall be %s: %s", desired, brief(out.Tasks))
-		}
-	}
-	w.t.Logf("the agent said:\n%s", w.agent.output())
-	if text, err := os.ReadFile(filepath.Join(w.dir, "oci", "keeper", "keeper.log")); err == nil {
-		w.t.Logf("the keeper said:\n%s", text)
-	}
+// dropTable removes the world's table of nf_tables.
+func (w *crashWorld) dropTable() error {
+	var tables nftables.Conn
+	tables.DelTable(&nftables.Table{Name: "maitred_" + w.scope(4, w.dir), Family: nftables.TableFamilyIPv4})
+	return tables.Flush()
 }
 
 func (w *crashWorld) agentArgs() []string {
@@ -211,7 +192,7 @@ func (w *crashWorld) stop(arn string) {
 // settled waits until each of some tasks runs or is over, and gives them in the same order.
 func (w *crashWorld) settled(arns []string, over bool) []types.Task {
 	w.t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -227,31 +208,10 @@ func (w *crashWorld) settled(arns []string, over bool) []types.Task {
 			return tasks
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("not within 40 s: all tasks have settled: %s", brief(tasks))
+			w.t.Fatalf("not within %v: all tasks have settled: %s", patience, brief(tasks))
 		}
 		<-tick.C
 	}
-}
-
-// brief tells of tasks in few words.
-func brief(tasks []types.Task) string {
-	var text strings.Builder
-	for i := range tasks {
-		t := &tasks[i]
-		fmt.Fprintf(&text, "\n%s %s→%s %s", shortID(*t.TaskArn), aws.ToString(t.LastStatus), aws.ToString(t.DesiredStatus), aws.ToString(t.StoppedReason))
-		for j := range t.Containers {
-			c := &t.Containers[j]
-			fmt.Fprintf(&text, " [%s %s exit=%v %s]", aws.ToString(c.Name), aws.ToString(c.LastStatus), show(c.ExitCode), aws.ToString(c.Reason))
-		}
-	}
-	return text.String()
-}
-
-func show(code *int32) string {
-	if code == nil {
-		return "none"
-	}
-	return strconv.Itoa(int(*code))
 }
 
 func shortID(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
@@ -469,7 +429,7 @@ func (w *crashWorld) end() {
 // empty waits until there is nothing in a list, or shows what stays.
 func (w *crashWorld) empty(what string, list func() []string) {
 	w.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -478,14 +438,11 @@ func (w *crashWorld) empty(what string, list func() []string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("%s after 30 s:\n%s", what, strings.Join(found, "\n"))
+			w.t.Fatalf("%s after %v:\n%s", what, patience, strings.Join(found, "\n"))
 		}
 		<-tick.C
 	}
 }
-
-// killed sends SIGKILL to a process, which may be gone.
-func killed(pid int) { _ = unix.Kill(pid, unix.SIGKILL) }
 
 // layout writes the guest's image, with a stop signal of its own, as a directory, and names it.
 func (w *crashWorld) layout(signal string) string {

@@ -22,7 +22,7 @@ func stable(t *testing.T, c *ecs.Client) {
 	w := ecs.NewServicesStableWaiter(c, func(o *ecs.ServicesStableWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 20*time.Millisecond, 100*time.Millisecond
 	})
-	if err := w.Wait(t.Context(), &ecs.DescribeServicesInput{Services: []string{worker}}, time.Minute); err != nil {
+	if err := w.Wait(t.Context(), &ecs.DescribeServicesInput{Services: []string{worker}}, patience); err != nil {
 		t.Fatalf("%s is not stable: %v", worker, err)
 	}
 }

@@ -86,8 +86,8 @@ func start(t *testing.T, args ...string) *process {
 	case <-ready:
 	case <-p.done:
 		t.Fatalf("maitred %s ended:\n%s", strings.Join(args, " "), p.output())
-	case <-time.After(30 * time.Second):
-		t.Fatalf("maitred %s is not ready after 30 s:\n%s", strings.Join(args, " "), p.output())
+	case <-time.After(patience):
+		t.Fatalf("maitred %s is not ready after %v:\n%s", strings.Join(args, " "), patience, p.output())
 	}
 	return p
 }
@@ -241,15 +241,19 @@ func clientIn(api, region string) *ecs.Client {
 	})
 }
 
+// patience bounds every wait: nothing is wrong that takes longer on a busy machine. A stop alone may take the 30 s of the
+// usual stopTimeout, where its signal came too early.
+const patience = 2 * time.Minute
+
 // eventually looks until it sees what it waits for.
 func eventually(t *testing.T, what string, look func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !look() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 30 s: %s", what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 		<-tick.C
 	}

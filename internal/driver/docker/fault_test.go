@@ -30,6 +30,7 @@ func faultTests() map[string]func(*world) {
 		"a paused container":                      pausedContainer,
 		"calls of a start":                        callsOfStart,
 		"a pull that stands still":                silentPull,
+		"a name that is being taken":              takenName,
 	}
 }
 
@@ -51,6 +52,7 @@ const (
 	passFail        // 500 after asking the daemon
 	passDrop        // the connection ends after asking the daemon
 	busy            // 503
+	taken           // 409 without asking the daemon
 	mute            // an answer that begins and never goes on
 )
 
@@ -104,6 +106,8 @@ func (g *gate) serve(proxy http.Handler, rw http.ResponseWriter, r *http.Request
 		panic(http.ErrAbortHandler)
 	case fail:
 		http.Error(rw, "something went wrong", http.StatusInternalServerError)
+	case taken:
+		http.Error(rw, "the container name is already in use", http.StatusConflict)
 	case busy:
 		http.Error(rw, "not now", http.StatusServiceUnavailable)
 	}
@@ -236,6 +240,31 @@ func lostAnswer(w *world) {
 			w.Fatal(err)
 		}
 	}
+}
+
+// takenName has the daemon still be creating the container that somebody asked for who was killed meanwhile: the name is
+// taken already, and there is no container by it yet.
+func takenName(w *world) {
+	g := newGate(w)
+	d := w.behind(g)
+	g.set("/create", taken)
+	d.limits.quick = 50 * time.Millisecond
+	_, err := d.Start(w.ctx, w.spec("a", "sleep"))
+	w.wantFailure(d, err, cannotCreate)
+
+	d.limits = usual()
+	refused := 0
+	g.mu.Lock()
+	g.act = func(call string) action {
+		if !strings.Contains(call, "/create") || refused == 5 {
+			return pass
+		}
+		refused++
+		return taken
+	}
+	g.mu.Unlock()
+	w.must(d, w.spec("a", "sleep"))
+	w.wantOne(d, "a")
 }
 
 func notReady(w *world) {

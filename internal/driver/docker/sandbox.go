@@ -245,7 +245,7 @@ func (d *Driver) runPause(ctx context.Context, o client.ContainerCreateOptions, 
 func (d *Driver) createPause(ctx context.Context, o client.ContainerCreateOptions, mac string) error {
 	ctx, cancel := context.WithTimeout(ctx, d.limits.create)
 	defer cancel()
-	return d.createWithMAC(ctx, o, mac)
+	return d.claim(ctx, o.Name, func(ctx context.Context) error { return d.createWithMAC(ctx, o, mac) })
 }
 
 // pauseImageOf is the pause image for the daemon's machine.

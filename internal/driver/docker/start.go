@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,7 +161,12 @@ func (d *Driver) makeOf(ctx context.Context, spec *driver.Spec, im image) (drive
 	}
 	limited, cancel := context.WithTimeout(ctx, d.limits.create)
 	defer cancel()
-	created, err := d.client.ContainerCreate(limited, options)
+	var created client.ContainerCreateResult
+	err = d.claim(limited, options.Name, func(ctx context.Context) error {
+		var err error
+		created, err = d.client.ContainerCreate(ctx, options)
+		return err
+	})
 	if errdefs.IsConflict(err) { // it has been created, or its name is taken by what is not ours
 		s, again := d.look(ctx, spec.ID)
 		if errdefs.IsNotFound(again) {
@@ -180,6 +186,29 @@ func (d *Driver) makeOf(ctx context.Context, spec *driver.Spec, im image) (drive
 	}
 	d.note(s)
 	return s, nil
+}
+
+// claim creates a container. It gives a conflict (errdefs.IsConflict) if there is one by the name. While the daemon still
+// creates one, for somebody who may have been killed since, the name is taken and there is no container by it; and the
+// daemon may fail yet. So that is waited for, limits.quick at most.
+func (d *Driver) claim(ctx context.Context, name string, create func(context.Context) error) error {
+	patience, cancel := context.WithTimeout(ctx, d.limits.quick)
+	defer cancel()
+	pause := newPause()
+	defer pause.stop()
+	for {
+		err := create(ctx)
+		if !errdefs.IsConflict(err) {
+			return err
+		}
+		_, absent := d.client.ContainerInspect(patience, name, client.ContainerInspectOptions{})
+		if !errdefs.IsNotFound(absent) {
+			return err
+		}
+		if pause.wait(patience) != nil {
+			return cmp.Or(ctx.Err(), err)
+		}
+	}
 }
 
 // run starts a created container. One that cannot be started is removed: it would be started by whoever sees it next.

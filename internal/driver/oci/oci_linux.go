@@ -107,7 +107,7 @@ func (cfg *Config) complete() (err error) {
 		}
 	}
 	if cfg.HostPath == nil {
-		cfg.HostPath = filepath.EvalSymlinks
+		cfg.HostPath = anyPath
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

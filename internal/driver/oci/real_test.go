@@ -51,6 +51,9 @@ func TestReal(t *testing.T) {
 		"tmpfs and shared memory":       memoryFiles,
 		"volumes":                       volumes,
 		"a host path and its links":     hostPath,
+		"a host path that is swapped":   swapped,
+		"a host path of another":        lentOn,
+		"a host path that is not there": missingPath,
 		"devices":                       devices,
 		"namespaces of the machine":     hostNamespaces,
 		"namespaces of the task":        taskNamespaces,
@@ -335,32 +338,6 @@ func imageVolumes(b *bench) {
 	b.w.images.image.Config.Volumes = []string{"/etc"}
 	b.says("a", model.ContainerDefinition{ReadonlyRoot: true}, "", "write", "/etc/new", "x")
 	b.says("b", model.ContainerDefinition{}, "group\nhosts\npasswd\nresolv.conf\n", "list", "/etc") // and nothing of a's
-}
-
-func hostPath(b *bench) {
-	dir := b.TempDir()
-	put(b, dir+"/real/file", "of the machine\n", 0o644)
-	if err := os.Symlink(filepath.Join(dir, "real"), filepath.Join(dir, "link")); err != nil {
-		b.Fatal(err)
-	}
-	b.w.cfg.HostPath = func(path string) (string, error) {
-		real, err := filepath.EvalSymlinks(path)
-		if err == nil && !strings.HasPrefix(real, filepath.Join(dir, "real")) {
-			err = errors.New("it is not allowed")
-		}
-		return real, err
-	}
-	b.d = b.w.connect(b.T)
-	b.Cleanup(func() { _ = b.d.Close() })
-	spec := b.spec("a", model.ContainerDefinition{Command: []string{"read", "/host/file"}, Mounts: []model.Mount{{Volume: "v", Path: "/host"}}})
-	spec.Sandbox.Volumes = []model.Volume{{Name: "v", HostPath: filepath.Join(dir, "link")}}
-	if got := b.run(spec); got != "of the machine\n" {
-		b.Errorf("the host's file is %q", got)
-	}
-	spec.ID, spec.Sandbox.Volumes[0].HostPath = "b", dir
-	if _, err := b.d.Start(b.ctx, spec); err == nil || !strings.Contains(err.Error(), "not allowed") {
-		b.Errorf("Start with a forbidden path = %v, want an error", err)
-	}
 }
 
 func devices(b *bench) {

@@ -153,6 +153,16 @@ func TestParseVersion(t *testing.T) {
 	}
 }
 
+func TestCrunFits(t *testing.T) {
+	t.Parallel()
+	if err := crunFits(nil); err != nil {
+		t.Errorf("crunFits without controllers = %v, want nil", err)
+	}
+	if err := crunFits([]string{"hugetlb"}); err == nil || !strings.Contains(err.Error(), "hugetlb") {
+		t.Errorf("crunFits with a controller in version 2 = %v, want an error with its name", err)
+	}
+}
+
 func TestHierarchies(t *testing.T) {
 	t.Parallel()
 	const one = "30 25 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n31 25 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"

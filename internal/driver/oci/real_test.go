@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds a test; nothing depends on how long something takes below it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // bench is a driver under test.
 type bench struct {
@@ -441,7 +441,7 @@ func startErrors(b *bench) {
 		spec driver.Spec
 		want []string
 	}{
-		"program": {b.spec("a", model.ContainerDefinition{EntryPoint: []string{"nowhere"}}), []string{"CannotStartContainerError: exec: \"nowhere\": executable file not found in $PATH"}},
+		"program": {b.spec("a", model.ContainerDefinition{EntryPoint: []string{"nowhere"}}), []string{"CannotStartContainerError: exec", "nowhere", "not found in $PATH"}},
 		"image":   {b.spec("b", model.ContainerDefinition{Image: "other"}), []string{"CannotPullContainerError: ", "other"}},
 		"command": {b.spec("c", model.ContainerDefinition{EntryPoint: []string{""}}), []string{"CannotStartContainerError: "}},
 		"volume":  {b.spec("d", model.ContainerDefinition{Mounts: []model.Mount{{Volume: "v", Path: "/v"}}, Command: []string{"sleep"}}), []string{"CannotCreateContainerError: ", `"v"`}},

@@ -239,7 +239,8 @@ func links(w *world) {
 // wantName checks that a start failed for good by ECS's name, for a reason.
 func (w *world) wantName(err error, name, reason string) {
 	w.Helper()
-	if err == nil || !strings.HasPrefix(err.Error(), name+": ") || !strings.Contains(err.Error(), reason) {
+	if err == nil || !strings.HasPrefix(err.Error(), name+": ") || !strings.Contains(err.Error(), reason) ||
+		strings.Contains(err.Error(), "Error response from daemon") {
 		w.Errorf("Start = %v, want %s: … %s", err, name, reason)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -16,6 +17,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
@@ -25,6 +27,19 @@ import (
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/testneeds"
 )
+
+// TestFailure: a reason says what the daemon said, not that the daemon said it, and is still of its kind.
+func TestFailure(t *testing.T) {
+	t.Parallel()
+	said := errdefs.ErrNotFound.WithMessage("Error response from daemon: no such network")
+	err := failure(cannotStart, fmt.Errorf("connect: %w", said))
+	if got, want := err.Error(), "CannotStartContainerError: connect: no such network"; got != want {
+		t.Errorf("failure = %q, want %q", got, want)
+	}
+	if !errdefs.IsNotFound(err) {
+		t.Errorf("failure = %v, want it to be what it was", err)
+	}
+}
 
 func TestRefuse(t *testing.T) {
 	t.Parallel()

@@ -332,6 +332,12 @@ func volumes(b *bench) {
 	if _, err := b.d.Start(b.ctx, absent); err == nil || !strings.Contains(err.Error(), "never") {
 		b.Errorf("Start with an unknown volume = %v, want an error with its name", err)
 	}
+	absent.Sandbox.Volumes[1].Name = "never"
+	_, err := b.d.Start(b.ctx, absent)
+	if failure, ok := errors.AsType[*driver.Failure](err); !ok || failure.Name != "ResourceInitializationError" ||
+		!errors.Is(err, driver.ErrNoVolume) || !strings.Contains(err.Error(), "never") {
+		b.Errorf("Start with a shared volume that is not there = %v, want ResourceInitializationError with its name", err)
+	}
 }
 
 func imageVolumes(b *bench) {

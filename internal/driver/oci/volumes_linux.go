@@ -62,7 +62,7 @@ func (d *Driver) volumesFor(spec *driver.Spec, img *image.Image) ([]volume, erro
 func (d *Driver) volume(spec *driver.Spec, m model.Mount, layers []string) (volume, error) {
 	i := slices.IndexFunc(spec.Sandbox.Volumes, func(v model.Volume) bool { return v.Name == m.Volume })
 	if i < 0 {
-		return volume{}, cannotCreate("mountPoints: the task has no volume %q", m.Volume)
+		return volume{}, cannotCreate("%w", driver.UnknownVolume(m.Volume))
 	}
 	v := &spec.Sandbox.Volumes[i]
 	find := func() (string, error) { return d.directory(spec, v, m.Path, layers) }
@@ -77,17 +77,17 @@ func (d *Driver) volume(spec *driver.Spec, m model.Mount, layers []string) (volu
 func (d *Driver) directory(spec *driver.Spec, v *model.Volume, path string, layers []string) (string, error) {
 	name := v.Name
 	if strings.ContainsRune(name, '/') || !filepath.IsLocal(name) {
-		return "", cannotCreate("volume %q: its name is no name of a directory", name)
+		return "", cannotInit("volume %q: its name is no name of a directory", name)
 	}
 	dir := filepath.Join(d.volumes("task"), task(spec), name)
 	if v.Docker != nil && v.Docker.Shared {
 		dir = filepath.Join(d.volumes("shared"), name)
 		if _, err := os.Stat(dir); !v.Docker.Autoprovision && errors.Is(err, os.ErrNotExist) {
-			return "", cannotCreate("volume %s does not exist, and autoprovision is false", name)
+			return "", cannotInit("volume %s: %w", name, driver.ErrNoVolume)
 		}
 	}
 	if err := d.create(dir, path, layers); err != nil {
-		return "", cannotCreate("volume %s: %w", name, err)
+		return "", cannotInit("volume %s: %w", name, err)
 	}
 	return dir, nil
 }

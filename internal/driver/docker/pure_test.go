@@ -41,6 +41,13 @@ func TestFailure(t *testing.T) {
 	}
 }
 
+// volumeNamed is a task with a volume of a name.
+func volumeNamed(name string, shared bool) model.TaskDefinition {
+	def := one("nginx")
+	def.Volumes = []model.Volume{{Name: name, Docker: &model.DockerVolume{Shared: shared}}}
+	return def
+}
+
 func TestRefuse(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -67,6 +74,10 @@ func TestRefuse(t *testing.T) {
 			[]string{"container c", "secrets, links"},
 		},
 		{"a GPU", task("", model.ContainerDefinition{Name: "c", Image: "i", GPUs: 1}), []string{"resourceRequirements"}},
+		{"a volume of one letter", volumeNamed("v", false), nil},
+		{"a shared volume of two letters", volumeNamed("v1", true), nil},
+		{"a shared volume of one letter", volumeNamed("v", true), []string{"volumes[0].name", `"v"`, "two characters"}},
+		{"a shared volume that begins with a dash", volumeNamed("-data", true), []string{`"-data"`, "begin with"}},
 		{
 			"ports without a network",
 			task("none", model.ContainerDefinition{Name: "c", Image: "i", Ports: []model.PortMapping{{ContainerPort: 80}}}),

@@ -58,7 +58,7 @@ func anyPath(path string) (string, error) {
 }
 
 // findDevices are the devices of the machine that a container has beside the usual ones; a privileged one has all.
-func findDevices(c *model.ContainerDefinition) ([]specs.LinuxDevice, error) {
+func (d *Driver) findDevices(c *model.ContainerDefinition) ([]specs.LinuxDevice, error) {
 	if c.Privileged {
 		return allDevices()
 	}
@@ -67,7 +67,11 @@ func findDevices(c *model.ContainerDefinition) ([]specs.LinuxDevice, error) {
 	}
 	var list []specs.LinuxDevice
 	for _, wanted := range c.Linux.Devices {
-		device, err := findDevice(wanted.HostPath)
+		actual, err := d.cfg.HostPath(wanted.HostPath)
+		if err != nil {
+			return nil, fmt.Errorf("linuxParameters.devices: %w", err)
+		}
+		device, err := findDevice(actual)
 		if err != nil {
 			return nil, fmt.Errorf("linuxParameters.devices: %w", err)
 		}
@@ -77,10 +81,15 @@ func findDevices(c *model.ContainerDefinition) ([]specs.LinuxDevice, error) {
 	return list, nil
 }
 
-// findDevice looks at a device of the machine.
+// findDevice looks at a device of the machine, and follows no symbolic link.
 func findDevice(path string) (*specs.LinuxDevice, error) {
+	fd, err := keeper.OpenPlain(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer func() { _ = unix.Close(fd) }()
 	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
+	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	var kind string

@@ -108,6 +108,22 @@ exec '`+runtime+`' "$@"
 	}
 }
 
+// swappedDevice has a link come into a device's path after it was allowed.
+func swappedDevice(b *bench) {
+	path := filepath.Join(b.TempDir(), "device")
+	if err := os.Symlink("/dev/zero", path); err != nil {
+		b.Fatal(err)
+	}
+	b.w.cfg.HostPath = func(path string) (string, error) { return path, nil }
+	b.reconnect()
+	_, err := b.d.Start(b.ctx, b.spec("a", model.ContainerDefinition{Command: []string{"sleep"}, Linux: &model.LinuxParameters{
+		Devices: []model.Device{{HostPath: path, ContainerPath: "/dev/mine", Permissions: []string{"read"}}},
+	}}))
+	if err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		b.Errorf("Start with a device's path that became a link = %v, want an error", err)
+	}
+}
+
 // lentOn mounts a path of the machine because another container does, and not what has come in its place.
 func lentOn(b *bench) {
 	g := b.ground(nil)

@@ -55,6 +55,7 @@ func TestReal(t *testing.T) {
 		"a host path of another":        lentOn,
 		"a host path that is not there": missingPath,
 		"devices":                       devices,
+		"a device that is swapped":      swappedDevice,
 		"namespaces of the machine":     hostNamespaces,
 		"namespaces of the task":        taskNamespaces,
 		"hosts and resolvers":           names,

@@ -164,7 +164,7 @@ func (d *Driver) blueprint(ctx context.Context, spec *driver.Spec, img *image.Im
 	if b.volumes, err = d.volumesFor(spec, img); err != nil {
 		return nil, err
 	}
-	if b.devices, err = findDevices(c); err != nil {
+	if b.devices, err = d.findDevices(c); err != nil {
 		return nil, cannotCreate("%w", err)
 	}
 	b.files, err = d.files(b)

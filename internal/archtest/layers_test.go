@@ -125,8 +125,12 @@ func layers() []layer {
 			why:      "a command's streams are those of the driver's interface; where they lead is not its business",
 		},
 		{
+			packages: "internal/keyfile",
+			why:      "a file of keys does not know what the keys are for",
+		},
+		{
 			packages: "internal/metadata/...",
-			may:      nouns("internal/driver"),
+			may:      nouns("internal/driver", "internal/keyfile"),
 			why:      "what a task is told of itself is made of model values and the driver's; who keeps them is daemon's business",
 		},
 		{
@@ -136,7 +140,7 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/secrets/...",
-			may:      nouns("internal/store"),
+			may:      nouns("internal/store", "internal/keyfile"),
 			why:      "sealed values are looked up in a view; whom they are for is the business of who asks",
 		},
 		{

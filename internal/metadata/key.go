@@ -2,78 +2,37 @@ package metadata
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 
+	"github.com/maitred/maitred/internal/keyfile"
 	"github.com/maitred/maitred/internal/model"
 )
 
-const (
-	keyBytes = 32
-	idBytes  = 20 // of a code in an id
-)
+const idBytes = 20 // of a code in an id
 
 // Key is the key of a machine that ids are made with.
 type Key struct{ raw []byte }
 
 // NewKey makes a key of 32 bytes.
 func NewKey(raw []byte) (*Key, error) {
-	if len(raw) != keyBytes {
-		return nil, fmt.Errorf("the key of the metadata endpoint has %d bytes, want %d", len(raw), keyBytes)
+	if len(raw) != keyfile.Bytes {
+		return nil, fmt.Errorf("the key of the metadata endpoint has %d bytes, want %d", len(raw), keyfile.Bytes)
 	}
 	return &Key{raw: raw}, nil
 }
 
-// LoadKey reads the key file, of 64 hex digits, which is made first if there is none. Nobody but its owner may read it.
+// LoadKey reads the key file (package keyfile), which is made first if there is none.
 func LoadKey(path string) (*Key, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := writeKey(path); err != nil {
-			return nil, fmt.Errorf("make the key of the metadata endpoint: %w", err)
-		}
-		text, err = os.ReadFile(path)
-	}
+	keys, err := keyfile.ReadOrMake(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the key of the metadata endpoint: %w", err)
+		return nil, fmt.Errorf("the key of the metadata endpoint: %w", err)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the key of the metadata endpoint: %w", err)
+	if len(keys) != 1 {
+		return nil, fmt.Errorf("the key of the metadata endpoint: %s holds %d keys, want one", path, len(keys))
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s can be read by others (mode %04o): make it 0600", path, info.Mode().Perm())
-	}
-	raw, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil {
-		return nil, fmt.Errorf("%s is no key: want %d hex digits", path, 2*keyBytes)
-	}
-	return NewKey(raw)
-}
-
-// writeKey links the file into place when it is whole.
-func writeKey(path string) error {
-	var raw [keyBytes]byte
-	_, _ = rand.Read(raw[:])                                              // never fails: it ends the program instead
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*") // of mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // at worst a small file stays
-	_, err = f.WriteString(hex.EncodeToString(raw[:]) + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
+	return NewKey(keys[0])
 }
 
 // code is the code over words; no two lists of words have one in common.

@@ -1,29 +1,20 @@
 package secrets
 
 import (
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/maitred/maitred/internal/keyfile"
 	"github.com/maitred/maitred/internal/model"
 )
 
-const (
-	keyBytes = 32
-	keyFile  = 0o600
-	maxKeys  = 16
-)
+const maxKeys = 16
 
 // ErrWrongKey says that a secret was sealed with another key than those at hand.
 var ErrWrongKey = errors.New("the secret is sealed with another key")
@@ -33,61 +24,36 @@ type Keys struct{ all []key }
 
 type key struct {
 	id   string // the beginning of the key's hash
-	text string // in hex
+	raw  []byte
 	aead cipher.AEAD
 }
 
-// LoadKeys reads a key file; with create it is made first if there is none. It has a key a line, of 64 hex digits, and
-// must be readable by nobody but its owner.
+// LoadKeys reads a key file (package keyfile); with create it is made first if there is none.
 func LoadKeys(path string, create bool) (*Keys, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && create {
-		if err := newKeyFile(path); err != nil {
-			return nil, err
-		}
-		text, err = os.ReadFile(path)
+	read := keyfile.Read
+	if create {
+		read = keyfile.ReadOrMake
 	}
+	raw, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the key of secrets: %w", err)
+		return nil, fmt.Errorf("the key of secrets: %w", err)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the key of secrets: %w", err)
+	if len(raw) > maxKeys {
+		return nil, fmt.Errorf("the key of secrets: %s holds %d keys, want %d at most", path, len(raw), maxKeys)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s can be read by others (mode %04o): make it 0600", path, info.Mode().Perm())
-	}
-	keys, err := parseKeys(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return keys, nil
-}
-
-func parseKeys(text []byte) (*Keys, error) {
 	keys := &Keys{}
-	for line := range bytes.Lines(text) {
-		line = bytes.TrimSpace(line)
-		if len(line) == 0 {
-			continue
-		}
-		k, err := newKey(string(line))
+	for _, one := range raw {
+		k, err := newKey(one)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the key of secrets: %s: %w", path, err)
 		}
 		keys.all = append(keys.all, k)
 	}
-	if len(keys.all) == 0 || len(keys.all) > maxKeys {
-		return nil, fmt.Errorf("it holds %d keys, want 1 to %d lines of %d hex digits", len(keys.all), maxKeys, 2*keyBytes)
-	}
 	return keys, nil
 }
 
-func newKey(text string) (key, error) {
-	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) != keyBytes {
-		return key{}, fmt.Errorf("a line is no key: want %d hex digits", 2*keyBytes)
-	}
+// newKey makes a key of what keyfile reads or makes.
+func newKey(raw []byte) (key, error) {
 	block, err := aes.NewCipher(raw)
 	if err != nil {
 		return key{}, err
@@ -97,60 +63,24 @@ func newKey(text string) (key, error) {
 		return key{}, err
 	}
 	sum := sha256.Sum256(append([]byte("maitred key id "), raw...))
-	return key{id: hex.EncodeToString(sum[:8]), text: text, aead: aead}, nil
-}
-
-func randomKey() string {
-	var raw [keyBytes]byte
-	_, _ = rand.Read(raw[:]) // never fails: it ends the program instead
-	return hex.EncodeToString(raw[:])
-}
-
-// newKeyFile makes a key file by linking it into place, so that of two processes that do so at once both get one key.
-func newKeyFile(path string) error {
-	temporary, err := writeAside(path, randomKey()+"\n")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(temporary) }() // at worst a small file stays
-	if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make the key of secrets: %w", err)
-	}
-	return nil
-}
-
-// writeAside writes a file beside another one, for its owner alone.
-func writeAside(path, text string) (name string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*") // of mode 0600
-	if err != nil {
-		return "", fmt.Errorf("make the key of secrets: %w", err)
-	}
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Chmod(keyFile), f.Sync(), f.Close()); err != nil {
-		return "", errors.Join(fmt.Errorf("write the key of secrets: %w", err), os.Remove(f.Name()))
-	}
-	return f.Name(), nil
+	return key{id: hex.EncodeToString(sum[:8]), raw: raw, aead: aead}, nil
 }
 
 // Save writes the keys to a file, in place of what it holds.
 func (k *Keys) Save(path string) error {
-	var b strings.Builder
+	raw := make([][]byte, 0, len(k.all))
 	for _, key := range k.all {
-		b.WriteString(key.text + "\n")
+		raw = append(raw, key.raw)
 	}
-	temporary, err := writeAside(path, b.String())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return errors.Join(fmt.Errorf("write the key of secrets: %w", err), os.Remove(temporary))
+	if err := keyfile.Write(path, raw); err != nil {
+		return fmt.Errorf("write the key of secrets: %w", err)
 	}
 	return nil
 }
 
 // Rotated gives the keys with a new one in front of them.
 func (k *Keys) Rotated() (*Keys, error) {
-	next, err := newKey(randomKey())
+	next, err := newKey(keyfile.New())
 	if err != nil {
 		return nil, err
 	}

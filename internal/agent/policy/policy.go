@@ -30,6 +30,7 @@ func sensitive() []string {
 type hostPath struct {
 	member string
 	path   string
+	device bool
 }
 
 // Refuse says why a machine's operator does not let it run a definition: one sentence that names the member; "" if
@@ -41,7 +42,7 @@ func Refuse(p model.Policy, def *model.TaskDefinition) string {
 		}
 	}
 	for _, h := range hostPaths(def) {
-		if why := refusePath(p, h.path); why != "" {
+		if why := refusePath(p, h); why != "" {
 			return fmt.Sprintf("%s %s: %s", h.member, h.path, why)
 		}
 	}
@@ -57,10 +58,10 @@ func hostPaths(def *model.TaskDefinition) []hostPath {
 			continue
 		}
 		if v.HostPath != "" {
-			list = append(list, hostPath{fmt.Sprintf("volumes[%d].host.sourcePath", i), v.HostPath})
+			list = append(list, hostPath{member: fmt.Sprintf("volumes[%d].host.sourcePath", i), path: v.HostPath})
 		}
 		if device := bound(v); device != "" {
-			list = append(list, hostPath{fmt.Sprintf("volumes[%d].dockerVolumeConfiguration.driverOpts.device", i), device})
+			list = append(list, hostPath{member: fmt.Sprintf("volumes[%d].dockerVolumeConfiguration.driverOpts.device", i), path: device})
 		}
 	}
 	for i := range def.Containers {
@@ -70,7 +71,7 @@ func hostPaths(def *model.TaskDefinition) []hostPath {
 		}
 		for n := range c.Linux.Devices {
 			member := fmt.Sprintf("container %s: linuxParameters.devices[%d].hostPath", c.Name, n)
-			list = append(list, hostPath{member, c.Linux.Devices[n].HostPath})
+			list = append(list, hostPath{member, c.Linux.Devices[n].HostPath, true})
 		}
 	}
 	return list
@@ -97,14 +98,26 @@ func bound(v *model.Volume) string {
 }
 
 // refusePath says why a path is not allowed, "" if it is.
-func refusePath(p model.Policy, name string) string {
+func refusePath(p model.Policy, h hostPath) string {
+	name := h.path
 	switch {
 	case !path.IsAbs(name):
 		return "it has to be an absolute path"
+	case h.device && !machineDevice(path.Clean(name)):
+		return noDevice
 	case !allowed(p.HostPaths, guarded(p), path.Clean(name)):
 		return fmt.Sprintf("this machine's operator does not allow it (%s)", flagPath)
 	}
 	return ""
+}
+
+// noDevice says why a path is none of a device.
+const noDevice = "a device has to be in /dev, where the machine's own are"
+
+// machineDevice says whether a clean path can be that of a device which the machine itself made. Elsewhere, in a volume
+// for example, a container with MKNOD makes a file of any device, which only its control group keeps it from opening.
+func machineDevice(name string) bool {
+	return within(name, "/dev") && name != "/dev" && !within(name, "/dev/shm") && !within(name, "/dev/mqueue")
 }
 
 // guarded are all directories and files that have to be named to be allowed.

@@ -23,9 +23,12 @@ func mounts(volumes ...model.Volume) *model.TaskDefinition {
 
 func TestRefuse(t *testing.T) {
 	t.Parallel()
-	device := &model.TaskDefinition{Containers: []model.ContainerDefinition{
-		{Name: "web", Linux: &model.LinuxParameters{Devices: []model.Device{{HostPath: "/dev/kvm"}}}},
-	}}
+	deviceAt := func(path string) *model.TaskDefinition {
+		return &model.TaskDefinition{Containers: []model.ContainerDefinition{
+			{Name: "web", Linux: &model.LinuxParameters{Devices: []model.Device{{HostPath: path}}}},
+		}}
+	}
+	device := deviceAt("/dev/kvm")
 	privileged := &model.TaskDefinition{Containers: []model.ContainerDefinition{{Name: "web", Privileged: true}}}
 	named := func(device string) *model.TaskDefinition {
 		return mounts(model.Volume{Docker: &model.DockerVolume{Options: map[string]string{"o": "bind", "device": device}}})
@@ -58,6 +61,18 @@ func TestRefuse(t *testing.T) {
 			model.Policy{HostPaths: []string{"/"}},
 			device,
 			"container web: linuxParameters.devices[0].hostPath /dev/kvm: this machine's operator does not allow it (--allow-host-path)",
+		},
+		{
+			"a device that a container made in a volume",
+			model.Policy{HostPaths: []string{"/srv"}},
+			deviceAt("/srv/disk"),
+			"container web: linuxParameters.devices[0].hostPath /srv/disk: a device has to be in /dev, where the machine's own are",
+		},
+		{
+			"a device that a container made in the machine's shared memory",
+			model.Policy{HostPaths: []string{"/dev"}},
+			deviceAt("/dev/kvm/../shm/disk"),
+			"container web: linuxParameters.devices[0].hostPath /dev/kvm/../shm/disk: a device has to be in /dev, where the machine's own are",
 		},
 		{"a device, allowed", model.Policy{HostPaths: []string{"/dev/kvm"}}, device, ""},
 		{

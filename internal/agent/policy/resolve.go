@@ -84,7 +84,11 @@ func ResolveAll(p model.Policy, def *model.TaskDefinition) ([]model.Volume, erro
 		}
 	}
 	for _, h := range hostPaths(def) {
-		if _, err := Resolve(p, h.path); err != nil {
+		actual, err := Resolve(p, h.path)
+		if err == nil && h.device && !machineDevice(actual) {
+			err = fmt.Errorf("%s is %s: %s", h.path, actual, noDevice)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s %w", h.member, err)
 		}
 	}

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -17,6 +18,10 @@ const (
 	modeNone   = "none"
 )
 
+// volumeNames are the names that the daemon takes for volumes (RestrictedNamePattern). Those of volumes that are a task's
+// own are longer than they are in the definition, and begin with ours.
+var volumeNames = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+
 // Refuse says why a definition cannot run as it stands, "" if it can. Whether an image exists is no part of it.
 func Refuse(def *model.TaskDefinition) string {
 	switch def.NetworkMode {
@@ -24,6 +29,12 @@ func Refuse(def *model.TaskDefinition) string {
 	default:
 		return fmt.Sprintf("networkMode %s: the docker driver knows awsvpc, bridge, host and none; use one of them",
 			def.NetworkMode)
+	}
+	for i := range def.Volumes {
+		if v := &def.Volumes[i]; v.Docker != nil && v.Docker.Shared && !volumeNames.MatchString(v.Name) {
+			return fmt.Sprintf("volumes[%d].name %q: Docker wants a shared volume's name to have two characters at least, "+
+				"and to begin with a letter or a digit", i, v.Name)
+		}
 	}
 	for i := range def.Containers {
 		c := &def.Containers[i]

@@ -25,7 +25,7 @@ func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error
 		err = ctx.Err()
 	}
 	if err != nil {
-		return 0, fmt.Errorf("exec in container %s: %w", id, err)
+		return 0, fmt.Errorf("exec in container %s: %w", id, plain{err})
 	}
 	return code, nil
 }

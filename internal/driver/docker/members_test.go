@@ -239,7 +239,8 @@ func links(w *world) {
 // wantName checks that a start failed for good by ECS's name, for a reason.
 func (w *world) wantName(err error, name, reason string) {
 	w.Helper()
-	if err == nil || !strings.HasPrefix(err.Error(), name+": ") || !strings.Contains(err.Error(), reason) {
+	if err == nil || !strings.HasPrefix(err.Error(), name+": ") || !strings.Contains(err.Error(), reason) ||
+		strings.Contains(err.Error(), "Error response from daemon") {
 		w.Errorf("Start = %v, want %s: … %s", err, name, reason)
 	}
 }
@@ -338,7 +339,7 @@ func hostPaths(w *world) {
 	}
 	spec.ID, spec.Definition.Mounts[0].Volume = "c", "other"
 	_, err := d.Start(w.ctx, spec)
-	w.wantName(err, cannotCreate, "no volume other")
+	w.wantName(err, cannotCreate, `no volume "other"`)
 	spec.Sandbox.Task, spec.Sandbox.Volumes[0].HostPath, spec.Definition.Mounts[0].Volume = "c", "/a:b", "v"
 	_, err = d.Start(w.ctx, spec)
 	w.wantName(err, cannotCreate, "colon")
@@ -387,7 +388,7 @@ func sharedVolumes(w *world) {
 	spec.Sandbox.Volumes = []model.Volume{{Name: name, Docker: shared}}
 	spec.Definition.Mounts = []model.Mount{{Volume: name, Path: "/data"}}
 	_, err := d.Start(w.ctx, spec)
-	w.wantName(err, cannotPrepare, "autoprovision is off")
+	w.wantName(err, cannotPrepare, name+": it does not exist, and autoprovision is false")
 	shared.Autoprovision = true
 	w.says(d, spec)
 	if err := d.Release(w.ctx, "a"); err != nil {

@@ -181,14 +181,13 @@ func answerError(answer *http.Response) error {
 	if err := json.NewDecoder(answer.Body).Decode(&said); err != nil || said.Message == "" {
 		said.Message = answer.Status
 	}
-	err := errors.New("Error response from daemon: " + said.Message)
 	switch answer.StatusCode {
 	case http.StatusNotFound:
-		return errdefs.ErrNotFound.WithMessage(err.Error())
+		return errdefs.ErrNotFound.WithMessage(said.Message)
 	case http.StatusConflict:
-		return errdefs.ErrConflict.WithMessage(err.Error())
+		return errdefs.ErrConflict.WithMessage(said.Message)
 	case http.StatusServiceUnavailable:
-		return errdefs.ErrUnavailable.WithMessage(err.Error())
+		return errdefs.ErrUnavailable.WithMessage(said.Message)
 	}
-	return err
+	return errors.New(said.Message)
 }

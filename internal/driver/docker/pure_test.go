@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -16,6 +17,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
@@ -25,6 +27,26 @@ import (
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/testneeds"
 )
+
+// TestFailure: a reason says what the daemon said, not that the daemon said it, and is still of its kind.
+func TestFailure(t *testing.T) {
+	t.Parallel()
+	said := errdefs.ErrNotFound.WithMessage("Error response from daemon: no such network")
+	err := failure(cannotStart, fmt.Errorf("connect: %w", said))
+	if got, want := err.Error(), "CannotStartContainerError: connect: no such network"; got != want {
+		t.Errorf("failure = %q, want %q", got, want)
+	}
+	if !errdefs.IsNotFound(err) {
+		t.Errorf("failure = %v, want it to be what it was", err)
+	}
+}
+
+// volumeNamed is a task with a volume of a name.
+func volumeNamed(name string, shared bool) model.TaskDefinition {
+	def := one("nginx")
+	def.Volumes = []model.Volume{{Name: name, Docker: &model.DockerVolume{Shared: shared}}}
+	return def
+}
 
 func TestRefuse(t *testing.T) {
 	t.Parallel()
@@ -52,6 +74,10 @@ func TestRefuse(t *testing.T) {
 			[]string{"container c", "secrets, links"},
 		},
 		{"a GPU", task("", model.ContainerDefinition{Name: "c", Image: "i", GPUs: 1}), []string{"resourceRequirements"}},
+		{"a volume of one letter", volumeNamed("v", false), nil},
+		{"a shared volume of two letters", volumeNamed("v1", true), nil},
+		{"a shared volume of one letter", volumeNamed("v", true), []string{"volumes[0].name", `"v"`, "two characters"}},
+		{"a shared volume that begins with a dash", volumeNamed("-data", true), []string{`"-data"`, "begin with"}},
 		{
 			"ports without a network",
 			task("none", model.ContainerDefinition{Name: "c", Image: "i", Ports: []model.PortMapping{{ContainerPort: 80}}}),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -157,7 +158,7 @@ func (d *Driver) makeOf(ctx context.Context, spec *driver.Spec, im image) (drive
 	}
 	options, err := d.create(*spec, im, in)
 	if err != nil {
-		return driver.Status{}, &driver.Failure{Name: cannotCreate, Err: err}
+		return driver.Status{}, &driver.Failure{Name: cannotCreate, Err: plain{err}}
 	}
 	limited, cancel := context.WithTimeout(ctx, d.limits.create)
 	defer cancel()
@@ -236,8 +237,17 @@ func failure(name string, err error) error {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errdefs.IsUnavailable(err) {
 		return err
 	}
-	return &driver.Failure{Name: name, Err: err}
+	return &driver.Failure{Name: name, Err: plain{err}}
 }
+
+// plain is an error without the words that the client puts before all that the daemon says: a reason is long enough.
+type plain struct{ error }
+
+func (p plain) Error() string {
+	return strings.ReplaceAll(p.error.Error(), "Error response from daemon: ", "")
+}
+
+func (p plain) Unwrap() error { return p.error }
 
 // named is failure for an error that may be nil or have a name already.
 func named(name string, err error) error {

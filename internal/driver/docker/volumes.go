@@ -21,7 +21,7 @@ func (d *Driver) mounts(spec driver.Spec) (binds []string, mounts []mount.Mount,
 		v := volume(spec.Sandbox.Volumes, m.Volume)
 		switch {
 		case v == nil:
-			return nil, nil, fmt.Errorf("mountPoints: the task has no volume %s", m.Volume)
+			return nil, nil, driver.UnknownVolume(m.Volume)
 		case v.HostPath == "":
 			mounts = append(mounts, mount.Mount{
 				Type: mount.TypeVolume, Source: d.volumeName(spec.Sandbox.Task, v), Target: m.Path, ReadOnly: m.ReadOnly,
@@ -86,7 +86,7 @@ func (d *Driver) makeVolume(ctx context.Context, task string, v *model.Volume) e
 			return mismatch(of, there, err)
 		}
 		if !of.Autoprovision {
-			return fmt.Errorf("there is none in Docker, and autoprovision is off: %w", err)
+			return driver.ErrNoVolume
 		}
 	} else {
 		labels[labelScope], labels[labelTaskID], labels[labelSandbox] = d.scope, task, "volume"

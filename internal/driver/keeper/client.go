@@ -22,7 +22,9 @@ type Client struct {
 	conn net.Conn
 	// streams says that the keeper takes an exec's streams.
 	streams bool
-	done    chan struct{} // closed when the reader has ended
+	// binds says that the keeper mounts a runtime's Binds.
+	binds bool
+	done  chan struct{} // closed when the reader has ended
 
 	writing sync.Mutex // held while a frame is written
 
@@ -49,7 +51,7 @@ func Dial(ctx context.Context, dir string) (*Client, error) {
 		_ = c.Close()
 		return nil, err
 	}
-	c.pid, c.streams = hello.PID, hello.Streams
+	c.pid, c.streams, c.binds = hello.PID, hello.Streams, hello.Binds
 	return c, nil
 }
 
@@ -182,6 +184,10 @@ func (c *Client) answer(resp response, ok bool) (response, error) {
 // Start runs a program. It returns once the program has been executed; for an id that is known already, it returns the
 // state of that. The error is a *driver.Failure when the program cannot be run.
 func (c *Client) Start(ctx context.Context, spec Spec) (driver.Status, error) {
+	if !c.binds && spec.Runtime != nil && len(spec.Runtime.Binds) > 0 {
+		return driver.Status{}, cannotCreate("the keeper %d is of an older version, which mounts no paths of the machine safely; "+
+			"it ends when no container runs", c.pid)
+	}
 	resp, err := c.call(ctx, request{Op: opStart, ID: spec.ID, Start: &spec})
 	if err != nil {
 		return driver.Status{}, err

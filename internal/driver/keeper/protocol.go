@@ -84,6 +84,7 @@ type response struct {
 	Exit    int                     `json:"exit,omitempty"`
 	Output  []byte                  `json:"output,omitempty"`  // of an older keeper, which takes no descriptors
 	Streams bool                    `json:"streams,omitempty"` // it takes them
+	Binds   bool                    `json:"binds,omitempty"`   // it mounts a runtime's Binds
 	Files   []string                `json:"files,omitempty"`
 	Ended   bool                    `json:"ended,omitempty"` // nothing will be added to the files
 	PID     int                     `json:"pid,omitempty"`

@@ -19,6 +19,8 @@ type Runtime struct {
 	PIDFile string   `json:"pidfile"`
 	Log     string   `json:"log"`            // where it writes, as lines of JSON, why it failed
 	Root    *Overlay `json:"root,omitempty"` // the container's root file system; nil if it is there already
+	// Binds are what the container mounts of the machine where others may change it.
+	Binds []Bind `json:"binds,omitempty"`
 	// Cgroups are the directories of the container's own cgroup, one for each hierarchy; Memory is the one among them
 	// that counts memory, "" for none. They are removed when the container has ended.
 	Cgroups []string `json:"cgroups,omitempty"`
@@ -52,6 +54,14 @@ type Overlay struct {
 	Lower  []string `json:"lower"`  // lowest first
 	Upper  string   `json:"upper"`
 	Work   string   `json:"work"` // empty, on Upper's file system
+}
+
+// Bind shows a directory or file of the machine at a second path, which the runtime is told in its place. It is opened and
+// mounted by its descriptor: a name could lead elsewhere by the time the runtime uses it. As an Overlay, the mount is seen
+// by the runtime's command and the container alone, and goes with them.
+type Bind struct {
+	Source string `json:"source"` // absolute; refused if a symbolic link is in it, for then it is not what was allowed
+	Target string `json:"target"` // made for it, in a directory that is root's alone
 }
 
 // RuntimeError finds the last error in a runtime's log, without what every one of its errors begins with.

@@ -70,10 +70,8 @@ func (k *keeper) spawnRuntime(c *container) (*death, error) {
 func (k *keeper) launchRuntime(r *Runtime, stdio *runtimeStdio) (int, error) {
 	end := make(chan death, 1)
 	pid, err := inMountNamespace(func() (int, error) {
-		if r.Root != nil {
-			if err := r.Root.mount(); err != nil {
-				return 0, err
-			}
+		if err := r.mount(); err != nil {
+			return 0, err
 		}
 		return syscall.ForkExec(r.Argv[0], r.Argv, &syscall.ProcAttr{
 			Dir: "/", Env: []string{"PATH=" + defaultPath},
@@ -81,6 +79,9 @@ func (k *keeper) launchRuntime(r *Runtime, stdio *runtimeStdio) (int, error) {
 			Sys:   &syscall.SysProcAttr{Setsid: true},
 		})
 	})
+	if _, named := errors.AsType[*driver.Failure](err); named {
+		return 0, err
+	}
 	if err != nil {
 		return 0, cannotStart("%s: %w", r.Argv[0], err)
 	}

@@ -131,7 +131,7 @@ func (s *session) begin(req request, files []int) {
 func (k *keeper) do(ctx context.Context, req request, files []int) (response, error) {
 	switch req.Op {
 	case opHello:
-		return response{PID: os.Getpid(), Version: Version, Streams: true}, nil
+		return response{PID: os.Getpid(), Version: Version, Streams: true, Binds: true}, nil
 	case opStart:
 		status, err := k.start(req.Start)
 		return response{Status: &status}, err

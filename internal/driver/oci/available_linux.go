@@ -24,12 +24,15 @@ const (
 	FloorCrun = "1.8"
 )
 
+// crun is the name of the runtime that some things are to be done otherwise for.
+const crun = "crun"
+
 // versionTimeout bounds the question for a runtime's version.
 const versionTimeout = 10 * time.Second
 
 // FindRuntime looks for runc, then crun, in PATH and where administrators' programs are.
 func FindRuntime() (string, error) {
-	for _, name := range []string{"runc", "crun"} {
+	for _, name := range []string{"runc", crun} {
 		if path, err := exec.LookPath(name); err == nil {
 			return filepath.Abs(path)
 		}
@@ -63,7 +66,7 @@ func Available(ctx context.Context, runtime string) (version string, err error) 
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", runtime, err)
 	}
-	if err := errors.Join(overlayKnown(), cgroupsWritable()); err != nil {
+	if err := errors.Join(overlayKnown(), cgroupsUsable(name)); err != nil {
 		return "", err
 	}
 	return name + " " + version, nil
@@ -82,7 +85,7 @@ func parseVersion(text string) (name, version string, err error) {
 		version += "." + m[4]
 	}
 	floor := FloorRunc
-	if name == "crun" {
+	if name == crun {
 		floor = FloorCrun
 	}
 	if older(version, floor) {
@@ -124,8 +127,8 @@ func overlayKnown() error {
 	return nil
 }
 
-// cgroupsWritable says whether cgroups can be made.
-func cgroupsWritable() error {
+// cgroupsUsable says whether cgroups can be made, by this program and by a runtime of that name.
+func cgroupsUsable(name string) error {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return err
@@ -137,6 +140,21 @@ func cgroupsWritable() error {
 		return errors.New("no cgroup file system with the memory controller is mounted")
 	case unix.Access(dir, unix.W_OK) != nil:
 		return errors.New("cgroups cannot be made in " + dir + ": it is read-only here")
+	case name == crun && h.roots[""] == "/sys/fs/cgroup/unified": // elsewhere it does not look
+		controllers, err := os.ReadFile(filepath.Join(h.roots[""], "cgroup.controllers"))
+		if err != nil {
+			return err
+		}
+		return crunFits(strings.Fields(string(controllers)))
 	}
 	return nil
+}
+
+// crunFits says whether crun runs where both versions of cgroups are mounted and version 2 has some controllers.
+func crunFits(controllers []string) error {
+	if len(controllers) == 0 {
+		return nil
+	}
+	return fmt.Errorf("crun does not run where both versions of cgroups have controllers, as version 2 has here (%s): "+
+		"mount them all with version 1, or install runc", strings.Join(controllers, ", "))
 }

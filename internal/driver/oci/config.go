@@ -2,6 +2,7 @@ package oci
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/driver/keeper"
 	"github.com/maitred/maitred/internal/image"
 	"github.com/maitred/maitred/internal/model"
 )
@@ -30,6 +32,7 @@ const (
 	noteTask    = "dev.maitred.task"    // the task's id
 	noteAddress = "dev.maitred.address" // the container's, for links
 	noteVolumes = "dev.maitred.volumes" // the destinations of its volumes, one a line, for volumesFrom
+	noteHosts   = "dev.maitred.host"    // those among them that are paths of the machine
 )
 
 // blueprint is all that a container's configuration is made from.
@@ -47,11 +50,17 @@ type blueprint struct {
 	rootfs   string
 	init     string        // the program that is run as the init process; "" for none
 	files    []specs.Mount // /etc/hosts and the like
-	volumes  []specs.Mount
+	volumes  []volume
 	devices  []specs.LinuxDevice // of the machine, beside the usual ones
 	address  string
 	foreign  bool // it may run 32-bit programs
 	host     machine
+}
+
+// volume is one of a container's.
+type volume struct {
+	specs.Mount
+	host bool // its source is a path of the machine, which others than the driver may change
 }
 
 // machine is what a configuration depends on of the machine that it is made on.
@@ -78,11 +87,14 @@ func configure(b *blueprint) (*specs.Spec, error) {
 			Sysctl: c.Sysctls,
 		},
 	}
-	targets := make([]string, 0, len(b.volumes))
+	var targets, hosts []string
 	for _, v := range b.volumes {
 		targets = append(targets, v.Destination)
+		if v.host {
+			hosts = append(hosts, v.Destination)
+		}
 	}
-	s.Annotations[noteVolumes] = strings.Join(targets, "\n")
+	s.Annotations[noteVolumes], s.Annotations[noteHosts] = strings.Join(targets, "\n"), strings.Join(hosts, "\n")
 	if c.Privileged {
 		return s, nil
 	}
@@ -240,7 +252,11 @@ func mounts(b *blueprint) []specs.Mount {
 	if b.init != "" {
 		list = append(list, bind(b.init, initPath, true))
 	}
-	own := slices.Concat(b.files, b.volumes, tmpfs(c))
+	own := slices.Clone(b.files)
+	for _, v := range b.volumes {
+		own = append(own, v.Mount)
+	}
+	own = append(own, tmpfs(c)...)
 	slices.SortStableFunc(own, func(x, y specs.Mount) int {
 		return strings.Count(strings.TrimRight(x.Destination, "/"), "/") - strings.Count(strings.TrimRight(y.Destination, "/"), "/")
 	})
@@ -287,22 +303,48 @@ func bind(source, destination string, readonly bool) specs.Mount {
 	return specs.Mount{Destination: destination, Type: "bind", Source: source, Options: options}
 }
 
-// volumesOf finds the volumes in a container's configuration, for another one that mounts them too.
-func volumesOf(s *specs.Spec, readonly bool) []specs.Mount {
-	targets := map[string]bool{}
-	for target := range strings.Lines(s.Annotations[noteVolumes]) {
-		targets[strings.TrimSpace(target)] = true
+// lend has the keeper mount those volumes of a configuration that are paths of the machine, by their descriptors, in a
+// directory where nobody else can change them; the configuration then names these. It changes nothing that it shares with
+// another one.
+func lend(s *specs.Spec, volumes []volume, dir string) []keeper.Bind {
+	var binds []keeper.Bind
+	s.Mounts = slices.Clone(s.Mounts)
+	for i := range s.Mounts {
+		m := &s.Mounts[i]
+		if !slices.ContainsFunc(volumes, func(v volume) bool {
+			return v.host && v.Destination == m.Destination && v.Source == m.Source
+		}) {
+			continue
+		}
+		target := filepath.Join(dir, "host-"+strconv.Itoa(len(binds)))
+		binds = append(binds, keeper.Bind{Source: m.Source, Target: target})
+		m.Source = target
 	}
-	var list []specs.Mount
+	return binds
+}
+
+// volumesOf finds the volumes in a container's configuration, for another one that mounts them too.
+func volumesOf(s *specs.Spec, readonly bool) []volume {
+	targets, hosts := lines(s.Annotations[noteVolumes]), lines(s.Annotations[noteHosts])
+	var list []volume
 	for _, m := range s.Mounts {
 		if targets[m.Destination] {
 			if readonly && !slices.Contains(m.Options, "ro") {
 				m.Options = append(slices.Clone(m.Options), "ro")
 			}
-			list = append(list, m)
+			list = append(list, volume{m, hosts[m.Destination]})
 		}
 	}
 	return list
+}
+
+// lines are those of an annotation.
+func lines(text string) map[string]bool {
+	set := map[string]bool{}
+	for line := range strings.SplitSeq(text, "\n") {
+		set[line] = true
+	}
+	return set
 }
 
 // hosts is the content of /etc/hosts: names in the order of their lines.

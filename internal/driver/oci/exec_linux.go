@@ -54,7 +54,7 @@ func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error
 		return 0, fmt.Errorf("exec in %s: %w", id, err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	x := &execution{dir: dir, exec: e}
+	x := &execution{dir: dir, exec: e, deaf: d.crun}
 	if err := x.describe(config.Process); err != nil {
 		return 0, err
 	}
@@ -95,6 +95,7 @@ type execution struct {
 	dir  string
 	exec driver.Exec
 	cmd  *exec.Cmd
+	deaf bool // the runtime does not hand on the sizes of its terminal
 }
 
 func (x *execution) path(name string) string { return filepath.Join(x.dir, name) }
@@ -273,7 +274,51 @@ func (x *execution) resize(master *os.File, stop <-chan struct{}) {
 				<-stop
 				return
 			}
-			_ = pty.Setsize(master, &pty.Winsize{Rows: size.Rows, Cols: size.Columns})
+			if !x.deaf {
+				_ = pty.Setsize(master, &pty.Winsize{Rows: size.Rows, Cols: size.Columns})
+			} else if !x.resizeInside(size, stop) {
+				return
+			}
 		}
 	}
+}
+
+// resizeInside changes the size of the terminal in the container: crun (1.8) lets the command know that a size changed,
+// and changes none. It waits for the command, and says whether that has not ended.
+func (x *execution) resizeInside(size driver.Size, stop <-chan struct{}) bool {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if pid, err := x.pid(); err == nil {
+			_ = setSize(pid, &unix.Winsize{Row: size.Rows, Col: size.Columns}) // it may have left its terminal
+			return true
+		}
+		select {
+		case <-stop:
+			return false
+		case <-tick.C:
+		}
+	}
+}
+
+// setSize changes the size of the terminal that is a process's input, output or error. The descriptor is copied, not
+// opened by its path: what that would open, the process could choose.
+func setSize(pid int, size *unix.Winsize) error {
+	process, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(process) }()
+	for _, number := range []int{0, 1, 2} {
+		var fd int
+		if fd, err = unix.PidfdGetfd(process, number, 0); err != nil {
+			continue
+		}
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, size)
+		_ = unix.Close(fd)
+		if err == nil {
+			return nil
+		}
+	}
+	return err
 }

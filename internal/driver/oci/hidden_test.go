@@ -26,11 +26,17 @@ func hidden(b *bench) {
 		b.Errorf("a command in the container has the environment %q, want the container's", got)
 	}
 	config := filepath.Join(b.w.cfg.RunDir, "containers", "a", "config.json")
-	if diff := cmp.Diff([]string{config}, b.filesWith("PASSWORD=canary")); diff != "" {
+	want := []string{config}
+	if filepath.Base(runtimeUnderTest()) == "crun" { // it keeps a copy beside its state, which goes with that
+		want = append(want, filepath.Join(b.w.cfg.RunDir, "runtime", "a", "config.json"))
+	}
+	if diff := cmp.Diff(want, b.filesWith("PASSWORD=canary")); diff != "" {
 		b.Errorf("files with the environment while the container runs (-want +got):\n%s", diff)
 	}
-	if info, err := os.Stat(config); err != nil || info.Mode().Perm() != 0o600 {
-		b.Errorf("the configuration is %v, %v, want it for root alone", info, err)
+	for _, path := range want {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 && !b.closed(filepath.Dir(path)) {
+			b.Errorf("the configuration is %v, %v, want it for root alone", info, err)
+		}
 	}
 	if err := b.d.Signal(b.ctx, "a", ""); err != nil {
 		b.Fatal(err)
@@ -51,6 +57,16 @@ func hidden(b *bench) {
 	if _, err := os.Stat(filepath.Dir(config)); err != nil {
 		b.Errorf("the rest of the container is gone before it was removed: %v", err)
 	}
+}
+
+// closed says whether a directory of the driver, or one that it is in, can be entered by root alone.
+func (b *bench) closed(dir string) bool {
+	for ; dir != b.w.cfg.RunDir; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o077 == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // filesWith lists the files of the driver that hold a text.

@@ -40,8 +40,9 @@ type Config struct {
 	Images  Images
 	// Network makes networks; without it, only networkMode host can be had, and bridge is taken for it.
 	Network Network
-	// HostPath resolves a directory of the machine that a task mounts, and refuses what the operator does not allow;
-	// nil allows all. It is asked at each start, because what a path leads to can change.
+	// HostPath resolves a path of the machine that a task mounts, with all symbolic links followed, and refuses what the
+	// operator does not allow; nil allows all. What is not there yet is made. It is asked at each start, because what a
+	// path leads to can change; what it answers is mounted only if no link has come into that since.
 	HostPath func(path string) (string, error)
 	// Init is the program that runs InitMain, linked statically, with its words; nil is this program with the verb init.
 	// Only the first word's file is seen in containers.

@@ -30,6 +30,7 @@ var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,149}$`)
 type Driver struct {
 	cfg    Config
 	log    *slog.Logger
+	crun   bool // the runtime is crun
 	link   *keeper.Link
 	lock   *os.File // held shared as long as the driver is open, so that no other one sweeps
 	groups hierarchies
@@ -51,10 +52,11 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	if _, err := Available(ctx, cfg.Runtime); err != nil {
+	version, err := Available(ctx, cfg.Runtime)
+	if err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, log: cfg.Logger, sandboxes: map[string]*sandbox{}, cgroups: map[string]string{}}
+	d := &Driver{cfg: cfg, crun: strings.HasPrefix(version, crun+" "), log: cfg.Logger, sandboxes: map[string]*sandbox{}, cgroups: map[string]string{}}
 	for _, dir := range []string{
 		d.cfg.Dir, d.layers(), d.volumes("task"), d.volumes("shared"), d.bundles(), d.tasks(), d.states(),
 	} {
@@ -68,7 +70,6 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if !inMemory(d.cfg.RunDir) {
 		d.log.Warn("the directory of what runs is on a disk, where secrets are not meant to be: mount a tmpfs there", "dir", d.cfg.RunDir)
 	}
-	var err error
 	if d.lock, err = os.OpenFile(filepath.Join(d.cfg.Dir, "driver.lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return nil, fmt.Errorf("oci driver: %w", err)
 	}
@@ -107,7 +108,7 @@ func (cfg *Config) complete() (err error) {
 		}
 	}
 	if cfg.HostPath == nil {
-		cfg.HostPath = filepath.EvalSymlinks
+		cfg.HostPath = anyPath
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

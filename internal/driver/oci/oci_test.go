@@ -3,6 +3,7 @@
 package oci_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -33,6 +34,12 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 3 && os.Args[1] == "agent" {
 		agent(os.Args[2], os.Args[3])
 	}
+	if os.Getenv(ownView) != "" {
+		if err := hideUnified(); err != nil {
+			os.Stderr.WriteString("hide cgroups of version 2: " + err.Error() + "\n")
+			os.Exit(1)
+		}
+	}
 	code := m.Run()
 	if program.path != "" {
 		_ = os.RemoveAll(filepath.Dir(program.path))
@@ -50,8 +57,11 @@ func TestConformance(t *testing.T) {
 func needs(t testing.TB) {
 	t.Helper()
 	testneeds.Root(t)
-	testneeds.Command(t, "runc")
+	testneeds.Command(t, filepath.Base(runtimeUnderTest()))
 }
+
+// runtimeUnderTest is the program that runs containers: runc, but for TestCrun.
+func runtimeUnderTest() string { return cmp.Or(os.Getenv(otherRuntime), "runc") }
 
 // program is the test program, built once.
 var program struct {
@@ -167,6 +177,7 @@ func testImage(dir string) image.Image {
 func testConfig(dir, self, program string) oci.Config {
 	return oci.Config{
 		Dir: filepath.Join(dir, "oci"), RunDir: filepath.Join(dir, "run"), Keeper: []string{self, "keeper"}, Init: program,
+		Runtime: os.Getenv(otherRuntime),
 	}
 }
 

@@ -10,9 +10,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/driver/keeper"
 	"github.com/maitred/maitred/internal/image"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/testneeds"
@@ -95,6 +97,48 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// TestLend has the paths of the machine be mounted by the keeper, and no other ones; those who mount them too learn which
+// they are, not where they are lent to.
+func TestLend(t *testing.T) {
+	t.Parallel()
+	b := &blueprint{
+		files: []specs.Mount{bind("/etc/hosts", "/etc/hosts", true)},
+		volumes: []volume{
+			{bind("/srv/a", "/a", true), true},
+			{bind("/dir/volumes/b", "/b", false), false},
+			{bind("/srv/c", "/odd\n/b", false), true},
+			{bind("/etc/hosts", "/etc/hosts", false), true},
+		},
+		host: machine{seccomp: func([]string, bool) (*specs.LinuxSeccomp, error) { return nil, nil }},
+	}
+	config, err := configure(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := noted(config)
+	want := []keeper.Bind{
+		{Source: "/srv/a", Target: "/bundle/host-0"}, {Source: "/etc/hosts", Target: "/bundle/host-1"},
+		{Source: "/srv/c", Target: "/bundle/host-2"}, {Source: "/etc/hosts", Target: "/bundle/host-3"},
+	}
+	got := lend(config, b.volumes, "/bundle")
+	slices.SortFunc(got, func(x, y keeper.Bind) int { return strings.Compare(x.Target, y.Target) })
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("lend (-want +got):\n%s", diff)
+	}
+	for _, v := range b.volumes {
+		if v.host && slices.ContainsFunc(config.Mounts, func(m specs.Mount) bool { return m.Source == v.Source }) {
+			t.Errorf("the configuration names %s itself", v.Source)
+		}
+	}
+	shared := map[string]bool{}
+	for _, v := range volumesOf(note, false) {
+		shared[v.Source] = v.host
+	}
+	if diff := cmp.Diff(map[string]bool{"/srv/a": true, "/dir/volumes/b": true, "/etc/hosts": true}, shared); diff != "" {
+		t.Errorf("the volumes for others, and whether they are the machine's (-want +got):\n%s", diff)
+	}
+}
+
 func TestParseVersion(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -106,6 +150,16 @@ func TestParseVersion(t *testing.T) {
 		if got := strings.TrimSpace(name + " " + version); got != want || (err == nil) != (want != "") {
 			t.Errorf("parseVersion(%q) = %q, %v, want %q", text, got, err, want)
 		}
+	}
+}
+
+func TestCrunFits(t *testing.T) {
+	t.Parallel()
+	if err := crunFits(nil); err != nil {
+		t.Errorf("crunFits without controllers = %v, want nil", err)
+	}
+	if err := crunFits([]string{"hugetlb"}); err == nil || !strings.Contains(err.Error(), "hugetlb") {
+		t.Errorf("crunFits with a controller in version 2 = %v, want an error with its name", err)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds a test; nothing depends on how long something takes below it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // bench is a driver under test.
 type bench struct {
@@ -51,7 +51,11 @@ func TestReal(t *testing.T) {
 		"tmpfs and shared memory":       memoryFiles,
 		"volumes":                       volumes,
 		"a host path and its links":     hostPath,
+		"a host path that is swapped":   swapped,
+		"a host path of another":        lentOn,
+		"a host path that is not there": missingPath,
 		"devices":                       devices,
+		"a device that is swapped":      swappedDevice,
 		"namespaces of the machine":     hostNamespaces,
 		"namespaces of the task":        taskNamespaces,
 		"hosts and resolvers":           names,
@@ -329,38 +333,18 @@ func volumes(b *bench) {
 	if _, err := b.d.Start(b.ctx, absent); err == nil || !strings.Contains(err.Error(), "never") {
 		b.Errorf("Start with an unknown volume = %v, want an error with its name", err)
 	}
+	absent.Sandbox.Volumes[1].Name = "never"
+	_, err := b.d.Start(b.ctx, absent)
+	if failure, ok := errors.AsType[*driver.Failure](err); !ok || failure.Name != "ResourceInitializationError" ||
+		!errors.Is(err, driver.ErrNoVolume) || !strings.Contains(err.Error(), "never") {
+		b.Errorf("Start with a shared volume that is not there = %v, want ResourceInitializationError with its name", err)
+	}
 }
 
 func imageVolumes(b *bench) {
 	b.w.images.image.Config.Volumes = []string{"/etc"}
 	b.says("a", model.ContainerDefinition{ReadonlyRoot: true}, "", "write", "/etc/new", "x")
 	b.says("b", model.ContainerDefinition{}, "group\nhosts\npasswd\nresolv.conf\n", "list", "/etc") // and nothing of a's
-}
-
-func hostPath(b *bench) {
-	dir := b.TempDir()
-	put(b, dir+"/real/file", "of the machine\n", 0o644)
-	if err := os.Symlink(filepath.Join(dir, "real"), filepath.Join(dir, "link")); err != nil {
-		b.Fatal(err)
-	}
-	b.w.cfg.HostPath = func(path string) (string, error) {
-		real, err := filepath.EvalSymlinks(path)
-		if err == nil && !strings.HasPrefix(real, filepath.Join(dir, "real")) {
-			err = errors.New("it is not allowed")
-		}
-		return real, err
-	}
-	b.d = b.w.connect(b.T)
-	b.Cleanup(func() { _ = b.d.Close() })
-	spec := b.spec("a", model.ContainerDefinition{Command: []string{"read", "/host/file"}, Mounts: []model.Mount{{Volume: "v", Path: "/host"}}})
-	spec.Sandbox.Volumes = []model.Volume{{Name: "v", HostPath: filepath.Join(dir, "link")}}
-	if got := b.run(spec); got != "of the machine\n" {
-		b.Errorf("the host's file is %q", got)
-	}
-	spec.ID, spec.Sandbox.Volumes[0].HostPath = "b", dir
-	if _, err := b.d.Start(b.ctx, spec); err == nil || !strings.Contains(err.Error(), "not allowed") {
-		b.Errorf("Start with a forbidden path = %v, want an error", err)
-	}
 }
 
 func devices(b *bench) {
@@ -464,7 +448,7 @@ func startErrors(b *bench) {
 		spec driver.Spec
 		want []string
 	}{
-		"program": {b.spec("a", model.ContainerDefinition{EntryPoint: []string{"nowhere"}}), []string{"CannotStartContainerError: exec: \"nowhere\": executable file not found in $PATH"}},
+		"program": {b.spec("a", model.ContainerDefinition{EntryPoint: []string{"nowhere"}}), []string{"CannotStartContainerError: exec", "nowhere", "not found in $PATH"}},
 		"image":   {b.spec("b", model.ContainerDefinition{Image: "other"}), []string{"CannotPullContainerError: ", "other"}},
 		"command": {b.spec("c", model.ContainerDefinition{EntryPoint: []string{""}}), []string{"CannotStartContainerError: "}},
 		"volume":  {b.spec("d", model.ContainerDefinition{Mounts: []model.Mount{{Volume: "v", Path: "/v"}}, Command: []string{"sleep"}}), []string{"CannotCreateContainerError: ", `"v"`}},

@@ -104,13 +104,16 @@ func (d *Driver) prepare(ctx context.Context, spec *driver.Spec) (order keeper.S
 	if err != nil {
 		return order, cannotCreate("%w", err)
 	}
-	if err := d.furnish(spec.ID, config); err != nil {
+	note := noted(config)
+	binds := lend(config, b.volumes, d.bundle(spec.ID))
+	if err := d.furnish(spec.ID, note, config); err != nil {
 		return order, cannotCreate("%w", err)
 	}
 	d.mu.Lock()
 	d.cgroups[spec.ID] = b.cgroup
 	d.mu.Unlock()
 	order = keeper.Spec{ID: spec.ID, StopSignal: spec.StopSignal, Runtime: d.runtime(b, img.Layers, pull)}
+	order.Runtime.Binds = binds
 	if order.StopSignal == "" {
 		order.StopSignal = img.Config.StopSignal
 	}
@@ -161,7 +164,7 @@ func (d *Driver) blueprint(ctx context.Context, spec *driver.Spec, img *image.Im
 	if b.volumes, err = d.volumesFor(spec, img); err != nil {
 		return nil, err
 	}
-	if b.devices, err = findDevices(c); err != nil {
+	if b.devices, err = d.findDevices(c); err != nil {
 		return nil, cannotCreate("%w", err)
 	}
 	b.files, err = d.files(b)
@@ -228,9 +231,13 @@ const (
 	noteFile   = "note.json"
 )
 
-// furnish makes a container's directories and writes its configuration.
-func (d *Driver) furnish(id string, config *specs.Spec) error {
+// furnish makes a container's directories and writes its configuration and what others want to know of it.
+func (d *Driver) furnish(id string, note, config *specs.Spec) error {
 	text, err := json.Marshal(config)
+	if err != nil {
+		return err
+	}
+	noteText, err := json.Marshal(note)
 	if err != nil {
 		return err
 	}
@@ -241,12 +248,8 @@ func (d *Driver) furnish(id string, config *specs.Spec) error {
 			return err
 		}
 	}
-	note, err := json.Marshal(noted(config))
-	if err != nil {
-		return err
-	}
 	return errors.Join(
-		os.WriteFile(filepath.Join(d.bundle(id), noteFile), note, 0o600),
+		os.WriteFile(filepath.Join(d.bundle(id), noteFile), noteText, 0o600),
 		os.WriteFile(filepath.Join(d.bundle(id), configFile), text, 0o600),
 	)
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/image"
@@ -19,23 +18,25 @@ import (
 
 // volumesFor are the volumes of a container: its own, those of other containers, and those that its image asks for and
 // nobody else gives it.
-func (d *Driver) volumesFor(spec *driver.Spec, img *image.Image) ([]specs.Mount, error) {
+func (d *Driver) volumesFor(spec *driver.Spec, img *image.Image) ([]volume, error) {
 	c := &spec.Definition
-	var list []specs.Mount
-	add := func(mounts ...specs.Mount) {
-		for _, m := range mounts {
-			m.Destination = filepath.Clean("/" + m.Destination)
-			if !slices.ContainsFunc(list, func(o specs.Mount) bool { return o.Destination == m.Destination }) {
-				list = append(list, m)
+	var list []volume
+	has := func(path string) bool {
+		return slices.ContainsFunc(list, func(v volume) bool { return v.Destination == path })
+	}
+	add := func(volumes ...volume) {
+		for _, v := range volumes {
+			if v.Destination = filepath.Clean("/" + v.Destination); !has(v.Destination) {
+				list = append(list, v)
 			}
 		}
 	}
 	for _, m := range c.Mounts {
-		source, err := d.volume(spec, m, img.Layers)
+		v, err := d.volume(spec, m, img.Layers)
 		if err != nil {
 			return nil, err
 		}
-		add(bind(source, m.Path, m.ReadOnly))
+		add(v)
 	}
 	for _, from := range c.VolumesFrom {
 		peer, err := readNote(d.bundle(spec.Peers[from.Container]))
@@ -46,65 +47,49 @@ func (d *Driver) volumesFor(spec *driver.Spec, img *image.Image) ([]specs.Mount,
 	}
 	for i, path := range img.Config.Volumes {
 		source := filepath.Join(d.layer(spec.ID), fmt.Sprintf("volume-%d", i))
-		if slices.ContainsFunc(list, func(o specs.Mount) bool { return o.Destination == filepath.Clean("/"+path) }) {
+		if has(filepath.Clean("/" + path)) {
 			continue
 		}
 		if err := d.create(source, path, img.Layers); err != nil {
 			return nil, cannotCreate("volume %s of the image: %w", path, err)
 		}
-		add(bind(source, path, false))
+		add(volume{Mount: bind(source, path, false)})
 	}
 	return list, nil
 }
 
-// volume finds the directory that is a volume of a task.
-func (d *Driver) volume(spec *driver.Spec, m model.Mount, layers []string) (string, error) {
-	name := m.Volume
-	i := slices.IndexFunc(spec.Sandbox.Volumes, func(v model.Volume) bool { return v.Name == name })
+// volume finds what a container mounts at a mount point.
+func (d *Driver) volume(spec *driver.Spec, m model.Mount, layers []string) (volume, error) {
+	i := slices.IndexFunc(spec.Sandbox.Volumes, func(v model.Volume) bool { return v.Name == m.Volume })
 	if i < 0 {
-		return "", cannotCreate("mountPoints: the task has no volume %q", name)
+		return volume{}, cannotCreate("%w", driver.UnknownVolume(m.Volume))
 	}
 	v := &spec.Sandbox.Volumes[i]
+	find := func() (string, error) { return d.directory(spec, v, m.Path, layers) }
 	if v.HostPath != "" {
-		return d.hostPath(v.HostPath)
+		find = func() (string, error) { return d.hostPath(v.HostPath) }
 	}
+	source, err := find()
+	return volume{bind(source, m.Path, m.ReadOnly), v.HostPath != ""}, err
+}
+
+// directory finds the directory that is a volume of a task, or of several.
+func (d *Driver) directory(spec *driver.Spec, v *model.Volume, path string, layers []string) (string, error) {
+	name := v.Name
 	if strings.ContainsRune(name, '/') || !filepath.IsLocal(name) {
-		return "", cannotCreate("volume %q: its name is no name of a directory", name)
+		return "", cannotInit("volume %q: its name is no name of a directory", name)
 	}
 	dir := filepath.Join(d.volumes("task"), task(spec), name)
 	if v.Docker != nil && v.Docker.Shared {
 		dir = filepath.Join(d.volumes("shared"), name)
 		if _, err := os.Stat(dir); !v.Docker.Autoprovision && errors.Is(err, os.ErrNotExist) {
-			return "", cannotCreate("volume %s does not exist, and autoprovision is false", name)
+			return "", cannotInit("volume %s: %w", name, driver.ErrNoVolume)
 		}
 	}
-	if err := d.create(dir, m.Path, layers); err != nil {
-		return "", cannotCreate("volume %s: %w", name, err)
+	if err := d.create(dir, path, layers); err != nil {
+		return "", cannotInit("volume %s: %w", name, err)
 	}
 	return dir, nil
-}
-
-// hostPath gives the directory of the machine that a path leads to, without any symbolic link, and makes it if it is not
-// there, as Docker does. That it still leads there is looked at once more, for it is a race with whoever may write there.
-func (d *Driver) hostPath(path string) (string, error) {
-	target, err := d.cfg.HostPath(path)
-	if errors.Is(err, os.ErrNotExist) {
-		if err := os.MkdirAll(path, 0o755); err != nil { //nolint:gosec // as Docker makes it
-			return "", cannotCreate("host.sourcePath %s: %w", path, err)
-		}
-		target, err = d.cfg.HostPath(path)
-	}
-	if err != nil {
-		return "", cannotCreate("host.sourcePath %s: %w", path, err)
-	}
-	if err := os.MkdirAll(target, 0o755); err != nil && !errors.Is(err, unix.ENOTDIR) { //nolint:gosec // as above
-		return "", cannotCreate("host.sourcePath %s: %w", path, err)
-	}
-	fd, err := unix.Openat2(unix.AT_FDCWD, target, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
-	if err != nil {
-		return "", cannotCreate("host.sourcePath %s: %s: %w", path, target, err)
-	}
-	return target, unix.Close(fd)
 }
 
 // files are the files of a container that tell it names: /etc/hosts, /etc/hostname and /etc/resolv.conf.
@@ -192,67 +177,4 @@ func resolvers(c *model.ContainerDefinition, own bool) (string, error) {
 		text += "search " + strings.Join(c.DNSSearch, " ") + "\n"
 	}
 	return text, nil
-}
-
-// findDevices are the devices of the machine that a container has beside the usual ones; a privileged one has all.
-func findDevices(c *model.ContainerDefinition) ([]specs.LinuxDevice, error) {
-	if c.Privileged {
-		return allDevices()
-	}
-	if c.Linux == nil {
-		return nil, nil
-	}
-	var list []specs.LinuxDevice
-	for _, wanted := range c.Linux.Devices {
-		device, err := findDevice(wanted.HostPath)
-		if err != nil {
-			return nil, fmt.Errorf("linuxParameters.devices: %w", err)
-		}
-		device.Path = wanted.ContainerPath
-		list = append(list, *device)
-	}
-	return list, nil
-}
-
-// findDevice looks at a device of the machine.
-func findDevice(path string) (*specs.LinuxDevice, error) {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	var kind string
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFCHR:
-		kind = "c"
-	case unix.S_IFBLK:
-		kind = "b"
-	default:
-		return nil, fmt.Errorf("%s is no device", path)
-	}
-	mode := os.FileMode(st.Mode & 0o777)
-	return &specs.LinuxDevice{
-		Path: path, Type: kind, Major: int64(unix.Major(st.Rdev)), Minor: int64(unix.Minor(st.Rdev)),
-		FileMode: &mode, UID: &st.Uid, GID: &st.Gid,
-	}, nil
-}
-
-// allDevices are those in /dev, but for what is the container's own.
-func allDevices() ([]specs.LinuxDevice, error) {
-	own := []string{"/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/fd", "/dev/console"}
-	var list []specs.LinuxDevice
-	err := filepath.WalkDir("/dev", func(path string, entry os.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return nil //nolint:nilerr // what is gone meanwhile, or hidden, is left out
-		case slices.Contains(own, path) && entry.IsDir():
-			return filepath.SkipDir
-		case slices.Contains(own, path), entry.Type()&os.ModeDevice == 0:
-			return nil
-		}
-		if device, err := findDevice(path); err == nil {
-			list = append(list, *device)
-		}
-		return nil
-	})
-	return list, err
 }

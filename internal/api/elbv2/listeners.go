@@ -278,7 +278,7 @@ func (a *API) describeListenerCertificates(_ context.Context, call control.Call,
 	// The default one comes first.
 	list, next, err := page(call, slices.Clone(l.Certificates), func(c string) string {
 		if c == l.Certificates[0] {
-			return ""
+			return " "
 		}
 		return c
 	}, in.Marker, in.PageSize, []string{id})

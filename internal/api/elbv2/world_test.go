@@ -3,7 +3,9 @@ package elbv2_test
 import (
 	"context"
 	"encoding/binary"
+	"encoding/xml"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -232,3 +234,31 @@ func wantError(t *testing.T, err error, code string, parts ...string) {
 
 // failure is the error of an operation whose answer does not matter.
 func failure[O any](_ O, err error) error { return err }
+
+// sentError is an error that was read from an answer without a client.
+type sentError struct{ code, message string }
+
+func (e *sentError) Error() string                 { return e.code + ": " + e.message }
+func (e *sentError) ErrorCode() string             { return e.code }
+func (e *sentError) ErrorMessage() string          { return e.message }
+func (e *sentError) ErrorFault() smithy.ErrorFault { return smithy.FaultClient }
+
+// send makes a request without a client, for what no client would send.
+func (w *world) send(action, parameters string) error {
+	w.t.Helper()
+	answer, err := http.Post(w.url, "application/x-www-form-urlencoded", strings.NewReader("Action="+action+"&Version=2015-12-01&"+parameters)) //nolint:noctx // a test's own server
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	var body struct {
+		Error struct{ Code, Message string }
+	}
+	if err := xml.NewDecoder(answer.Body).Decode(&body); err != nil {
+		w.t.Fatal(err)
+	}
+	return &sentError{body.Error.Code, body.Error.Message}
+}

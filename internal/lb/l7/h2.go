@@ -163,8 +163,9 @@ func (s *Server) serveStream(w http.ResponseWriter, hr *http.Request) {
 	}
 	st := &stream{w: w, control: http.NewResponseController(w), request: hr}
 	r := st.makeRequest(s.now())
-	if n := c.requests.Add(1); n >= maxOnHTTP2 || s.isDraining() || c.aged(r.start) {
-		w.Header().Set("Connection", "close") // net/http makes GOAWAY of it
+	st.last = func() bool { return s.isDraining() || c.aged(r.start) }
+	if c.requests.Add(1) >= maxOnHTTP2 {
+		st.last = func() bool { return true }
 	}
 	s.exchange(c, st, r)
 	if st.aborted {
@@ -184,6 +185,7 @@ type stream struct {
 	cutOff  atomic.Bool
 	begun   bool
 	aborted bool
+	last    func() bool // the connection has to end
 	out     int64
 	unhook  func() bool
 	once    sync.Once
@@ -253,6 +255,9 @@ func (st *stream) start(code int, length int64, _ bool) {
 		for _, v := range values {
 			st.out += int64(len(name) + len(v) + 4)
 		}
+	}
+	if st.last() {
+		h.Set("Connection", "close") // net/http makes GOAWAY of it
 	}
 	st.begun = true
 	st.w.WriteHeader(code)

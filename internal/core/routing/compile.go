@@ -102,11 +102,15 @@ func (b *builder) listener(record *model.Listener, lb *model.LoadBalancer) *List
 	if old != nil && old.plan == p && old.Record == record && old.LoadBalancer == lb {
 		return old.retarget(b.next.Groups, func(arn string) bool { return b.prev.Groups[arn] != b.next.Groups[arn] })
 	}
-	l := &Listener{Record: record, LoadBalancer: lb, plan: p, Rules: make([]*Rule, 0, len(p.rules)+1)}
-	for _, c := range p.rules {
-		l.Rules = append(l.Rules, c.rule(b.next.Groups))
+	l := &Listener{Record: record, LoadBalancer: lb, plan: p, Rules: make([]*Rule, len(p.rules)+1)}
+	for i := range l.Rules {
+		c := fallback
+		if i < len(p.rules) {
+			c = p.rules[i]
+		}
+		l.Rules[i] = &Rule{}
+		c.fill(l.Rules[i], b.next.Groups)
 	}
-	l.Rules = append(l.Rules, fallback.rule(b.next.Groups))
 	return l
 }
 
@@ -114,36 +118,52 @@ func (b *builder) listener(record *model.Listener, lb *model.LoadBalancer) *List
 // rules lead to has changed.
 func (l *Listener) retarget(groups map[string]*Group, changed func(arn string) bool) *Listener {
 	next := l
-	renew := func(i int) {
+	renew := func(arn string, positions ...int32) {
 		if next == l {
 			c := *l
 			c.Rules = slices.Clone(l.Rules)
 			next = &c
 		}
-		next.Rules[i] = l.Rules[i].compiled.rule(groups)
+		// One piece of memory for all: it is kept by the last of them, and each of them goes when the group changes again.
+		rules, g := make([]Rule, len(positions)), groups[arn]
+		for k, i := range positions {
+			rules[k].become(next.Rules[i], arn, g)
+			next.Rules[i] = &rules[k]
+		}
 	}
 	for arn, positions := range l.plan.uses {
 		if changed(arn) {
-			for _, i := range positions {
-				renew(int(i))
-			}
+			renew(arn, positions...)
 		}
 	}
-	if slices.ContainsFunc(l.Default().compiled.groups, changed) {
-		renew(len(l.Rules) - 1)
+	for _, arn := range l.Default().compiled.groups {
+		if changed(arn) {
+			renew(arn, int32(len(l.Rules)-1))
+		}
 	}
 	return next
 }
 
-// rule is the compiled rule with its target groups.
-func (c *compiled) rule(groups map[string]*Group) *Rule {
-	r := &Rule{Record: c.record, Priority: c.priority, Action: c.action, Err: c.err, compiled: c}
+// become makes r the other rule, with another group of this name.
+func (r *Rule) become(other *Rule, arn string, g *Group) {
+	*r = *other
+	r.Groups = r.one[:0]
+	for i, was := range other.Groups {
+		if other.compiled.groups[i] == arn {
+			was = g
+		}
+		r.Groups = append(r.Groups, was)
+	}
+}
+
+// fill makes r the compiled rule with its target groups.
+func (c *compiled) fill(r *Rule, groups map[string]*Group) {
+	*r = Rule{Record: c.record, Priority: c.priority, Action: c.action, Err: c.err, compiled: c}
 	if len(c.groups) == 0 {
-		return r
+		return
 	}
 	r.Groups = r.one[:0]
 	for _, arn := range c.groups {
 		r.Groups = append(r.Groups, groups[arn])
 	}
-	return r
 }

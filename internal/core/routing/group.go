@@ -39,6 +39,8 @@ func settingsOf(g *model.TargetGroup) Settings {
 		Algorithm:          g.Attribute(model.AttributeAlgorithm),
 		Mitigation:         g.Attribute(model.AttributeMitigation) == "on",
 		SlowStart:          model.Seconds(g.Attribute(model.AttributeSlowStart)),
+		MinHealthy:         number(g.Attribute(model.AttributeMinHealthyCount)),
+		MinHealthyPercent:  number(g.Attribute(model.AttributeMinHealthyPercent)),
 		Sticky:             on(model.AttributeSticky),
 		StickyType:         g.Attribute(model.AttributeStickyType),
 		CookieDuration:     model.Seconds(g.Attribute(model.AttributeCookieDuration)),
@@ -87,7 +89,7 @@ func find(before []*Target, r *model.Target) (was *Target, rest []*Target) {
 
 // renew gives the target of a record: the one that it was, if nothing about it has changed.
 func renew(was *Target, r *model.Target, health func(string) Health, ramps bool) *Target {
-	t := &Target{Record: r}
+	t := Target{Record: r}
 	if was == nil {
 		t.Path = r.Path()
 		t.hash = hashOf(t.Path)
@@ -101,10 +103,11 @@ func renew(was *Target, r *model.Target, health func(string) Health, ramps bool)
 	}
 	t.served = healthy || was != nil && was.served
 	t.SlowStart = ramps && healthy && t.resumes(was) && was.SlowStart
-	if was != nil && *t == *was {
+	if was != nil && t == *was {
 		return was
 	}
-	return t
+	fresh := t // only what is new is allocated
+	return &fresh
 }
 
 // resumes says that the target is healthy since the same moment as it was before.
@@ -137,20 +140,21 @@ func (g *Group) choose() {
 		}
 	}
 	g.Eligible = able
-	if healthy < len(able) && !tooFew(g.Record, healthy, len(able)) {
+	tooFew := healthy < max(g.Settings.MinHealthy, 1) || healthy*100 < g.Settings.MinHealthyPercent*len(able)
+	if healthy < len(able) && !tooFew {
 		g.Eligible = slices.DeleteFunc(able, func(t *Target) bool { return t.Health.State != model.TargetHealthy })
 	}
 	g.FailOpen = len(g.Eligible) > healthy
 	g.ramp()
 }
 
-// tooFew says that so few targets are healthy that all shall get requests.
-func tooFew(g *model.TargetGroup, healthy, all int) bool {
-	if count, err := strconv.Atoi(g.Attribute(model.AttributeMinHealthyCount)); err == nil && healthy < count {
-		return true
+// number reads a whole number; "off" is 0.
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
 	}
-	percent, err := strconv.Atoi(g.Attribute(model.AttributeMinHealthyPercent)) // or "off"
-	return err == nil && healthy*100 < percent*all
+	return n
 }
 
 // ramp parts the eligible targets into those with their full share and those in slow start. When the group has failed

@@ -34,11 +34,10 @@ type compiled struct {
 func compilePlan(old *plan, rules iter.Seq[*model.Rule]) *plan {
 	if old == nil {
 		old = &plan{}
-	}
-	records := slices.AppendSeq(make([]*model.Rule, 0, len(old.records)), rules)
-	if old.uses != nil && slices.Equal(records, old.records) {
+	} else if old.isOf(rules) {
 		return old
 	}
+	records := slices.AppendSeq(make([]*model.Rule, 0, len(old.records)+1), rules)
 	known := make(map[*model.Rule]*compiled, len(old.rules))
 	for _, c := range old.rules {
 		known[c.record] = c
@@ -59,6 +58,18 @@ func compilePlan(old *plan, rules iter.Seq[*model.Rule]) *plan {
 	}
 	p.index = buildIndex(p.rules)
 	return p
+}
+
+// isOf says whether the plan is that of these records.
+func (p *plan) isOf(rules iter.Seq[*model.Rule]) bool {
+	n := 0
+	for r := range rules {
+		if n == len(p.records) || p.records[n] != r {
+			return false
+		}
+		n++
+	}
+	return n == len(p.records)
 }
 
 func compileRule(r *model.Rule) *compiled {

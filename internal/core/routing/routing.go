@@ -94,6 +94,9 @@ type Settings struct {
 	Mitigation bool          // of anomalies, of weighted_random
 	SlowStart  time.Duration // 0: off
 
+	MinHealthy        int // fewer healthy targets: all get requests
+	MinHealthyPercent int // the same in percent of the targets; 0: off
+
 	Sticky            bool
 	StickyType        string // lb_cookie, app_cookie, source_ip …
 	CookieDuration    time.Duration
@@ -124,6 +127,7 @@ type Request struct {
 	Host   string // the first Host header or :authority, as it came
 	Path   string // raw, as it came: percent-encoded, without the query
 	Query  string // raw, without the question mark
+	// Header gives the values of a header, in their order; nil for none. The name is in the form of net/http: X-Tenant.
 	Header func(name string) []string
 	Source netip.Addr // of the connection, never of a header
 }

@@ -413,13 +413,15 @@ func TestQuit(t *testing.T) {
 			t.Error(err)
 			return
 		}
+		arrived <- struct{}{}
 		if text, err := io.ReadAll(resp.Body); err == nil {
 			t.Errorf("a response that was cut off ends as if it were whole: %q", text)
 		}
 		_ = resp.Body.Close()
 	})
-	<-arrived
-	<-arrived
+	for range 3 {
+		<-arrived
+	}
 	r.setDraining(x, true)
 	flying := r.flights.Target(x.Path())
 	if flying.Close() || flying.InFlight() != 2 {

@@ -183,7 +183,7 @@ type stream struct {
 	body    atomic.Int64 // bytes of the request's body
 	fault   atomic.Pointer[error]
 	cutOff  atomic.Bool
-	begun   bool
+	begun   atomic.Bool
 	aborted bool
 	last    func() bool // the connection has to end
 	out     int64
@@ -259,7 +259,7 @@ func (st *stream) start(code int, length int64, _ bool) {
 	if st.last() {
 		h.Set("Connection", "close") // net/http makes GOAWAY of it
 	}
-	st.begun = true
+	st.begun.Store(true)
 	st.w.WriteHeader(code)
 }
 
@@ -285,7 +285,7 @@ func (st *stream) cut() {
 	st.cutOff.Store(true)
 	past := time.Unix(1, 0)
 	_ = st.control.SetReadDeadline(past)
-	if st.begun {
+	if st.begun.Load() {
 		_ = st.control.SetWriteDeadline(past)
 	}
 }

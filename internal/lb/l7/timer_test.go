@@ -157,7 +157,7 @@ func TestTimeouts(t *testing.T) {
 					if _, err := io.WriteString(c, "X"); err != nil {
 						return
 					}
-					time.Sleep(time.Second)
+					pause(time.Second)
 				}
 			}, 408, 10 * time.Second,
 		},
@@ -166,7 +166,7 @@ func TestTimeouts(t *testing.T) {
 			func(c net.Conn) {
 				_, _ = io.WriteString(c, postHead+"Content-Length: 5\r\n\r\n")
 				for range 5 {
-					time.Sleep(6 * time.Second)
+					pause(6 * time.Second)
 					_, _ = io.WriteString(c, "x")
 				}
 			}, 200, 30 * time.Second,
@@ -237,7 +237,7 @@ func TestIdleClients(t *testing.T) {
 					}
 					break
 				}
-				time.Sleep(5 * time.Second)
+				pause(5 * time.Second)
 			}
 			closed(c)
 		})
@@ -248,7 +248,7 @@ func TestIdleClients(t *testing.T) {
 		inTime(t, answer(big), func(t *testing.T, r *rig, front *pipes) {
 			c := front.dial()
 			_, _ = io.WriteString(c, getHead+"\r\n")
-			time.Sleep(15 * time.Second)
+			pause(15 * time.Second)
 			if _, err := io.Copy(io.Discard, c); err != nil && !errors.Is(err, io.EOF) {
 				t.Error(err)
 			}
@@ -268,7 +268,7 @@ func TestShutdown(t *testing.T) {
 			return
 		}
 		_ = req
-		time.Sleep(3 * time.Second)
+		pause(3 * time.Second)
 		_, _ = io.WriteString(c, fine)
 	}
 	inTime(t, slow, func(t *testing.T, r *rig, front *pipes) {
@@ -293,3 +293,6 @@ func TestShutdown(t *testing.T) {
 		}
 	})
 }
+
+// pause lets virtual time go by.
+func pause(d time.Duration) { <-time.After(d) }

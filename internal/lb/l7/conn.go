@@ -13,9 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/tlspolicy"
-	"github.com/maitred/maitred/internal/model"
 )
 
 // conn is the connection of a client. It counts the bytes on their way through it.
@@ -25,8 +23,8 @@ type conn struct {
 	raw      net.Conn
 	client   netip.AddrPort
 	created  time.Time
-	settings settings
-	id       string // TID_ and 32 hex digits, once it was needed
+	settings *profile // when it was opened
+	id       string   // TID_ and 32 hex digits, once it was needed
 	named    sync.Once
 
 	tls         *tls.ConnectionState
@@ -38,15 +36,6 @@ type conn struct {
 	idle bool // waits for a request, of which no byte has come
 }
 
-// settings are the attributes of the load balancer and the listener that a connection is served with.
-type settings struct {
-	port      int
-	idle      time.Duration
-	keepAlive time.Duration
-	http2     bool
-	policy    string
-}
-
 func newConn(s *Server, raw net.Conn) *conn {
 	c := &conn{Conn: raw, server: s, raw: raw, created: s.now()}
 	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
@@ -56,21 +45,8 @@ func newConn(s *Server, raw net.Conn) *conn {
 		c.client = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	}
 	_, l := s.listener()
-	c.settings = settingsOf(l)
+	c.settings = s.profile(l)
 	return c
-}
-
-func settingsOf(l *routing.Listener) settings {
-	if l == nil {
-		return settings{idle: time.Minute, keepAlive: time.Hour}
-	}
-	return settings{
-		port:      l.Record.Port,
-		idle:      max(model.Seconds(l.LoadBalancer.Attribute(model.AttributeIdleTimeout)), time.Second),
-		keepAlive: max(model.Seconds(l.LoadBalancer.Attribute(model.AttributeClientKeepAlive)), time.Minute),
-		http2:     l.LoadBalancer.Attribute(model.AttributeHTTP2) != "false",
-		policy:    l.Record.SSLPolicy,
-	}
 }
 
 // tid is made when it is first needed: connections that never send a request have none.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/cookie"
-	"github.com/maitred/maitred/internal/lb/desync"
 	"github.com/maitred/maitred/internal/lb/forwarded"
 	"github.com/maitred/maitred/internal/model"
 )
@@ -53,7 +52,7 @@ func (ex *exchange) refusal() (code int, why string) {
 	switch {
 	case r.refuse != 0:
 		return r.refuse, r.reason
-	case desync.ParseMode(ex.lb.Attribute(model.AttributeDesync)).Blocks(r.class):
+	case ex.profile.desync.Blocks(r.class):
 		return http.StatusBadRequest, r.reason
 	case r.method == http.MethodTrace:
 		return http.StatusMethodNotAllowed, "MethodNotAllowed"

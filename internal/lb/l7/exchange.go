@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/maitred/maitred/internal/lb/accesslog"
 	"github.com/maitred/maitred/internal/lb/desync"
 	"github.com/maitred/maitred/internal/lb/tlspolicy"
-	"github.com/maitred/maitred/internal/model"
 )
 
 // exchange is one request on its way through the load balancer, with its response.
@@ -24,7 +22,7 @@ type exchange struct {
 
 	table    *routing.Table
 	listener *routing.Listener
-	lb       *model.LoadBalancer
+	profile  *profile
 	rule     *routing.Rule
 	group    *routing.Group
 
@@ -93,12 +91,8 @@ func (ex *exchange) begin() {
 		e.Cipher, e.TLS = tlspolicy.CipherName(c.tls.CipherSuite), tlspolicy.VersionName(c.tls.Version)
 		e.Domain, e.Certificate = c.tls.ServerName, c.certificate
 	}
-	ex.idle = c.settings.idle
-	if ex.listener != nil {
-		ex.lb = ex.listener.LoadBalancer
-		_, e.LoadBalancer, _ = strings.Cut(ex.lb.ARN, ":loadbalancer/")
-		ex.idle = settingsOf(ex.listener).idle
-	}
+	ex.profile = ex.server.profile(ex.listener)
+	ex.idle, e.LoadBalancer = ex.profile.idle, ex.profile.name
 }
 
 // The exchange looks after itself after firstLook, when most are long over, and then every nextLook.
@@ -178,8 +172,8 @@ func (ex *exchange) report(now time.Time) {
 		Received: ex.client.received(), Sent: ex.client.sent(), Retries: ex.retries, Refusals: ex.refusals,
 		FailOpen: ex.failOpen, Dropped: ex.request.dropped, Class: ex.request.class.String(),
 	}
-	if ex.lb != nil {
-		s.LoadBalancer = ex.lb.ARN
+	if ex.listener != nil {
+		s.LoadBalancer = ex.listener.LoadBalancer.ARN
 	}
 	if ex.rule != nil && ex.rule.Record != nil {
 		s.Rule = ex.rule.Record.ARN

@@ -6,14 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/maitred/maitred/internal/lb/forwarded"
 	"github.com/maitred/maitred/internal/lb/tlspolicy"
-	"github.com/maitred/maitred/internal/model"
 )
 
 // forward sends the request to a target, and to another one where that is safe: when no byte of it was sent, because the
@@ -188,7 +186,7 @@ func (ex *exchange) outgoing() *http.Request {
 	out := &http.Request{
 		Method: r.method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: ex.outgoingHeader(), ContentLength: r.length, Close: r.closes,
-		Host: forwarded.Host(r.host, ex.conn.settings.port, ex.lb.Attribute(model.AttributePreserveHost) == "true"),
+		Host: forwarded.Host(r.host, ex.conn.settings.port, ex.profile.preserveHost),
 	}
 	if r.body == nil {
 		out.ContentLength = 0
@@ -229,7 +227,7 @@ func (ex *exchange) outgoingHeader() http.Header {
 			delete(h, name)
 		}
 	}
-	if ex.lb.Attribute(model.AttributeDropInvalid) == "true" {
+	if ex.profile.dropInvalid {
 		ex.dropInvalid(h)
 	}
 	ex.setForwarded(h)
@@ -283,10 +281,9 @@ func plainName(name string) bool {
 // setForwarded tells the target of the client.
 func (ex *exchange) setForwarded(h http.Header) {
 	c := ex.conn
-	came := slices.Clone(h["X-Forwarded-For"])
+	came := h["X-Forwarded-For"]
 	delete(h, "X-Forwarded-For")
-	mode := ex.lb.Attribute(model.AttributeXFFMode)
-	if xff := forwarded.For(came, c.client, mode, ex.lb.Attribute(model.AttributeXFFPort) == "true"); len(xff) > 0 {
+	if xff := forwarded.For(came, c.client, ex.profile.xffMode, ex.profile.xffPort); len(xff) > 0 {
 		h["X-Forwarded-For"] = xff
 	}
 	h["X-Forwarded-Proto"] = []string{c.kind()}
@@ -297,7 +294,7 @@ func (ex *exchange) setForwarded(h http.Header) {
 	ex.entry.Trace = trace
 	delete(h, "X-Amzn-Tls-Version")
 	delete(h, "X-Amzn-Tls-Cipher-Suite")
-	if c.tls != nil && ex.lb.Attribute(model.AttributeTLSHeaders) == "true" {
+	if c.tls != nil && ex.profile.tlsHeaders {
 		h["X-Amzn-Tls-Version"] = []string{tlspolicy.VersionName(c.tls.Version)}
 		h["X-Amzn-Tls-Cipher-Suite"] = []string{tlspolicy.CipherName(c.tls.CipherSuite)}
 	}

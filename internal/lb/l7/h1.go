@@ -63,6 +63,7 @@ func (h *h1) sniff() bool {
 			return true
 		}
 		if h.in.fill() != nil {
+			h.aborted = len(b) == 0 // nobody is there to be told anything
 			return false
 		}
 		h.conn.busy()
@@ -71,7 +72,7 @@ func (h *h1) sniff() bool {
 
 // serve answers requests until the connection is over.
 func (h *h1) serve() {
-	for h.one() {
+	for !h.aborted && h.one() {
 	}
 	h.lingeringClose()
 }
@@ -200,7 +201,7 @@ func (h *h1) left() error                 { return h.body.fault() }
 func (h *h1) touched() bool               { return h.body.touched() }
 
 func (h *h1) start(code int, length int64, bodyless bool) {
-	if !h.body.done() { // what it still sends may be read by nobody
+	if !h.body.done() || h.conn.server.isDraining() { // what it still sends may be read by nobody
 		h.out.close = true
 	}
 	h.out.start(code, length, bodyless)

@@ -177,24 +177,11 @@ func parseChunkSize(line []byte) (size int64, ok bool) {
 	}
 	rest := line[digits:]
 	for i, c := range rest {
-		if c < ' ' && c != '\t' || c == 0x7f || i == 0 && c != ';' && c != ' ' && c != '\t' {
+		if c < ' ' && c != '\t' || c == 0x7f || i == 0 && c != ';' {
 			return 0, false
 		}
 	}
-	if len(rest) > 0 && rest[0] != ';' && !hasSemicolon(rest) {
-		return 0, false
-	}
 	return size, digits > 0
-}
-
-// hasSemicolon accepts white space before the first semicolon, and nothing else.
-func hasSemicolon(rest []byte) bool {
-	for _, c := range rest {
-		if c != ' ' && c != '\t' {
-			return c == ';'
-		}
-	}
-	return false
 }
 
 func hexDigit(c byte) (int64, bool) {

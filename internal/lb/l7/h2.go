@@ -163,8 +163,9 @@ func (s *Server) serveStream(w http.ResponseWriter, hr *http.Request) {
 	}
 	st := &stream{w: w, control: http.NewResponseController(w), request: hr}
 	r := st.makeRequest(s.now())
-	if n := c.requests.Add(1); n >= maxOnHTTP2 || s.isDraining() || c.aged(r.start) {
-		w.Header().Set("Connection", "close") // net/http makes GOAWAY of it
+	st.last = func() bool { return s.isDraining() || c.aged(r.start) }
+	if c.requests.Add(1) >= maxOnHTTP2 {
+		st.last = func() bool { return true }
 	}
 	s.exchange(c, st, r)
 	if st.aborted {
@@ -182,8 +183,9 @@ type stream struct {
 	body    atomic.Int64 // bytes of the request's body
 	fault   atomic.Pointer[error]
 	cutOff  atomic.Bool
-	begun   bool
+	begun   atomic.Bool
 	aborted bool
+	last    func() bool // the connection has to end
 	out     int64
 	unhook  func() bool
 	once    sync.Once
@@ -254,7 +256,10 @@ func (st *stream) start(code int, length int64, _ bool) {
 			st.out += int64(len(name) + len(v) + 4)
 		}
 	}
-	st.begun = true
+	if st.last() {
+		h.Set("Connection", "close") // net/http makes GOAWAY of it
+	}
+	st.begun.Store(true)
 	st.w.WriteHeader(code)
 }
 
@@ -280,7 +285,7 @@ func (st *stream) cut() {
 	st.cutOff.Store(true)
 	past := time.Unix(1, 0)
 	_ = st.control.SetReadDeadline(past)
-	if st.begun {
+	if st.begun.Load() {
 		_ = st.control.SetWriteDeadline(past)
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-
-	"github.com/maitred/maitred/internal/model"
 )
 
 // Codes that only Application Load Balancers have ("Troubleshoot your Application Load Balancers").
@@ -79,35 +77,12 @@ func (ex *exchange) write(code int, text string) {
 	_ = ex.client.finish(nil) // whoever left does not read it
 }
 
-// responseFields are the header fields that a listener may set, by the middle of their attributes' names ("Header
-// modification for your Application Load Balancer").
-func responseFields() []struct{ attribute, field string } {
-	return []struct{ attribute, field string }{
-		{"strict_transport_security", "Strict-Transport-Security"},
-		{"access_control_allow_origin", "Access-Control-Allow-Origin"},
-		{"access_control_allow_methods", "Access-Control-Allow-Methods"},
-		{"access_control_allow_headers", "Access-Control-Allow-Headers"},
-		{"access_control_allow_credentials", "Access-Control-Allow-Credentials"},
-		{"access_control_expose_headers", "Access-Control-Expose-Headers"},
-		{"access_control_max_age", "Access-Control-Max-Age"},
-		{"content_security_policy", "Content-Security-Policy"},
-		{"x_content_type_options", "X-Content-Type-Options"},
-		{"x_frame_options", "X-Frame-Options"},
-	}
-}
-
 // addHeaders applies the listener's attributes to a response.
 func (ex *exchange) addHeaders(h http.Header) {
-	if ex.listener == nil || len(ex.listener.Record.Attributes) == 0 {
-		return
+	for _, f := range ex.profile.fields {
+		h[f.name] = []string{f.value}
 	}
-	l := ex.listener.Record
-	for _, f := range responseFields() {
-		if v := l.Attribute("routing.http.response." + f.attribute + ".header_value"); v != "" {
-			h.Set(f.field, v)
-		}
-	}
-	if l.Attribute(model.AttributeServerHeader) == "false" {
-		h.Del("Server")
+	if ex.profile.hideServer {
+		delete(h, "Server")
 	}
 }

@@ -126,6 +126,9 @@ func (ex *exchange) copyBody(resp *http.Response) {
 // broken ends a response that cannot be finished: the client sees that it is not whole. The access log keeps the code that
 // the client has got, and says why.
 func (ex *exchange) broken(err error, byClient bool) {
+	if !byClient {
+		_ = ex.client.Flush() // what there is of it
+	}
 	ex.client.abort()
 	e := &ex.entry
 	switch c := causeOf(ex.ctx); {

@@ -196,21 +196,31 @@ func (r *rig) target(g *model.TargetGroup, address string) *model.Target {
 	return x
 }
 
-// last waits for the n-th entry of the access log.
+// entry waits for the n-th entry of the access log.
 func (r *rig) entry(n int) accesslog.Entry {
 	r.t.Helper()
-	for range 500 {
+	var e accesslog.Entry
+	eventually(r.t, fmt.Sprintf("the access log has %d entries", n), func() bool {
 		r.mu.Lock()
+		defer r.mu.Unlock()
 		if len(r.log) >= n {
-			e := r.log[n-1]
-			r.mu.Unlock()
-			return e
+			e = r.log[n-1]
 		}
-		r.mu.Unlock()
-		<-time.After(10 * time.Millisecond)
+		return len(r.log) >= n
+	})
+	return e
+}
+
+// eventually waits until something is so.
+func eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for range 1000 {
+		if so() {
+			return
+		}
+		<-time.After(5 * time.Millisecond)
 	}
-	r.t.Fatalf("the access log has no %d entries", n)
-	return accesslog.Entry{}
+	t.Fatalf("it never is so that %s", what)
 }
 
 // raw sends bytes on a connection of their own and reads what comes until the load balancer closes it.

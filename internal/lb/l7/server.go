@@ -35,6 +35,8 @@ type Server struct {
 	h2        map[time.Duration]*h2server // by idle timeout
 	over      bool
 
+	profiled atomic.Pointer[profile]
+
 	opened, handshakes atomic.Int64
 	failedHandshakes   atomic.Int64
 }

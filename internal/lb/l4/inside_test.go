@@ -35,11 +35,11 @@ func TestIdleWatch(t *testing.T) {
 		w.stop()
 		quiet := looks.Load()
 		w = watchIdle(80*time.Second, activity.Load, func() { looks.Add(1) }, func() { t.Error("expired though it was stopped") })
-		time.Sleep(30 * time.Second)
+		time.Sleep(35 * time.Second)
 		w.stop()
 		time.Sleep(time.Hour)
 		if n := looks.Load() - quiet; n != 3 {
-			t.Errorf("%d looks in 30 s, want 3", n)
+			t.Errorf("%d looks in 35 s, want 3", n)
 		}
 	})
 }

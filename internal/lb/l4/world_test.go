@@ -35,7 +35,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // world is a balancer's records, its tables, and one server.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	flights *flight.Targets
 	drained chan string
 	refused chan string
@@ -52,7 +52,7 @@ type world struct {
 }
 
 // newWorld makes a listener of a protocol with one group "g" of the same protocol.
-func newWorld(t *testing.T, protocol string) *world {
+func newWorld(t testing.TB, protocol string) *world {
 	t.Helper()
 	w := &world{
 		t: t, drained: make(chan string, 1000), refused: make(chan string, 10000),

@@ -51,8 +51,8 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/control/...",
-			may:      nouns("internal/core/...", "internal/store"),
-			why:      "a use case is a function on a transaction: it may ask core for a decision, never act outside",
+			may:      nouns("internal/core/...", "internal/store", "internal/certificate"),
+			why:      "a use case is a function on a transaction: it may ask core for a decision, and what a certificate says, never act outside",
 		},
 		{
 			packages: "internal/engine/...",
@@ -77,8 +77,8 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/lb/...",
-			may:      nouns("internal/lb/...", "internal/core/routing", "internal/core/health", "internal/store"),
-			why:      "the data plane serves on when the control plane is away: it needs the route table, the thresholds and the store's watch",
+			may:      nouns("internal/lb/...", "internal/core/routing", "internal/core/health", "internal/store", "internal/certificate"),
+			why:      "the data plane serves on when the control plane is away: it needs the route table, the thresholds, the names of certificates and the store's watch",
 		},
 		{
 			packages: "internal/api",

@@ -12,6 +12,7 @@ import (
 	"github.com/maitred/maitred/internal/agent"
 	"github.com/maitred/maitred/internal/agent/host"
 	"github.com/maitred/maitred/internal/agent/lifecycle"
+	"github.com/maitred/maitred/internal/api/acm"
 	"github.com/maitred/maitred/internal/api/ec2"
 	"github.com/maitred/maitred/internal/api/ecs"
 	apilogs "github.com/maitred/maitred/internal/api/logs"
@@ -91,16 +92,21 @@ func (s *server) joined(ctx context.Context) error {
 func (s *server) api() (http.Handler, error) {
 	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log}, services(ecs.Deps{
 		Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, VPC: s.cfg.VPC, Refuse: refuse, Log: s.cfg.Log,
-	}, s.put, s.logSources)...)
+	}, s.put, s.logSources, s.sealing)...)
 }
 
 // services are the AWS APIs that are served.
-func services(deps ecs.Deps, put *disk.Store, sources func() logs.Source) []*wire.Service {
+func services(
+	deps ecs.Deps, put *disk.Store, sources func() logs.Source, sealing func(func(acm.Seal) error) error,
+) []*wire.Service {
 	events := apilogs.New(apilogs.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, Put: put, Sources: sources})
 	networks := ec2.New(ec2.Deps{
 		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC,
 	})
-	return []*wire.Service{ecs.New(deps).Service(), sts.New(deps.Account), networks.Service(), events.Service()}
+	certificates := acm.New(acm.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Sealing: sealing})
+	return []*wire.Service{
+		ecs.New(deps).Service(), sts.New(deps.Account), networks.Service(), events.Service(), certificates.Service(),
+	}
 }
 
 // API is an AWS API and what is done with its operations.
@@ -118,7 +124,7 @@ type Operation struct {
 func Operations() []API {
 	var apis []API
 	deps := ecs.Deps{Store: &store.Store{}, Account: Defaults().Account, Now: time.Now, IDs: arn.IDs(random), Refuse: refuse}
-	for _, service := range services(deps, nil, nil) {
+	for _, service := range services(deps, nil, nil, nil) {
 		api := API{Name: service.Name}
 		for _, op := range service.Table() {
 			api.Operations = append(api.Operations, Operation{op.Name, string(op.Status), op.Error})

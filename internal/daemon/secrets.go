@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/maitred/maitred/internal/api/acm"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/secrets"
@@ -100,6 +101,17 @@ func (s *server) storeSecret(ctx context.Context, region, name string, value []b
 	return err
 }
 
+// sealing seals the private keys of certificates, with the key of secrets.
+func (s *server) sealing(do func(acm.Seal) error) error {
+	s.keyFile.Lock() // as for secrets
+	defer s.keyFile.Unlock()
+	keys, err := s.keys()
+	if err != nil {
+		return err
+	}
+	return do(func(arn string, key []byte) ([]byte, error) { return keys.SealFor(arn, key), nil })
+}
+
 func (s *server) listSecrets(w http.ResponseWriter, r *http.Request) {
 	list := []StoredSecret{}
 	for secret := range s.store.View().Secrets(s.secretRegion(r)) {
@@ -119,7 +131,7 @@ func (s *server) deleteSecret(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// rekey seals all secrets with a new key. Until that is done, the file holds the old one too: whenever this is cut short,
+// rekey seals all secrets, and the private keys of certificates, with a new key. Until that is done, the file holds the old one too: whenever this is cut short,
 // every secret can be opened.
 func (s *server) rekey(w http.ResponseWriter, r *http.Request) {
 	n, err := s.reseal(r.Context())
@@ -152,6 +164,16 @@ func (s *server) reseal(ctx context.Context) (n int, err error) {
 				return nil, err
 			}
 			return both.Seal(sealed.Region, sealed.Name, value, sealed.ChangedAt), nil
+		})
+		if err != nil {
+			return err
+		}
+		_, err = control.ResealCertificates(tx, func(arn string, sealed []byte) ([]byte, error) {
+			key, err := both.OpenFor(arn, sealed)
+			if err != nil {
+				return nil, err
+			}
+			return both.SealFor(arn, key), nil
 		})
 		return err
 	}); err != nil {

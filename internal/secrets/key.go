@@ -114,3 +114,18 @@ func (k *Keys) Open(s *model.StoredSecret) ([]byte, error) {
 
 // bound is what a sealed value belongs to.
 func bound(region, name string) []byte { return []byte(region + "/" + name) }
+
+// SealFor closes a value that belongs to something (an ARN, as that of a certificate). OpenFor opens it for that alone.
+func (k *Keys) SealFor(owner string, value []byte) []byte {
+	s := k.Seal("", owner, value, time.Time{})
+	return append([]byte(s.SealedBy), s.Sealed...)
+}
+
+// OpenFor gives a value that SealFor has closed. The error wraps ErrWrongKey if the key is another one.
+func (k *Keys) OpenFor(owner string, sealed []byte) ([]byte, error) {
+	n := len(k.all[0].id)
+	if len(sealed) < n {
+		return nil, fmt.Errorf("open what %s has: it is cut short", owner)
+	}
+	return k.Open(&model.StoredSecret{Name: owner, SealedBy: string(sealed[:n]), Sealed: sealed[n:]})
+}

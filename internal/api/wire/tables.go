@@ -1,6 +1,7 @@
 package wire
 
 import (
+	acm "github.com/aws/aws-sdk-go-v2/service/acm/types"
 	cloudwatch "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
@@ -15,7 +16,12 @@ import (
 // APIs. The members of a union cannot be found by reflection, so they are listed.
 func newCodec() *codec.Codec {
 	return codec.New(
-		// Two members are spelled otherwise than all others of their services.
+		// Some members are spelled otherwise than all others of their services.
+		codec.Renamed[acm.Filters]("ExportOption", "exportOption"),
+		codec.Renamed[acm.Filters]("ExtendedKeyUsage", "extendedKeyUsage"),
+		codec.Renamed[acm.Filters]("KeyTypes", "keyTypes"),
+		codec.Renamed[acm.Filters]("KeyUsage", "keyUsage"),
+		codec.Renamed[acm.Filters]("ManagedBy", "managedBy"),
 		codec.Renamed[cloudwatchlogs.DescribeDestinationsInput]("DestinationNamePrefix", "DestinationNamePrefix"),
 		codec.Renamed[sts.PolicyDescriptorType]("Arn", "arn"),
 		codec.Document(document.NewLazyDocument),

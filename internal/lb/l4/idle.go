@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// idleLooks is how often something is looked at before it counts as idle: it ends at most one part in so many late.
+// idleLooks is how often something is looked at before it counts as idle: it ends at most two parts in so many late.
 const idleLooks = 8
 
 // idleWatch calls expire when a number has not changed for a while. Nothing is done for it while bytes move: the number is
@@ -25,7 +25,7 @@ type idleWatch struct {
 
 // watchIdle begins to watch; stop ends it.
 func watchIdle(limit time.Duration, activity func() int64, looked, expire func()) *idleWatch {
-	w := &idleWatch{every: max(limit/idleLooks, 1), activity: activity, looked: looked, expire: expire, last: activity()}
+	w := &idleWatch{every: max(limit/idleLooks, 1), activity: activity, looked: looked, expire: expire, last: -1} // the beginning counts as activity
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(w.every, w.look)

@@ -1,0 +1,111 @@
+// Package acm is the part of the API of AWS Certificate Manager that load balancers need: certificates are imported, looked
+// at and deleted, and one for development is made on request. It is signed by itself, and nobody renews it.
+//
+// Private keys are sealed before they are stored and never given back.
+package acm
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/acm/types"
+
+	"github.com/maitred/maitred/internal/api/wire"
+	"github.com/maitred/maitred/internal/api/wire/codec"
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// Seal closes the private key of a certificate (given by ARN).
+type Seal func(arn string, key []byte) ([]byte, error)
+
+// Deps is what the API works with.
+type Deps struct {
+	Store   *store.Store
+	Account string // 12 digits
+	Now     func() time.Time
+	IDs     arn.IDs
+	// Sealing calls do with what seals; the key that it seals with is not changed until do has returned.
+	Sealing func(do func(Seal) error) error
+}
+
+// API implements the operations. It may be used by any number of goroutines.
+type API struct{ Deps }
+
+// New returns the API.
+func New(deps Deps) *API { return &API{deps} }
+
+// Service describes the API to the wire.
+func (a *API) Service() *wire.Service {
+	return &wire.Service{
+		Name: "acm", SigningNames: []string{"acm"}, TargetPrefix: "CertificateManager", JSONVersion: "1.1",
+		Naming: codec.Identity, Ops: a.table(),
+	}
+}
+
+// op makes an operation of a method.
+func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
+	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
+		scope := arn.Scope{Region: r.Region, Account: a.Account}
+		out, err := do(ctx, control.Call{
+			Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: a.Now().UTC(), IDs: a.IDs,
+		}, in)
+		if err != nil {
+			return nil, wireError(err)
+		}
+		return out, nil
+	})
+}
+
+// update carries out a use case.
+func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
+	_, err := a.Store.Update(ctx, do)
+	return err
+}
+
+// wireError translates an error to what the caller sees; what is not the caller's is hidden by the wire.
+func wireError(err error) error {
+	if refusal, ok := errors.AsType[*model.Error](err); ok {
+		return &wire.Error{Code: refusal.Code, Message: refusal.Message}
+	}
+	if errors.Is(err, store.ErrTooLarge) {
+		return invalid("the request is too large to be carried out at once")
+	}
+	for _, busy := range []error{store.ErrContended, store.ErrUnknownOutcome, store.ErrNotSeen, store.ErrClosed, store.ErrNoSpace} {
+		if errors.Is(err, busy) {
+			return &wire.Error{
+				Code: "ServiceUnavailable", Message: "The store does not take the request: " + busy.Error(), Fault: wire.Receiver, HTTPStatus: 503,
+			}
+		}
+	}
+	return err
+}
+
+func invalid(format string, args ...any) *wire.Error {
+	return wire.Errorf("ValidationException", format, args...)
+}
+
+// null refuses a member that is missing.
+func null(member string) *wire.Error {
+	return invalid("1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", member)
+}
+
+func tagsIn(tags []types.Tag) []model.Tag {
+	var list []model.Tag
+	for _, t := range tags {
+		list = append(list, model.Tag{Key: aws.ToString(t.Key), Value: aws.ToString(t.Value)})
+	}
+	return list
+}
+
+func tagsOut(tags []model.Tag) []types.Tag {
+	list := []types.Tag{}
+	for _, t := range tags {
+		list = append(list, types.Tag{Key: aws.String(t.Key), Value: aws.String(t.Value)})
+	}
+	return list
+}

@@ -1,0 +1,150 @@
+package acm
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/acm"
+	"github.com/aws/aws-sdk-go-v2/service/acm/types"
+
+	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/model"
+)
+
+func (a *API) describeCertificate(
+	_ context.Context, call control.Call, in *acm.DescribeCertificateInput,
+) (*acm.DescribeCertificateOutput, error) {
+	c, err := a.find(call, in.CertificateArn)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := leafOf(c)
+	if err != nil {
+		return nil, err
+	}
+	d := &types.CertificateDetail{
+		CertificateArn: &c.ARN, CreatedAt: &c.CreatedAt, DomainName: &c.Names[0], SubjectAlternativeNames: c.Names,
+		Issuer: &c.Issuer, Serial: &c.Serial, NotBefore: &c.NotBefore, NotAfter: &c.NotAfter,
+		KeyAlgorithm: types.KeyAlgorithm(c.Algorithm), Type: types.CertificateType(c.Type), Status: status(c, call.Now),
+		InUseBy: append([]string{}, control.CertificateUsers(a.Store.View(), c.ARN)...),
+		Subject: aws.String(leaf.Subject.String()), SignatureAlgorithm: aws.String(signature(leaf)),
+		RenewalEligibility: types.RenewalEligibilityIneligible,
+		Options: &types.CertificateOptions{
+			CertificateTransparencyLoggingPreference: types.CertificateTransparencyLoggingPreferenceDisabled,
+		},
+	}
+	for _, u := range keyUsages(leaf) {
+		d.KeyUsages = append(d.KeyUsages, types.KeyUsage{Name: u})
+	}
+	for _, u := range extendedUsages(leaf) {
+		d.ExtendedKeyUsages = append(d.ExtendedKeyUsages, types.ExtendedKeyUsage{Name: u.name, OID: aws.String(u.oid)})
+	}
+	if c.Type == control.CertificateImported {
+		d.ImportedAt = &c.ImportedAt
+		return &acm.DescribeCertificateOutput{Certificate: d}, nil
+	}
+	d.IssuedAt = &c.CreatedAt
+	for _, n := range c.Names {
+		d.DomainValidationOptions = append(d.DomainValidationOptions, types.DomainValidation{
+			DomainName: aws.String(n), ValidationDomain: aws.String(n), ValidationStatus: types.DomainStatusSuccess,
+			ValidationMethod: types.ValidationMethodDns,
+		})
+	}
+	return &acm.DescribeCertificateOutput{Certificate: d}, nil
+}
+
+// leafOf reads the certificate of a record.
+func leafOf(c *model.Certificate) (*x509.Certificate, error) {
+	block, _ := pem.Decode(c.Chain)
+	if block == nil {
+		return nil, fmt.Errorf("the record of %s has no certificate", c.ARN)
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("the record of %s: %w", c.ARN, err)
+	}
+	return leaf, nil
+}
+
+func status(c *model.Certificate, now time.Time) types.CertificateStatus {
+	if now.After(c.NotAfter) {
+		return types.CertificateStatusExpired
+	}
+	return types.CertificateStatusIssued
+}
+
+// signature names how a certificate is signed, as ACM does.
+func signature(c *x509.Certificate) string {
+	switch c.SignatureAlgorithm {
+	case x509.SHA1WithRSA:
+		return "SHA1WITHRSA"
+	case x509.SHA256WithRSA:
+		return "SHA256WITHRSA"
+	case x509.SHA384WithRSA:
+		return "SHA384WITHRSA"
+	case x509.SHA512WithRSA:
+		return "SHA512WITHRSA"
+	case x509.ECDSAWithSHA256:
+		return "SHA256WITHECDSA"
+	case x509.ECDSAWithSHA384:
+		return "SHA384WITHECDSA"
+	case x509.ECDSAWithSHA512:
+		return "SHA512WITHECDSA"
+	}
+	return c.SignatureAlgorithm.String()
+}
+
+func keyUsages(c *x509.Certificate) []types.KeyUsageName {
+	var list []types.KeyUsageName
+	for _, u := range []struct {
+		bit  x509.KeyUsage
+		name types.KeyUsageName
+	}{
+		{x509.KeyUsageDigitalSignature, types.KeyUsageNameDigitalSignature},
+		{x509.KeyUsageContentCommitment, types.KeyUsageNameNonRepudation},
+		{x509.KeyUsageKeyEncipherment, types.KeyUsageNameKeyEncipherment},
+		{x509.KeyUsageDataEncipherment, types.KeyUsageNameDataEncipherment},
+		{x509.KeyUsageKeyAgreement, types.KeyUsageNameKeyAgreement},
+		{x509.KeyUsageCertSign, types.KeyUsageNameCertificateSigning},
+		{x509.KeyUsageCRLSign, types.KeyUsageNameCrlSigning},
+		{x509.KeyUsageEncipherOnly, types.KeyUsageNameEnchiperOnly},
+		{x509.KeyUsageDecipherOnly, types.KeyUsageNameDecipherOnly},
+	} {
+		if c.KeyUsage&u.bit != 0 {
+			list = append(list, u.name)
+		}
+	}
+	return list
+}
+
+type extendedUsage struct {
+	name types.ExtendedKeyUsageName
+	oid  string
+}
+
+func extendedUsages(c *x509.Certificate) []extendedUsage {
+	known := map[x509.ExtKeyUsage]extendedUsage{
+		x509.ExtKeyUsageServerAuth:      {types.ExtendedKeyUsageNameTlsWebServerAuthentication, "1.3.6.1.5.5.7.3.1"},
+		x509.ExtKeyUsageClientAuth:      {types.ExtendedKeyUsageNameTlsWebClientAuthentication, "1.3.6.1.5.5.7.3.2"},
+		x509.ExtKeyUsageCodeSigning:     {types.ExtendedKeyUsageNameCodeSigning, "1.3.6.1.5.5.7.3.3"},
+		x509.ExtKeyUsageEmailProtection: {types.ExtendedKeyUsageNameEmailProtection, "1.3.6.1.5.5.7.3.4"},
+		x509.ExtKeyUsageTimeStamping:    {types.ExtendedKeyUsageNameTimeStamping, "1.3.6.1.5.5.7.3.8"},
+		x509.ExtKeyUsageOCSPSigning:     {types.ExtendedKeyUsageNameOcspSigning, "1.3.6.1.5.5.7.3.9"},
+		x509.ExtKeyUsageAny:             {types.ExtendedKeyUsageNameAny, "2.5.29.37.0"},
+	}
+	var list []extendedUsage
+	for _, u := range c.ExtKeyUsage {
+		if x, ok := known[u]; ok {
+			list = append(list, x)
+		}
+	}
+	for _, oid := range c.UnknownExtKeyUsage {
+		list = append(list, extendedUsage{types.ExtendedKeyUsageNameCustom, asn1.ObjectIdentifier(oid).String()})
+	}
+	return list
+}

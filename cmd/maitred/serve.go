@@ -51,6 +51,10 @@ func (o *options) agent(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.Clusters, "clusters", nil, "clusters that this machine joins (default: all)")
 }
 
+func (o *options) balancer(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&o.BalancerAddresses, "lb-address", nil, "IP addresses that load balancers may have, each one of its own while there are enough (default: 127.0.0.1, then 127.0.1.1 to 127.0.1.254)")
+}
+
 func (o *options) run(cmd *cobra.Command) error {
 	o.Version = version
 	o.Log = logger(o.debug)
@@ -64,13 +68,13 @@ func newUp(p *cli.Printer, hurry <-chan struct{}) *cobra.Command {
 	o := defaults()
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Run everything on this machine: API, scheduler and tasks, with no configuration",
-		Long: "Run everything in one process: the API, the scheduler, and the tasks of this machine.\n\n" +
+		Short: "Run everything on this machine: API, scheduler, tasks and load balancers, with no configuration",
+		Long: "Run everything in one process: the API, the scheduler, the tasks of this machine, and load balancers.\n\n" +
 			"The state stays in the data directory, and the next `maitred up` goes on from it. Ctrl-C ends it, and the\n" +
 			"tasks with it unless --detach-tasks is given.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Server, o.Agent, o.Hurry = true, true, hurry
+			o.Server, o.Agent, o.Balancer, o.Hurry = true, true, true, hurry
 			over := context.AfterFunc(cmd.Context(), func() {
 				if !o.Detach {
 					p.Linef("\nEnding the tasks. Ctrl-C again kills them.")
@@ -84,6 +88,7 @@ func newUp(p *cli.Printer, hurry <-chan struct{}) *cobra.Command {
 	o.shared(cmd.Flags())
 	o.server(cmd.Flags())
 	o.agent(cmd.Flags())
+	o.balancer(cmd.Flags())
 	cmd.Flags().BoolVar(&o.Detach, "detach-tasks", false, "let the tasks run on after the end")
 	cmd.Flags().StringVar(&o.Example, "example", "", "create an example service: web")
 	return cmd
@@ -103,6 +108,7 @@ func newServer(p *cli.Printer) *cobra.Command {
 	}
 	o.shared(cmd.Flags())
 	o.server(cmd.Flags())
+	o.balancer(cmd.Flags())
 	return cmd
 }
 
@@ -124,6 +130,25 @@ func newAgent(p *cli.Printer) *cobra.Command {
 	}
 	o.shared(cmd.Flags())
 	o.agent(cmd.Flags())
+	return cmd
+}
+
+func newLB(p *cli.Printer, hurry <-chan struct{}) *cobra.Command {
+	o := defaults()
+	cmd := &cobra.Command{
+		Use:   "lb",
+		Short: "Serve load balancers: their listeners, rules and health checks",
+		Long: "Serve the load balancers that the API knows, at their addresses. On the server's machine the balancer finds it\n" +
+			"through the data directory; elsewhere give it --etcd-endpoints. While the server is away, it serves on.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Balancer, o.Hurry = true, hurry
+			o.Announce = func(r daemon.Ready) { p.Linef("Load balancers are served.\nState    %s", r.DataDir) }
+			return o.run(cmd)
+		},
+	}
+	o.shared(cmd.Flags())
+	cmd.Flags().StringVar(&o.SecretKey, "secret-key", "", "file with the key of certificates' private keys (default: secret.key in the data directory)")
 	return cmd
 }
 

@@ -18,7 +18,7 @@ const (
 	TargetGroupsMax    = 3000 // in a region
 	BalancerGroupsMax  = 100  // target groups of a load balancer
 	TargetsMax         = 1000 // of a target group
-	CertificatesMax    = 25   // of a load balancer, the default ones not counted
+	BalancerCertsMax   = 25   // of a load balancer, the default ones not counted
 	ActionGroupsMax    = 5
 	ConditionValuesMax = 5 // of a rule
 	WildcardsMax       = 6 // of a rule

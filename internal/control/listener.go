@@ -205,8 +205,8 @@ func AddCertificates(tx *store.Tx, call Call, id string, add []string) (*model.L
 				n += max(0, len(other.Certificates)-1)
 			}
 		}
-		if n > CertificatesMax {
-			return refused("TooManyCertificates", "The load balancer '%s' would have %d certificates; at most %d are allowed", b.ARN, n, CertificatesMax)
+		if n > BalancerCertsMax {
+			return refused("TooManyCertificates", "The load balancer '%s' would have %d certificates; at most %d are allowed", b.ARN, n, BalancerCertsMax)
 		}
 		tx.GuardPrefix(model.KindListener, b.ARN+"/")
 		return nil

@@ -22,6 +22,8 @@ type Config struct {
 
 	Server bool // API, store, scheduler
 	Agent  bool // containers of this machine
+	// Balancer serves load balancers.
+	Balancer bool
 	// Detach lets the tasks of this machine run on when the process ends. It is so anyway when only one of the roles runs
 	// here: to restart a server or an agent must not stop anything.
 	Detach bool
@@ -41,7 +43,9 @@ type Config struct {
 
 	Driver  string // auto, oci, docker, process
 	Address string // IP address at which the ports of tasks are published
-	Zone    string // availability zone of this machine
+	// BalancerAddresses are the IP addresses that load balancers may have; none for those of the loopback interface.
+	BalancerAddresses []string
+	Zone              string // availability zone of this machine
 	// PeerListen is the host:port of the direct line to this machine's agent; "" for a free port of 127.0.0.1, which does
 	// where the server is on the same machine.
 	PeerListen string
@@ -129,6 +133,11 @@ func (c Config) Validate() error {
 	}
 	if net.ParseIP(c.Address) == nil {
 		return fmt.Errorf("--address %q: it is an IP address, as 127.0.0.1", c.Address)
+	}
+	for _, a := range c.BalancerAddresses {
+		if net.ParseIP(a) == nil {
+			return fmt.Errorf("--lb-address %q: it is an IP address, as 127.0.0.1", a)
+		}
 	}
 	if _, port, err := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && (err != nil || port == "") {
 		return fmt.Errorf("--peer-listen %q: it is HOST:PORT, as 10.0.0.7:6249", c.PeerListen)

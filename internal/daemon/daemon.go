@@ -97,7 +97,7 @@ func closeListener(l net.Listener) error {
 	return l.Close()
 }
 
-// open opens the store: all of it for a server, the part of this machine for an agent alone.
+// open opens the store: all of it for a server, else what concerns this machine's agent, or its balancer.
 func (s *server) open(ctx context.Context) (err error) {
 	var scope store.Scope
 	if s.cfg.Agent {
@@ -105,8 +105,14 @@ func (s *server) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if !s.cfg.Server {
+	switch {
+	case s.cfg.Server:
+	case s.cfg.Agent:
 		scope.Machine = s.machine
+	case s.cfg.Balancer:
+		if scope.Balancer, err = s.cfg.balancerID(); err != nil {
+			return err
+		}
 	}
 	if s.backend, err = s.openBackend(ctx); err != nil {
 		return err
@@ -145,8 +151,11 @@ func (s *server) openBackend(ctx context.Context) (*etcd.Backend, error) {
 // restart.
 func (s *server) identity() (string, error) {
 	id, err := host.ID(s.cfg.DataDir)
-	if s.cfg.Server {
+	switch {
+	case s.cfg.Server:
 		id = "server-" + id
+	case !s.cfg.Agent:
+		id = "balancer-" + id
 	}
 	return id, err
 }
@@ -168,6 +177,11 @@ func (s *server) start(ctx context.Context, roles *roles, listener net.Listener)
 	}
 	if s.cfg.Agent && s.cfg.Server && len(s.cfg.Clusters) == 0 {
 		if err := s.joined(ctx); err != nil {
+			return err
+		}
+	}
+	if s.cfg.Balancer {
+		if err := s.startBalancer(ctx, roles); err != nil {
 			return err
 		}
 	}

@@ -35,8 +35,9 @@ type Config struct {
 	ObserveFlow    func(l4.Sample)
 	Now            func() time.Time
 	Random         func() uint64
-	Heartbeat      time.Duration // between two signs of life in the store; 10 s if zero
-	Grace          time.Duration // that requests have to end when the balancer does; 30 s if zero
+	Heartbeat      time.Duration   // between two signs of life in the store; 10 s if zero
+	Grace          time.Duration   // that requests have to end when the balancer does; 30 s if zero
+	Hurry          <-chan struct{} // when it is closed, the end waits for no request
 	Log            *slog.Logger
 }
 
@@ -150,10 +151,27 @@ func (b *Balancer) Run(ctx context.Context) error {
 	others.Go(func() { b.writer.run(inner) })
 	l := newLoop(b)
 	l.run(ctx)
-	err := l.end(inner)
+	patience, enough := b.patient(inner)
+	err := l.end(patience)
+	enough()
 	cancel()
 	others.Wait()
 	return errors.Join(err, b.farewell(context.WithoutCancel(ctx)))
+}
+
+// patient is a context that ends when nobody wants to wait any more.
+func (b *Balancer) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, b.config.Grace)
+	if b.config.Hurry != nil {
+		go func() {
+			select {
+			case <-b.config.Hurry:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, cancel
 }
 
 // farewellTimeout bounds the last write.

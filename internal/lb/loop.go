@@ -58,7 +58,7 @@ func (l *loop) run(ctx context.Context) {
 // end takes no more connections, and lets requests end.
 func (l *loop) end(ctx context.Context) error {
 	l.watcher.Close()
-	return l.ports.end(ctx, l.config.Grace)
+	return l.ports.end(ctx)
 }
 
 // next is when the loop has something to do although nothing happens.

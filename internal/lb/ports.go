@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/l4"
@@ -91,17 +90,15 @@ func (p *ports) close(ctx context.Context, arn string) {
 	})
 }
 
-// end closes all ports, and waits until the last requests have ended or the grace is over.
-func (p *ports) end(ctx context.Context, grace time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
+// end closes all ports, and waits until the last requests have ended, or ctx: then they are cut.
+func (p *ports) end(ctx context.Context) error {
 	for _, arn := range slices.Sorted(maps.Keys(p.open)) {
 		o := p.open[arn]
 		p.ending.Go(func() { o.stop(ctx, p, arn) })
 	}
 	p.ending.Wait()
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("requests did not end within %v and were cut: %w", grace, err)
+		return fmt.Errorf("requests were cut that had not ended: %w", err)
 	}
 	return nil
 }

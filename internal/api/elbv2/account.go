@@ -20,8 +20,8 @@ func (a *API) describeAccountLimits(_ context.Context, call control.Call, in *cl
 	var list []elb.Limit
 	for name, most := range map[string]int{
 		"application-load-balancers":                            control.LoadBalancersMax,
-		"certificates-per-application-load-balancer":            control.CertificatesMax,
-		"certificates-per-network-load-balancer":                control.CertificatesMax,
+		"certificates-per-application-load-balancer":            control.BalancerCertsMax,
+		"certificates-per-network-load-balancer":                control.BalancerCertsMax,
 		"condition-values-per-alb-rule":                         control.ConditionValuesMax,
 		"condition-wildcards-per-alb-rule":                      control.WildcardsMax,
 		"listeners-per-application-load-balancer":               control.ListenersMax,

@@ -45,6 +45,7 @@ const (
 type limits struct {
 	quick, remove, start, create, pull time.Duration
 
+	taken   time.Duration // a name may be taken for so long with no container by it
 	silence time.Duration // a pull that makes no progress for so long has failed
 	resync  time.Duration // between two looks of a watch at everything, should an event be lost or the daemon hang
 }
@@ -53,7 +54,7 @@ type limits struct {
 func usual() limits {
 	return limits{
 		quick: quickTimeout, remove: 2 * time.Minute, start: 3 * time.Minute, create: 4 * time.Minute, pull: 2 * time.Hour,
-		silence: time.Minute, resync: 30 * time.Second,
+		taken: 30 * time.Second, silence: time.Minute, resync: 30 * time.Second,
 	}
 }
 

@@ -248,7 +248,7 @@ func takenName(w *world) {
 	g := newGate(w)
 	d := w.behind(g)
 	g.set("/create", taken)
-	d.limits.quick = 50 * time.Millisecond
+	d.limits.taken = 50 * time.Millisecond
 	_, err := d.Start(w.ctx, w.spec("a", "sleep"))
 	w.wantFailure(d, err, cannotCreate)
 

@@ -191,9 +191,9 @@ func (d *Driver) makeOf(ctx context.Context, spec *driver.Spec, im image) (drive
 
 // claim creates a container. It gives a conflict (errdefs.IsConflict) if there is one by the name. While the daemon still
 // creates one, for somebody who may have been killed since, the name is taken and there is no container by it; and the
-// daemon may fail yet. So that is waited for, limits.quick at most.
+// daemon may fail yet. So that is waited for, limits.taken at most.
 func (d *Driver) claim(ctx context.Context, name string, create func(context.Context) error) error {
-	patience, cancel := context.WithTimeout(ctx, d.limits.quick)
+	patience, cancel := context.WithTimeout(ctx, d.limits.taken)
 	defer cancel()
 	pause := newPause()
 	defer pause.stop()

@@ -71,9 +71,10 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/driver/...",
-			may:      nouns("internal/driver", "internal/driver/keeper", "internal/driver/members", "internal/network", "internal/image"),
-			why: "a driver runs containers: it knows its interface, the keeper that outlives it, networks and images, " +
-				"no store and no other driver",
+			may: nouns("internal/driver", "internal/driver/keeper", "internal/driver/members", "internal/driver/inside",
+				"internal/network", "internal/image", "internal/tree"),
+			why: "a driver runs containers: it knows its interface, the keeper that outlives it, networks, images and the files " +
+				"inside, no store and no other driver",
 		},
 		{
 			packages: "internal/lb/...",
@@ -123,6 +124,11 @@ func layers() []layer {
 			packages: "internal/exec/...",
 			may:      nouns("internal/driver"),
 			why:      "a command's streams are those of the driver's interface; where they lead is not its business",
+		},
+		{
+			packages: "internal/cp/...",
+			may:      nouns("internal/driver", "internal/exec", "internal/tree"),
+			why:      "a copy goes between a tree of this machine and a driver's, on the streams of a command",
 		},
 		{
 			packages: "internal/metadata/...",

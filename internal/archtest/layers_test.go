@@ -71,9 +71,10 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/driver/...",
-			may:      nouns("internal/driver", "internal/driver/keeper", "internal/driver/members", "internal/network", "internal/image"),
-			why: "a driver runs containers: it knows its interface, the keeper that outlives it, networks and images, " +
-				"no store and no other driver",
+			may: nouns("internal/driver", "internal/driver/keeper", "internal/driver/members", "internal/driver/inside",
+				"internal/network", "internal/image", "internal/tree"),
+			why: "a driver runs containers: it knows its interface, the keeper that outlives it, networks, images and the files " +
+				"inside, no store and no other driver",
 		},
 		{
 			packages: "internal/lb/...",
@@ -127,6 +128,11 @@ func layers() []layer {
 		{
 			packages: "internal/keyfile",
 			why:      "a file of keys does not know what the keys are for",
+		},
+		{
+			packages: "internal/cp/...",
+			may:      nouns("internal/driver", "internal/exec", "internal/tree"),
+			why:      "a copy goes between a tree of this machine and a driver's, on the streams of a command",
 		},
 		{
 			packages: "internal/metadata/...",

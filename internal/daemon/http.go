@@ -33,6 +33,7 @@ func (s *server) handler(api http.Handler) http.Handler {
 	mux.HandleFunc("GET "+whyPath, s.why)
 	mux.HandleFunc("GET "+logsPath, s.serveLogs)
 	mux.HandleFunc("GET "+execPath, s.exec)
+	mux.HandleFunc("GET "+copyPath, s.copy)
 	s.secretRoutes(mux)
 	mux.Handle("GET /{$}", statusOr(api, http.HandlerFunc(s.status)))
 	mux.Handle("/", api)

@@ -172,6 +172,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 	}
 	s.logs = a.Logs
 	s.serveExec(line, a, d)
+	s.serveCopy(line, a, d)
 	roles.run(ctx, "agent", a.Run)
 	if err := s.startLogs(ctx, roles, d, line); err != nil {
 		return "", "", errors.Join(err, line.Close())

@@ -9,6 +9,7 @@ package driver
 import (
 	"context"
 	"io"
+	"io/fs"
 	"iter"
 	"time"
 
@@ -40,6 +41,15 @@ type Driver interface {
 	// Exec runs a command inside a container, in its environment, until the command or ctx ends, and returns its exit
 	// code. The error is about running it at all, ctx's end included. Container health checks use it, and people.
 	Exec(ctx context.Context, id string, e Exec) (exitCode int, err error)
+	// Stat tells what is at a path of a container: absolute, or relative to where a driver says. The path is resolved in
+	// the container, wherever its links lead; one that it ends with is not followed. The error wraps fs.ErrNotExist when
+	// nothing is there.
+	Stat(ctx context.Context, id, path string) (File, error)
+	// CopyOut writes a tar archive of what is at such a path, named as package tree has it. It neither follows links nor
+	// leaves out what it may not read: that is an error.
+	CopyOut(ctx context.Context, id, path string, to io.Writer) error
+	// CopyIn unpacks such an archive, to its end, into a directory that is there, as tree.Unpack does.
+	CopyIn(ctx context.Context, id, dir string, in Copy) error
 	// Usage measures what the running containers use at the moment, by id.
 	Usage(ctx context.Context) (map[string]Usage, error)
 	// Logs tells what the container wrote, oldest line first, and ends after what there is, or, when it follows, with the
@@ -99,6 +109,23 @@ type Exec struct {
 	Stdin  io.Reader
 	Stdout io.Writer // nil to drop it
 	Stderr io.Writer // likewise
+}
+
+// File is what is at a path of a container.
+type File struct {
+	Mode     fs.FileMode
+	Size     int64 // of a regular file, bytes
+	Modified time.Time
+	// Target is where a symbolic link leads in the end, absolute: there may be nothing.
+	Target string
+}
+
+// Copy is an archive on its way into a container.
+type Copy struct {
+	Archive io.Reader
+	// Owners says that entries belong to whom the archive says. Else they belong to the container's root, or where a
+	// container has none of its own, to whom its program runs as.
+	Owners bool
 }
 
 // Size is a terminal's size in characters.

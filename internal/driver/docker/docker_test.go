@@ -189,7 +189,9 @@ func (w *world) harness() drivertest.Harness {
 		Command:    func(words ...string) []string { return append([]string{"/program"}, words...) },
 		Absent:     model.ContainerDefinition{Name: "main", Image: w.image, EntryPoint: []string{"/does/not/exist"}},
 		TwoStreams: true,
-		LateSize:   true,         // where the daemon's API is older than 1.42
+		LateSize:   true, // where the daemon's API is older than 1.42
+		Dir:        "/",
+		KeepsFiles: true,
 		Clock:      time.Minute,  // an event comes later than what it tells of
 		Patience:   2 * patience, // a daemon on a busy machine takes half a second for each container
 		Break:      func(*testing.T) { w.relay.cut() },

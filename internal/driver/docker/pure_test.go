@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 
 	"github.com/maitred/maitred/internal/driver"
@@ -572,5 +573,28 @@ func TestOwnLabels(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+}
+
+// TestHiding: what only a running container sees, its volumes and what is mounted in there aside.
+func TestHiding(t *testing.T) {
+	t.Parallel()
+	c := container.InspectResponse{
+		HostConfig: &container.HostConfig{Tmpfs: map[string]string{"/run": ""}},
+		Mounts: []container.MountPoint{
+			{Type: mount.TypeVolume, Destination: "/data"}, {Type: mount.TypeBind, Destination: "/run/kept"},
+			{Type: mount.TypeTmpfs, Destination: "/data/cache/"},
+		},
+	}
+	for name, want := range map[string]string{
+		"/": "", "/etc": "", "/proc": "/proc", "/proc/1": "/proc", "/process": "", "/dev/shm": "/dev", "/run/x": "/run", "/run/kept/x": "",
+		"/data": "", "/data/x": "", "/data/cache/x/y": "/data/cache",
+	} {
+		if got := hiding(c, name); got != want {
+			t.Errorf("hiding(%s) = %q, want %q", name, got, want)
+		}
+	}
+	if got := hiding(container.InspectResponse{}, "/sys/x"); got != "/sys" {
+		t.Errorf("hiding(/sys/x) of nothing = %q", got)
 	}
 }

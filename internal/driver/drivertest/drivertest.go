@@ -40,6 +40,10 @@ type Harness struct {
 	NoStreams bool
 	// LateSize says that a terminal of an exec has no size at first, and the one that was asked for a moment later.
 	LateSize bool
+	// Dir is a directory of a container that files are copied into; "" where there are no files.
+	Dir string
+	// KeepsFiles says that files can be copied out of and into what has ended.
+	KeepsFiles bool
 	// Clock is how far apart the times may lie that are told of one moment, by a watch and by a list.
 	Clock time.Duration
 	// Patience is how long a case may take; 0 is 30 s.
@@ -55,7 +59,7 @@ const patience = 30 * time.Second
 
 // Run runs the suite. The harness is made for each case.
 func Run(t *testing.T, harness func(t *testing.T) Harness) {
-	for _, c := range append(cases(), execCases()...) {
+	for _, c := range slices.Concat(cases(), execCases(), fileCases()) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := begin(t, harness(t))

@@ -80,7 +80,8 @@ type container struct {
 	spec   driver.Spec
 	acts   Behaviour
 	status driver.Status
-	stop   func() // takes the timer of its end back
+	stop   func()           // takes the timer of its end back
+	files  map[string]entry // by path; nil before the first copy
 }
 
 // watch collects changes until somebody reads them.

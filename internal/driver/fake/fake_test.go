@@ -32,7 +32,7 @@ func TestConformance(t *testing.T) {
 			},
 			Command: func(words ...string) []string { return words },
 			Absent:  model.ContainerDefinition{Name: "main", Image: "absent"},
-			Break:   func(*testing.T) { m.Break() }, NoStreams: true,
+			Break:   func(*testing.T) { m.Break() }, NoStreams: true, Dir: "/",
 		}
 	})
 }

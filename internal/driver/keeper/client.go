@@ -222,6 +222,13 @@ func (c *Client) List(ctx context.Context) ([]driver.Status, error) {
 	return resp.All, err
 }
 
+// Place tells the pid of a running container's first process, and the directory that its program began in, "" of one
+// that a runtime runs. The pid means that process as long as another call says the same.
+func (c *Client) Place(ctx context.Context, id string) (pid int, dir string, err error) {
+	resp, err := c.call(ctx, request{Op: opPlace, ID: id})
+	return resp.PID, resp.Dir, err
+}
+
 // Usage measures the running containers.
 func (c *Client) Usage(ctx context.Context) (map[string]driver.Usage, error) {
 	resp, err := c.call(ctx, request{Op: opUsage})

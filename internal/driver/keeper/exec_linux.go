@@ -81,6 +81,20 @@ func (p *program) own() {
 	}
 }
 
+// place tells where a running container is: the pid of its first process, and the directory that it began in.
+func (k *keeper) place(id string) (response, error) {
+	c := k.await(id)
+	if c == nil {
+		return response{}, errNotRunning
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if c.ended || c.pid == 0 {
+		return response{}, errNotRunning
+	}
+	return response{PID: c.pid, Dir: c.spec.Dir}, nil
+}
+
 // begin starts an execution, if its container runs.
 func (k *keeper) begin(e *execution, p *program) error {
 	k.mu.Lock()

@@ -55,6 +55,7 @@ const (
 	opLogs   op = "logs"
 	opFollow op = "follow"
 	opStop   op = "stop"
+	opPlace  op = "place"
 )
 
 // request is what a client sends. Seq names it in the responses, which may come in any order.
@@ -88,6 +89,7 @@ type response struct {
 	Files   []string                `json:"files,omitempty"`
 	Ended   bool                    `json:"ended,omitempty"` // nothing will be added to the files
 	PID     int                     `json:"pid,omitempty"`
+	Dir     string                  `json:"dir,omitempty"`
 	Version int                     `json:"version,omitempty"`
 }
 

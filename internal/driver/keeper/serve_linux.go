@@ -158,6 +158,8 @@ func (k *keeper) do(ctx context.Context, req request, files []int) (response, er
 		}
 		files, ended, err := k.logFiles(req.ID)
 		return response{Files: files, Ended: ended}, err
+	case opPlace:
+		return k.place(req.ID)
 	case opStop:
 		return response{}, k.stop()
 	}

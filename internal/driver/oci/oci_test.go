@@ -324,5 +324,6 @@ func (w *world) harness() drivertest.Harness {
 		Command: func(words ...string) []string { return append([]string{"/program"}, words...) },
 		Absent:  model.ContainerDefinition{Name: "test", Image: "test", EntryPoint: []string{"/absent"}},
 		Leaks:   func(t *testing.T) { w.wantNothing(t) },
+		Dir:     "/",
 	}
 }

@@ -47,6 +47,8 @@ func TestConformanceWithoutCgroups(t *testing.T) {
 type world struct {
 	cfg  process.Config
 	self string
+	// files is a directory for copies
+	files string
 }
 
 func newWorld(t *testing.T, flags ...string) *world {
@@ -55,7 +57,7 @@ func newWorld(t *testing.T, flags ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{self: self, cfg: process.Config{
+	w := &world{self: self, files: t.TempDir(), cfg: process.Config{
 		Dir: filepath.Join(t.TempDir(), "keeper"), Keeper: []string{self, "keeper"}, KeeperFlags: flags,
 	}}
 	t.Cleanup(func() { w.end(t) })
@@ -129,6 +131,7 @@ func (w *world) harness() drivertest.Harness {
 		CleanEnv:  true,
 		Break:     func(t *testing.T) { w.killKeeper(t) },
 		Leaks:     w.leaks,
+		Dir:       w.files,
 	}
 }
 

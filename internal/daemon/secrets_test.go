@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/maitred/maitred/internal/api/acm"
+	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/secrets"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/mem"
@@ -152,5 +155,43 @@ func TestNobodyKeepsSecrets(t *testing.T) {
 	}
 	if files, _ := filepath.Glob(agent.cfg.DataDir + "/*"); len(files) != 0 {
 		t.Errorf("the agent made %q, want no key of its own", files)
+	}
+}
+
+// TestRekeyCertificates seals the private keys of certificates anew, too.
+func TestRekeyCertificates(t *testing.T) {
+	t.Parallel()
+	s, api := keepsSecrets(t)
+	const arn = "arn:aws:acm:us-east-1:123456789012:certificate/a"
+	if err := s.sealing(func(seal acm.Seal) error {
+		sealed, err := seal(arn, []byte("the key"))
+		if err != nil {
+			return err
+		}
+		_, err = s.store.Update(t.Context(), func(tx *store.Tx) error {
+			tx.Put(&model.Certificate{ARN: arn, SealedKey: sealed})
+			return nil
+		})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := s.store.View().Certificate(arn)
+	if _, err := RekeySecrets(t.Context(), api); err != nil {
+		t.Fatal(err)
+	}
+	after, _ := s.store.View().Certificate(arn)
+	keys, err := s.keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := keys.OpenFor(arn, after.SealedKey); err != nil || string(key) != "the key" {
+		t.Errorf("with the new key: %q, %v", key, err)
+	}
+	if _, err := keys.OpenFor(arn, before.SealedKey); !errors.Is(err, secrets.ErrWrongKey) {
+		t.Errorf("the old seal with the new key: %v, want %v", err, secrets.ErrWrongKey)
+	}
+	if _, err := keys.OpenFor(arn, after.SealedKey[:3]); err == nil {
+		t.Error("what is cut short can be opened")
 	}
 }

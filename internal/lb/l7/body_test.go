@@ -16,7 +16,7 @@ func bodyOf(raw []byte, slow bool) *body {
 	}
 	h := &h1{in: &reader{conn: from, buf: make([]byte, 64)}}
 	h.out.h = h
-	h.body = &body{h: h, chunked: true}
+	h.body = &body{h: h, framed: framed{in: h.in, chunked: true}}
 	return h.body
 }
 

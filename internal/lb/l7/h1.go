@@ -105,7 +105,7 @@ func (h *h1) begin(r *request) {
 	h.mu.Lock()
 	h.over = false
 	h.mu.Unlock()
-	h.body = &body{h: h, chunked: h.head.Chunked, left: max(r.length, 0)}
+	h.body = &body{h: h, framed: framed{in: h.in, chunked: h.head.Chunked, left: max(r.length, 0)}}
 	h.body.ended.Store(r.length == 0)
 	if r.length != 0 {
 		r.body = h.body

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/textproto"
 	"strings"
 
 	"github.com/maitred/maitred/internal/lb/desync"
@@ -77,20 +76,21 @@ func parseAnswer(raw []byte) (*http.Response, error) {
 		return nil, fmt.Errorf("%w: its status line", errAnswer)
 	}
 	resp := &http.Response{StatusCode: code, ProtoMajor: 1, ProtoMinor: minor, Header: make(http.Header, 12)}
+	values := make([]string, 0, 16)
 	for n := 0; ; n++ {
 		if line, rest = nextLine(rest); len(line) == 0 {
 			return resp, nil
 		}
 		name, value, ok := bytes.Cut(line, []byte{':'})
-		if !ok || n == maxAnswerFields || !desync.IsToken(string(name)) {
+		key := canonical(name)
+		if !ok || n == maxAnswerFields || !desync.IsToken(key) {
 			return nil, fmt.Errorf("%w: a header field", errAnswer)
 		}
 		v := strings.Trim(string(value), " \t")
 		if !desync.IsValue(v) {
 			return nil, fmt.Errorf("%w: a header field's value", errAnswer)
 		}
-		key := textproto.CanonicalMIMEHeaderKey(string(name))
-		resp.Header[key] = append(resp.Header[key], v)
+		addField(resp.Header, &values, key, v)
 	}
 }
 

@@ -42,8 +42,6 @@ type dimension struct {
 	name  string // of a header
 }
 
-func (d dimension) fold() bool { return d.field != model.FieldPath }
-
 // key is a text that the part has if the request matches, or that it begins or ends with.
 type key struct {
 	kind int

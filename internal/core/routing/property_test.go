@@ -23,15 +23,23 @@ func text(t *rapid.T, alphabet string, most int) string {
 	return rapid.StringOfN(rapid.RuneFrom([]rune(alphabet)), 0, most, -1).Draw(t, "text")
 }
 
+// fields are those of conditions; the frequent ones are there twice.
+func fields() []string {
+	return []string{
+		model.FieldHost, model.FieldHost, model.FieldPath, model.FieldPath, model.FieldHeader, model.FieldMethod,
+		model.FieldQuery, model.FieldSourceIP,
+	}
+}
+
 func drawCondition(t *rapid.T) model.Condition {
+	return drawConditionOf(t, rapid.SampledFrom(fields()).Draw(t, "field"))
+}
+
+func drawConditionOf(t *rapid.T, field string) model.Condition {
 	values := func(alphabet string) []string {
 		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string { return text(t, alphabet, 5) }), 1, 3).Draw(t, "values")
 	}
 	regex := rapid.SampledFrom([]string{"^a", "b$", "a.*b", "[/.]b"})
-	field := rapid.SampledFrom([]string{
-		model.FieldHost, model.FieldHost, model.FieldPath, model.FieldPath, model.FieldHeader, model.FieldMethod,
-		model.FieldQuery, model.FieldSourceIP,
-	}).Draw(t, "field")
 	c := model.Condition{Field: field}
 	switch field {
 	case model.FieldHost:
@@ -53,7 +61,10 @@ func drawCondition(t *rapid.T) model.Condition {
 		c.Values = []string{rapid.SampledFrom([]string{"10.0.0.0/8", "10.1.0.0/16", "10.1.1.1/32", "::/0"}).Draw(t, "source")}
 	}
 	if (field == model.FieldHost || field == model.FieldPath || field == model.FieldHeader) && rapid.IntRange(0, 9).Draw(t, "regex?") == 0 {
-		c.Values, c.Regex = nil, []string{regex.Draw(t, "regex")}
+		c.Regex = []string{regex.Draw(t, "regex")}
+		if rapid.Bool().Draw(t, "alone") {
+			c.Values = nil
+		}
 	}
 	return c
 }
@@ -77,10 +88,15 @@ func TestMatchIsTheFirstRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld()
 		w.listen(listenerARN, fixed(404))
+		draw, most := drawCondition, 3
+		if rapid.Bool().Draw(t, "one field") { // so that many rules have to be told apart by it
+			field := rapid.SampledFrom(fields()).Draw(t, "field")
+			draw, most = func(t *rapid.T) model.Condition { return drawConditionOf(t, field) }, 1
+		}
 		for i := range rapid.IntRange(0, 60).Draw(t, "rules") {
 			w.rule(listenerARN, model.Rule{
 				Priority: (i*37)%101 + 1, Actions: []model.Action{fixed(200)},
-				Conditions: rapid.SliceOfN(rapid.Custom(drawCondition), 0, 3).Draw(t, "conditions"),
+				Conditions: rapid.SliceOfN(rapid.Custom(draw), 1, most).Draw(t, "conditions"),
 			})
 		}
 		l := routing.Compile(nil, w.input()).Listeners[listenerARN]

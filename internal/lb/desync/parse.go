@@ -216,3 +216,12 @@ func IsValue(value string) bool {
 	}
 	return true
 }
+
+// Number reads a Content-Length: digits and nothing else, and no more than fits into an int64.
+func Number(value string) (int64, bool) { return number([]byte(value)) }
+
+// Reserved says whether a field says where a body ends, or may be taken for one that does: it is never passed on as it is.
+func Reserved(name string) bool {
+	b := []byte(name)
+	return similar(b, transferEncoding) != distant || similar(b, contentLength) != distant
+}

@@ -16,7 +16,7 @@ func bodyOf(raw []byte, slow bool) *body {
 	}
 	h := &h1{in: &reader{conn: from, buf: make([]byte, 64)}}
 	h.out.h = h
-	h.body = &body{h: h, chunked: true}
+	h.body = &body{h: h, framed: framed{in: h.in, chunked: true}}
 	return h.body
 }
 
@@ -62,6 +62,30 @@ func FuzzHead(f *testing.F) {
 		got2, err2 := slow.head(func() {})
 		if !bytes.Equal(got, got2) || !errors.Is(err2, err) {
 			t.Errorf("%q reads as %q, %v and byte by byte as %q, %v", raw, got, err, got2, err2)
+		}
+	})
+}
+
+// FuzzAnswer reads heads of answers. What is taken for one has a code of three digits and fields that can be written again.
+func FuzzAnswer(f *testing.F) {
+	for _, s := range []string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "HTTP/1.0 404\r\n\r\n", "HTTP/1.1 200 OK\nX: y\n\n", "HTTP/1.1 2000 OK\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX y: z\r\n\r\n", "HTTP/1.1 200 OK\r\n X: y\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n", "\r\n\r\n",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		in := &reader{conn: bytes.NewReader(raw), buf: make([]byte, 64)}
+		head, err := in.answerHead()
+		if err != nil {
+			return
+		}
+		resp, err := parseAnswer(head)
+		if err != nil {
+			return
+		}
+		if resp.StatusCode < 100 || resp.StatusCode > 999 || resp.StatusCode >= 200 && !wellFormed(resp) {
+			t.Errorf("%q reads as %+v", head, resp)
 		}
 	})
 }

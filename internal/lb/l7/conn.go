@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,7 @@ func (c *conn) secure() bool { return c.server.config.Certificate != nil }
 func (c *conn) serve() {
 	defer c.server.forget(c)
 	defer func() { _ = c.raw.Close() }()
+	defer c.survive()
 	if c.secure() && !c.handshake() {
 		return
 	}
@@ -79,6 +81,14 @@ func (c *conn) serve() {
 		return
 	}
 	h.serve()
+}
+
+// survive keeps a mistake of ours that one request brings to light from all others.
+func (c *conn) survive() {
+	if what := recover(); what != nil {
+		c.server.config.Log.Error("a connection was given up", slog.String("listener", c.server.config.ARN),
+			slog.Any("panic", what), slog.String("stack", string(debug.Stack())))
+	}
 }
 
 func (c *conn) handshake() bool {

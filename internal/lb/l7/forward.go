@@ -89,15 +89,13 @@ func (ex *exchange) attempt(t *target, out *http.Request) error {
 	ex.target = t
 	ex.tell(t)
 	t.requests.Add(1)
-	ctx, cancel := context.WithCancel(ex.ctx)
-	defer cancel()
 	unhook := context.AfterFunc(t.ctx, func() {
 		if errors.Is(context.Cause(t.ctx), errQuit) {
 			ex.kill(errQuit)
 		}
 	})
 	defer unhook()
-	out = out.WithContext(ctx)
+	out = out.WithContext(ex.ctx)
 	ex.address(out, t)
 	if ex.request.body != nil {
 		out.Body = &uploaded{from: ex.request.body}

@@ -79,6 +79,9 @@ func (h *h1) serve() {
 
 // one serves one request, and says whether there may be another.
 func (h *h1) one() bool {
+	if len(h.in.buffered()) == 0 && len(h.in.buf) > spareBuffer {
+		h.in.buf, h.in.r, h.in.w = h.conn.server.groups.buffers.get(), 0, 0
+	}
 	h.conn.await()
 	h.first, h.before = h.in.got-int64(len(h.in.buffered())), h.wire.n
 	raw, err := h.in.head(h.conn.busy)
@@ -105,7 +108,7 @@ func (h *h1) begin(r *request) {
 	h.mu.Lock()
 	h.over = false
 	h.mu.Unlock()
-	h.body = &body{h: h, chunked: h.head.Chunked, left: max(r.length, 0)}
+	h.body = &body{h: h, framed: framed{in: h.in, chunked: h.head.Chunked, left: max(r.length, 0)}}
 	h.body.ended.Store(r.length == 0)
 	if r.length != 0 {
 		r.body = h.body

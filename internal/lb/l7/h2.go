@@ -202,11 +202,12 @@ func (st *stream) makeRequest(now time.Time) *request {
 		for _, v := range values {
 			r.size += len(name) + len(v) + 4
 		}
-		if !plainName(name) {
+		switch {
+		case !plainName(name) || desync.Reserved(name) && name != "Content-Length":
 			r.dropped += len(values)
-			continue
+		case name != "Content-Length" && name != "Host": // they are known already
+			r.header[name] = values
 		}
-		r.header[name] = values
 	}
 	st.size = int64(r.size)
 	uri := hr.RequestURI
@@ -217,7 +218,7 @@ func (st *stream) makeRequest(now time.Time) *request {
 	if len(uri) > maxLine {
 		r.refuse = http.StatusRequestURITooLong
 	}
-	if !desync.ValidHost(r.host) || uri == "" || uri[0] != '/' && (uri != "*" || r.method != http.MethodOptions) {
+	if !desync.IsToken(r.method) || !desync.ValidHost(r.host) || uri == "" || uri[0] != '/' && (uri != "*" || r.method != http.MethodOptions) {
 		r.refuse = http.StatusBadRequest
 	}
 	if hr.ContentLength != 0 {

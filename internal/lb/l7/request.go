@@ -95,19 +95,55 @@ func (p *pulse) since() time.Duration { return time.Duration(time.Now().UnixNano
 func fromHead(h *desync.Head, size int) *request {
 	r := &request{
 		method: string(h.Method), length: h.Length, size: size, dropped: h.Invalid,
-		protocol: "HTTP/1." + strconv.Itoa(h.Minor), targetVersion: h.Minor,
+		protocol: "HTTP/1.1", targetVersion: h.Minor,
 		refuse: h.Refuse, class: h.Class, reason: h.Reason, closes: h.Closes(), readable: true,
 		header: make(http.Header, len(h.Fields)+6),
 	}
+	values := make([]string, 0, len(h.Fields))
 	for _, f := range h.Fields {
-		name := textproto.CanonicalMIMEHeaderKey(string(f.Name))
-		r.header[name] = append(r.header[name], string(f.Value))
+		addField(r.header, &values, canonical(f.Name), string(f.Value))
+	}
+	if h.Minor == 0 {
+		r.protocol = "HTTP/1.0"
 	}
 	host, _ := h.Host()
 	r.host = string(host)
 	delete(r.header, "Host")
 	r.target(h)
 	return r
+}
+
+// canonical is a field's name as http.Header has it.
+func canonical(name []byte) string {
+	if key, ok := knownNames[string(name)]; ok {
+		return key
+	}
+	return textproto.CanonicalMIMEHeaderKey(string(name))
+}
+
+// knownNames are names that most messages have, as they are mostly written: looking them up allocates nothing.
+var knownNames = func() map[string]string {
+	known := map[string]string{}
+	for _, name := range []string{
+		"Accept", "Accept-Encoding", "Accept-Language", "Accept-Ranges", "Authorization", "Cache-Control", "Connection", "Content-Encoding",
+		"Content-Length", "Content-Type", "Cookie", "Date", "Etag", "Expires", "Host", "If-Modified-Since", "If-None-Match", "Keep-Alive",
+		"Last-Modified", "Location", "Origin", "Pragma", "Range", "Referer", "Server", "Set-Cookie", "Transfer-Encoding", "Upgrade",
+		"User-Agent", "Vary", "X-Forwarded-For", "X-Request-Id",
+	} {
+		known[name], known[strings.ToLower(name)] = name, name
+	}
+	return known
+}()
+
+// addField adds a field to h. The first value of each name is in a slice that all share, as most have only one.
+func addField(h http.Header, values *[]string, name, value string) {
+	if have, ok := h[name]; ok {
+		h[name] = append(have, value)
+		return
+	}
+	v := append(*values, value)
+	*values = v
+	h[name] = v[len(v)-1 : len(v) : len(v)]
 }
 
 // target reads the request target: in its origin form, or absolute (RFC 9112, 3.2), whose authority then is the host.

@@ -53,7 +53,7 @@ type target struct {
 	path, address string
 	id            cookie.ID
 	flight        *flight.Target
-	transport     *http.Transport
+	transport     sender
 	ctx           context.Context // ends when the deregistration delay does
 	end           context.CancelCauseFunc
 	refusedUntil  atomic.Int64 // Unix nanoseconds
@@ -172,20 +172,19 @@ func (s *Server) newTarget(g *model.TargetGroup, rt *routing.Target, f *flight.T
 
 // transport makes the connections to one target: a task that gets the address of another is not sent what was meant for
 // that one. Certificates of targets are not checked ("Target groups for your Application Load Balancers").
-func (s *Server) transport(g *model.TargetGroup, address string) *http.Transport {
+func (s *Server) transport(g *model.TargetGroup, address string) sender {
 	d := &dialer{dial: s.config.Dial, address: address}
-	var protocols http.Protocols
-	alpn := "http/1.1"
-	switch {
-	case g.ProtocolVersion != "HTTP2" && g.ProtocolVersion != "GRPC":
-		protocols.SetHTTP1(true)
-	case g.Protocol == "HTTPS":
-		alpn = "h2"
-		protocols.SetHTTP2(true)
-	default:
-		protocols.SetUnencryptedHTTP2(true)
+	d.tls = &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}} //nolint:gosec // as ALB does
+	if g.ProtocolVersion != "HTTP2" && g.ProtocolVersion != "GRPC" {
+		if g.Protocol == "HTTPS" {
+			return &pool{dial: func(ctx context.Context) (net.Conn, error) { return d.secure(ctx, "tcp", address) }}
+		}
+		return &pool{dial: func(ctx context.Context) (net.Conn, error) { return d.plain(ctx, "tcp", address) }}
 	}
-	d.tls = &tls.Config{InsecureSkipVerify: true, NextProtos: []string{alpn}} //nolint:gosec // as ALB does
+	var protocols http.Protocols
+	protocols.SetHTTP2(g.Protocol == "HTTPS")
+	protocols.SetUnencryptedHTTP2(g.Protocol != "HTTPS")
+	d.tls.NextProtos = []string{"h2"}
 	return &http.Transport{
 		DialContext: d.plain, DialTLSContext: d.secure, Protocols: &protocols,
 		MaxIdleConnsPerHost: 1024, IdleConnTimeout: time.Minute, DisableCompression: true,

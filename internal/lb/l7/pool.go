@@ -1,0 +1,192 @@
+package l7
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// sender sends requests to one target.
+type sender interface {
+	RoundTrip(r *http.Request) (*http.Response, error)
+	CloseIdleConnections()
+}
+
+// pool is the connections of HTTP/1.1 to one target. In place of http.Transport it reads what targets answer as strictly as
+// what clients ask, starts no goroutine for a request without a body, and looks at a kept connection before it is used
+// again: one on which something came unasked, or which the target has closed, is dropped.
+type pool struct {
+	dial func(ctx context.Context) (net.Conn, error)
+
+	mu      sync.Mutex
+	idle    []*targetConn // the one that was used last is the last one
+	sweeper *time.Timer
+	closed  bool
+}
+
+const (
+	maxIdle  = 1024        // connections that are kept for one target
+	idleLife = time.Minute // of a connection without requests
+)
+
+// targetConn is a connection to a target.
+type targetConn struct {
+	net.Conn
+	in    *reader
+	out   *bufio.Writer
+	since time.Time // when it was put back
+	used  bool      // it has served a request
+}
+
+// RoundTrip implements sender. A kept connection that turns out to be closed is replaced if that is safe: no byte of an
+// answer has come, there is no body, and the method is idempotent.
+func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
+	for {
+		c, err := p.get(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		resp, err := c.send(p, r)
+		if err == nil {
+			return resp, nil
+		}
+		_ = c.Close()
+		if !c.used || c.in.got > 0 || r.Body != nil || !idempotent(r.Method) || r.Context().Err() != nil {
+			return nil, err
+		}
+		p.CloseIdleConnections() // the others are not better
+	}
+}
+
+func idempotent(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+func (p *pool) get(ctx context.Context) (*targetConn, error) {
+	for {
+		c := p.take()
+		if c == nil {
+			break
+		}
+		if c.silent() {
+			c.in.got = 0
+			return c, nil
+		}
+		_ = c.Close()
+	}
+	conn, err := p.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &targetConn{Conn: conn, in: &reader{conn: conn, buf: make([]byte, smallBuffer)}, out: bufio.NewWriterSize(conn, smallBuffer)}, nil
+}
+
+func (p *pool) take() *targetConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	return c
+}
+
+// put keeps a connection for later.
+func (p *pool) put(c *targetConn) {
+	c.used, c.since = true, time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || len(p.idle) >= maxIdle || len(c.in.buffered()) > 0 {
+		_ = c.Close()
+		return
+	}
+	if cap(c.in.buf) > spareBuffer {
+		c.in.buf = make([]byte, smallBuffer)
+	}
+	p.idle = append(p.idle, c)
+	if p.sweeper == nil {
+		p.sweeper = time.AfterFunc(idleLife, p.sweep)
+	}
+}
+
+// sweep closes the connections that nobody has used for a while.
+func (p *pool) sweep() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := 0
+	for old < len(p.idle) && time.Since(p.idle[old].since) >= idleLife {
+		_ = p.idle[old].Close()
+		old++
+	}
+	p.idle = append(p.idle[:0], p.idle[old:]...)
+	if p.sweeper = nil; len(p.idle) > 0 && !p.closed {
+		p.sweeper = time.AfterFunc(idleLife-time.Since(p.idle[0].since)+time.Millisecond, p.sweep)
+	}
+}
+
+// CloseIdleConnections implements sender.
+func (p *pool) CloseIdleConnections() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, c := range p.idle {
+		_ = c.Close()
+		p.idle[i] = nil
+	}
+	p.idle = p.idle[:0]
+	if p.sweeper != nil {
+		p.sweeper.Stop()
+		p.sweeper = nil
+	}
+}
+
+// silent looks, without waiting, whether nothing has come on a connection that is not in use: neither its end nor an
+// answer to a question that nobody has asked.
+func (c *targetConn) silent() bool {
+	raw := c.Conn
+	if t, ok := raw.(interface{ NetConn() net.Conn }); ok {
+		raw = t.NetConn()
+	}
+	s, ok := raw.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	rc, err := s.SyscallConn()
+	if err != nil {
+		return false
+	}
+	silent := false
+	var one [1]byte
+	err = rc.Read(func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		silent = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return err == nil && silent
+}
+
+// tunnelEnd is the target's end of a connection that was upgraded.
+type tunnelEnd struct {
+	*targetConn
+	unhook func() bool
+}
+
+func (t *tunnelEnd) Read(p []byte) (int, error)  { return t.in.Read(p) }
+func (t *tunnelEnd) Write(p []byte) (int, error) { return t.Conn.Write(p) }
+
+// Close implements io.Closer.
+func (t *tunnelEnd) Close() error {
+	t.unhook()
+	return t.Conn.Close()
+}

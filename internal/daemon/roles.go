@@ -14,6 +14,7 @@ import (
 	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/api/ec2"
 	"github.com/maitred/maitred/internal/api/ecs"
+	"github.com/maitred/maitred/internal/api/elbv2"
 	apilogs "github.com/maitred/maitred/internal/api/logs"
 	"github.com/maitred/maitred/internal/api/sts"
 	"github.com/maitred/maitred/internal/api/wire"
@@ -100,7 +101,12 @@ func services(deps ecs.Deps, put *disk.Store, sources func() logs.Source) []*wir
 	networks := ec2.New(ec2.Deps{
 		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC,
 	})
-	return []*wire.Service{ecs.New(deps).Service(), sts.New(deps.Account), networks.Service(), events.Service()}
+	balancers := elbv2.New(elbv2.Deps{
+		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC,
+	})
+	return []*wire.Service{
+		ecs.New(deps).Service(), balancers.Service(), elbv2.Classic(), sts.New(deps.Account), networks.Service(), events.Service(),
+	}
 }
 
 // API is an AWS API and what is done with its operations.

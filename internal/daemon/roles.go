@@ -15,6 +15,7 @@ import (
 	"github.com/maitred/maitred/internal/api/acm"
 	"github.com/maitred/maitred/internal/api/ec2"
 	"github.com/maitred/maitred/internal/api/ecs"
+	"github.com/maitred/maitred/internal/api/elbv2"
 	apilogs "github.com/maitred/maitred/internal/api/logs"
 	"github.com/maitred/maitred/internal/api/sts"
 	"github.com/maitred/maitred/internal/api/wire"
@@ -92,20 +93,24 @@ func (s *server) joined(ctx context.Context) error {
 func (s *server) api() (http.Handler, error) {
 	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log}, services(ecs.Deps{
 		Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, VPC: s.cfg.VPC, Refuse: refuse, Log: s.cfg.Log,
-	}, s.put, s.logSources, s.sealing)...)
+	}, s.put, s.logSources, s.sealing, s.cfg.BalancerAddresses)...)
 }
 
 // services are the AWS APIs that are served.
 func services(
-	deps ecs.Deps, put *disk.Store, sources func() logs.Source, sealing func(func(acm.Seal) error) error,
+	deps ecs.Deps, put *disk.Store, sources func() logs.Source, sealing func(func(acm.Seal) error) error, addresses []string,
 ) []*wire.Service {
 	events := apilogs.New(apilogs.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, Put: put, Sources: sources})
 	networks := ec2.New(ec2.Deps{
 		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC,
 	})
 	certificates := acm.New(acm.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Sealing: sealing})
+	balancers := elbv2.New(elbv2.Deps{
+		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC, Addresses: addresses,
+	})
 	return []*wire.Service{
-		ecs.New(deps).Service(), sts.New(deps.Account), networks.Service(), events.Service(), certificates.Service(),
+		ecs.New(deps).Service(), balancers.Service(), elbv2.Classic(), certificates.Service(), sts.New(deps.Account),
+		networks.Service(), events.Service(),
 	}
 }
 
@@ -124,7 +129,7 @@ type Operation struct {
 func Operations() []API {
 	var apis []API
 	deps := ecs.Deps{Store: &store.Store{}, Account: Defaults().Account, Now: time.Now, IDs: arn.IDs(random), Refuse: refuse}
-	for _, service := range services(deps, nil, nil, nil) {
+	for _, service := range services(deps, nil, nil, nil, nil) {
 		api := API{Name: service.Name}
 		for _, op := range service.Table() {
 			api.Operations = append(api.Operations, Operation{op.Name, string(op.Status), op.Error})

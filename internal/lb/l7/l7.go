@@ -4,8 +4,9 @@
 // A connection comes in (Server.Serve), is told apart by its first bytes or by TLS (conn.go): HTTP/1.1 is read by a loop
 // of our own (h1*.go) whose heads are judged by package desync before anything else looks at them, HTTP/2 by net/http
 // (h2.go). Both make a request and a client of it; an exchange (exchange.go) takes these two to the end: rule and action
-// (decide.go), target (pick.go, target.go), the way there and back (forward.go, respond.go, upgrade.go). Whatever the
-// load balancer answers itself is made in pages.go. An exchange ends in one line of the access log and one Sample.
+// (decide.go), target (pick.go, target.go), the way there and back (forward.go, respond.go, upgrade.go). Targets of HTTP/1.1
+// are spoken to on connections of our own (pool.go, send*.go), those of HTTP/2 and gRPC through net/http. Whatever the load
+// balancer answers itself is made in pages.go. An exchange ends in one line of the access log and one Sample.
 //
 // Nothing is kept of the route table but for the length of a request, and what is remembered of targets (connections,
 // whose turn it is, who fails) moves from table to table by their paths.

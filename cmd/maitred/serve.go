@@ -195,7 +195,11 @@ func announceExample(p *cli.Printer, r daemon.Ready) {
 	case r.ExampleProblem != nil:
 		p.Linef("Example  %s", r.ExampleProblem)
 	default:
-		p.Linef("Example  service %s runs %d tasks:", p.Bold(r.ExampleName), len(r.Example))
+		where := ":"
+		if r.ExampleBalanced {
+			where = " behind a load balancer:"
+		}
+		p.Linef("Example  service %s runs %d tasks%s", p.Bold(r.ExampleName), r.ExampleTasks, where)
 		for _, url := range r.Example {
 			p.Linef("           %s", url)
 		}

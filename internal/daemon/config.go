@@ -72,15 +72,18 @@ type Config struct {
 
 // Ready is what is said when everything is ready.
 type Ready struct {
-	API            string // URL; the console is there too
-	Region         string // of requests that name none
-	DataDir        string
-	Machines       int // that are known, connected or not
-	Driver         string
-	DriverReason   string
-	Example        []string // URLs of the example's tasks
-	ExampleName    string
-	ExampleProblem error // why the example cannot be reached yet, or any more
+	API          string // URL; the console is there too
+	Region       string // of requests that name none
+	DataDir      string
+	Machines     int // that are known, connected or not
+	Driver       string
+	DriverReason string
+	Example      []string // URLs of the example: of its load balancer, or of its tasks
+	ExampleTasks int
+	ExampleName  string
+	// ExampleBalanced says that Example is the URL of a load balancer.
+	ExampleBalanced bool
+	ExampleProblem  error // why the example cannot be reached yet, or any more
 }
 
 // Defaults is a configuration of an ordinary start.

@@ -40,6 +40,13 @@ func (s *server) example(ctx context.Context, ready *Ready) error {
 		}
 	}
 	addresses, err := s.reachable(ctx, service)
+	ready.ExampleTasks = len(addresses)
+	if balanced := s.balanced(service); balanced != "" {
+		ready.ExampleBalanced, addresses = true, []string{balanced}
+		if err == nil {
+			err = s.answering(ctx, balanced)
+		}
+	}
 	for _, a := range addresses {
 		ready.Example = append(ready.Example, "http://"+a+"/")
 	}
@@ -66,9 +73,15 @@ func (s *server) createExample(ctx context.Context, driver string) error {
 	if err := s.post(ctx, "RegisterTaskDefinition", definition); err != nil {
 		return err
 	}
-	return s.post(ctx, "CreateService", map[string]any{
-		"serviceName": exampleWeb, "taskDefinition": exampleWeb, "desiredCount": exampleTasks,
-	})
+	service := map[string]any{"serviceName": exampleWeb, "taskDefinition": exampleWeb, "desiredCount": exampleTasks}
+	if s.cfg.Balancer {
+		group, err := s.balanceExample(ctx)
+		if err != nil {
+			return err
+		}
+		service["loadBalancers"] = []any{map[string]any{"targetGroupArn": group, "containerName": exampleWeb, "containerPort": examplePort}}
+	}
+	return s.post(ctx, "CreateService", service)
 }
 
 // exampleEnvironment keeps a plain process from listening where other machines reach it. In a container, the program has
@@ -117,16 +130,22 @@ func (s *server) post(ctx context.Context, operation string, in any) error {
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	req.Header.Set("X-Amz-Target", "AmazonEC2ContainerServiceV20141113."+operation)
+	_, err = send(req, operation)
+	return err
+}
+
+// send sends a request to our own API, and gives the answer.
+func send(req *http.Request, operation string) ([]byte, error) {
 	answer, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
 	if err == nil && answer.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s answered %s", operation, text)
 	}
-	return err
+	return text, err
 }
 
 // reachable waits until the service has all its tasks and each accepts connections, and lists their addresses.

@@ -60,6 +60,38 @@ func TestReadmeContainers(t *testing.T) {
 	}
 }
 
+// TestReadmeBalancers types what the README shows of load balancers: no request is lost by a deployment, and at most what it
+// had in hand by a task that is killed.
+func TestReadmeBalancers(t *testing.T) {
+	t.Parallel()
+	bash := testneeds.Command(t, "bash")
+	for _, need := range []string{"aws", "curl"} {
+		testneeds.Command(t, need)
+	}
+	commands := transcript(t, "../../README.md", "Load balancers")
+	p := up(t, stateDir(t), "--example", "web", "--driver", "process")
+	cmd := exec.Command(bash, "-euxo", "pipefail", "-c", commands)
+	cmd.Dir, cmd.Env = likeRepository(t), append(environment(), newCLI(t, p.api).env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v, after:\n%s\nmaitred said:\n%s", err, out, p.output())
+	}
+	for _, line := range []string{"hello from process", "\n\"1\"\n", "healthy\thealthy\n", "DRAINING"} {
+		if !strings.Contains(string(out), line) {
+			t.Errorf("it does not answer %q:\n%s", line, out)
+		}
+	}
+	answers, err := os.ReadFile(filepath.Join(cmd.Dir, "answers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost, good := strings.Count(string(answers), "LOST"), strings.Count(string(answers), "hello")
+	if lost > 1 || good < 999 { // the loop has one request in hand at a time
+		t.Errorf("%d requests were lost, %d answered", lost, good)
+	}
+	p.interrupt()
+}
+
 // likeRepository is a directory with what the README's commands find in the repository after make build.
 func likeRepository(t *testing.T) string {
 	t.Helper()

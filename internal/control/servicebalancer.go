@@ -59,18 +59,18 @@ func hasPort(c *model.ContainerDefinition, port int) bool {
 }
 
 // drainBy is how long the stop signal of a task that shall stop now may wait for its targets: the scheduler deregisters them,
-// and says when they are drained. Zero where there are none.
+// and says when they are drained, or that there are none yet. Zero where there can be none.
 func drainBy(v *store.View, t model.TaskState, now time.Time) (by time.Time) {
 	if t.Service == "" {
 		return by
 	}
-	for target := range v.TargetsOfService(t.Service) {
-		group, ok := v.TargetGroup(target.Group)
-		if !ok || target.Task != t.ARN {
-			continue
-		}
-		if until := now.Add(group.DeregistrationDelay()); until.After(by) {
-			by = until
+	d, ok := v.Deployment(t.Service, t.Deployment)
+	if !ok {
+		return by
+	}
+	for _, lb := range d.LoadBalancers {
+		if group, ok := v.TargetGroup(lb.Group); ok && now.Add(group.DeregistrationDelay()).After(by) {
+			by = now.Add(group.DeregistrationDelay())
 		}
 	}
 	return by

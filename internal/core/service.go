@@ -52,11 +52,11 @@ func (s *step) service(arn string) Change {
 		return w.done()
 	}
 	w.pin()
-	w.register()
 	counts := w.counts()
 	allowed := rollout.Decide(counts)
 	w.stopSome(allowed)
 	w.startSome(counts, allowed)
+	w.register()
 	w.judge(counts, allowed)
 	return w.done()
 }

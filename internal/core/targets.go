@@ -54,17 +54,23 @@ func (w *work) balanced(t model.TaskState) model.Health {
 	return h
 }
 
-// register makes targets of the tasks that run.
+// register makes targets of the tasks that run, and go on running: it comes after what stops some of them. A task that
+// somebody else stops meanwhile is not registered.
 func (w *work) register() {
 	registered := map[string]int{}
 	n := 0
 	for _, t := range slices.Concat(w.pool.Fresh.All(), w.pool.Stale.All()) {
 		lbs := w.balancers(t.Deployment)
-		if n == w.moves() || !t.Running() || len(w.targets[t.ARN]) >= len(lbs) {
+		if n == w.moves() || !t.Running() || w.gone[t.ARN] || len(w.targets[t.ARN]) >= len(lbs) {
+			continue
+		}
+		missing := w.missing(t, lbs)
+		if len(missing) == 0 {
 			continue
 		}
 		n++
-		for _, target := range w.missing(t, lbs) {
+		w.change.Guards = append(w.change.Guards, t.Key())
+		for _, target := range missing {
 			w.change.Puts = append(w.change.Puts, target)
 			registered[target.Group]++
 		}
@@ -96,7 +102,7 @@ func (w *work) missing(t model.TaskState, lbs []model.ServiceBalancer) []*model.
 // more, and when nothing is in flight the stop signal may be sent.
 func (w *work) deregister() {
 	moves := w.moves()
-	for _, task := range slices.Sorted(maps.Keys(w.targets)) {
+	for _, task := range w.leaving() {
 		if moves == 0 {
 			return
 		}
@@ -113,6 +119,18 @@ func (w *work) deregister() {
 		}
 		moves--
 	}
+}
+
+// leaving lists the tasks that have targets, or whose stop signal waits for somebody to say that they have none.
+func (w *work) leaving() []string {
+	tasks := slices.Collect(maps.Keys(w.targets))
+	for t := range w.TasksOfService(w.svc.ARN) {
+		if t.Desired == model.TaskStopped && !t.Stopped() && !t.DrainBy.IsZero() && !t.Drained {
+			tasks = append(tasks, t.ARN)
+		}
+	}
+	slices.Sort(tasks)
+	return slices.Compact(tasks)
 }
 
 // drop removes targets.
@@ -145,14 +163,13 @@ func (w *work) dropDrained(targets []*model.Target) bool {
 // leave takes a task that shall stop out of rotation, and says that it may get its stop signal when that is done. It says
 // whether it wrote anything.
 func (w *work) leave(t model.TaskState) bool {
-	by := slices.MaxFunc(w.targets[t.ARN], func(a, b *model.Target) int { return a.DrainBy.Compare(b.DrainBy) })
 	if slices.ContainsFunc(w.targets[t.ARN], func(x *model.Target) bool { return !x.Draining() }) {
 		w.begin(t.Task)
 		return true
 	}
 	for _, x := range w.targets[t.ARN] {
 		if !balance.Drained(w, x, w.in.Now) {
-			w.pool.Wake = reconcile.Earlier(w.pool.Wake, by.DrainBy)
+			w.pool.Wake = reconcile.Earlier(w.pool.Wake, x.DrainBy)
 			return false
 		}
 	}

@@ -24,7 +24,6 @@ type balancer struct {
 	life   int // counts the starts; what an earlier one planned does not happen
 	store  *store.Store
 	view   *store.View
-	known  bool      // its record was written in this life, so that it is waited for
 	ending bool      // it takes no new requests
 	cut    time.Time // until then the store cannot be reached
 	next   time.Time // when it looks at the store, zero for never
@@ -53,7 +52,7 @@ func (b *balancer) boot() {
 		panic(err)
 	}
 	b.life++
-	b.store, b.known, b.ending, b.sending, b.joined = st, false, false, false, b.w.now
+	b.store, b.ending, b.sending, b.joined = st, false, false, b.w.now
 	b.table, b.flights = &routing.Table{}, flight.New(b.drained)
 	b.requests, b.checked, b.drains = map[*request]bool{}, map[string]*checked{}, map[string]time.Time{}
 	b.outbox = map[model.Key]model.Record{}
@@ -144,12 +143,8 @@ func (b *balancer) look() {
 // retable compiles the table.
 func (b *balancer) retable() {
 	v := b.view
-	targets := v.Targets
-	if b.w.Targets != nil {
-		targets = b.w.Targets(targets)
-	}
 	b.table = routing.Compile(b.table, routing.Input{
-		LoadBalancers: v.LoadBalancers(), Listeners: v.Listeners(""), Rules: v.Rules, Group: v.TargetGroup, Targets: targets,
+		LoadBalancers: v.LoadBalancers(), Listeners: v.Listeners(""), Rules: v.Rules, Group: v.TargetGroup, Targets: v.Targets,
 		Health: func(path string) routing.Health {
 			m := b.checked[path].machine
 			if m.Suspect && m.State == model.TargetHealthy {

@@ -190,6 +190,9 @@ func (c *checker) observed(o *model.Observed, by actor) {
 			c.w.fail("a task starts once", "task %s started at %v, and at %v", short(o.Task), t.seen.StartedAt, o.StartedAt)
 		}
 	}
+	if o.Status == model.TaskRunning && (t.seen == nil || t.seen.Status != o.Status) {
+		c.w.people.hasty(o.Task)
+	}
 	if t.seen == nil || t.seen.Status != o.Status || t.seen.Health != o.Health {
 		c.w.tell("  task %s of %s on %s is %s %s %s", short(o.Task), t.task.Group, o.Machine, o.Status, o.Health, o.StopReason)
 	}

@@ -401,9 +401,24 @@ func (p *people) stopTask() {
 	if !ok {
 		return
 	}
-	p.w.tell("somebody stops task %s", short(t.ARN))
+	p.stop(t.ARN)
+}
+
+// hasty stops a task that has only just begun to run, before all others have heard of that.
+func (p *people) hasty(task string) {
+	if !p.w.calm && p.w.chance(0.02) {
+		p.w.after(p.w.between(0, p.w.faults.lag(20*time.Millisecond)), func() {
+			if p.server() != nil {
+				p.stop(task)
+			}
+		})
+	}
+}
+
+func (p *people) stop(task string) {
+	p.w.tell("somebody stops task %s", short(task))
 	_, _ = p.server().call("StopTask", func(tx *store.Tx, call control.Call) error {
-		_, err := control.StopTask(tx, call, t.ARN, "")
+		_, err := control.StopTask(tx, call, task, "")
 		return err
 	})
 }

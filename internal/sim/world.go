@@ -9,7 +9,6 @@ import (
 	"hash"
 	"hash/fnv"
 	"io"
-	"iter"
 	"math/rand/v2"
 	"time"
 
@@ -34,8 +33,6 @@ type Options struct {
 	Step func(core.View, core.Input) core.Plan
 	// Commit changes transactions before they are carried out.
 	Commit func(*store.Txn)
-	// Targets are those that balancers see of a group (given by ARN) in place of what is written.
-	Targets func(func(group string) iter.Seq[*model.Target]) func(group string) iter.Seq[*model.Target]
 	// NoResync leaves out the slow full look.
 	NoResync bool
 }

@@ -58,8 +58,13 @@ func hasPort(c *model.ContainerDefinition, port int) bool {
 	return false
 }
 
+// slack is how long the scheduler may take until it begins to deregister the targets of a task that somebody else stopped:
+// as long as it takes another one to be elected.
+const slack = 30 * time.Second
+
 // drainBy is how long the stop signal of a task that shall stop now may wait for its targets: the scheduler deregisters them,
-// and says when they are drained, or that there are none yet. Zero where there can be none.
+// and says when they are drained, or that there are none yet. It is the last resort where no scheduler does: the delay begins
+// when the scheduler begins, so this is later. Zero where there can be none.
 func drainBy(v *store.View, t model.TaskState, now time.Time) (by time.Time) {
 	if t.Service == "" {
 		return by
@@ -69,8 +74,12 @@ func drainBy(v *store.View, t model.TaskState, now time.Time) (by time.Time) {
 		return by
 	}
 	for _, lb := range d.LoadBalancers {
-		if group, ok := v.TargetGroup(lb.Group); ok && now.Add(group.DeregistrationDelay()).After(by) {
-			by = now.Add(group.DeregistrationDelay())
+		group, ok := v.TargetGroup(lb.Group)
+		if !ok {
+			continue
+		}
+		if until := now.Add(group.DeregistrationDelay() + slack); until.After(by) {
+			by = until
 		}
 	}
 	return by

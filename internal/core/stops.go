@@ -12,7 +12,7 @@ import (
 // stopSome stops as many tasks as allowed, of each sort those that are missed least.
 func (w *work) stopSome(allowed rollout.Allowance) {
 	fresh, stale := &w.pool.Fresh, &w.pool.Stale
-	w.stopUnhealthy(stale.Unhealthy)
+	w.stopUnhealthy(stale.Unhealthy[:allowed.StopUseless-len(stale.Surplus)])
 	w.stopUnhealthy(fresh.Unhealthy[:allowed.StopUnhealthy])
 	if allowed.StopSurplus > 0 {
 		w.stop(take(allowed.StopSurplus, w.free(fresh.Pending, fresh.Unready), w.victims(fresh.Healthy)), w.scaleIn())
@@ -124,7 +124,7 @@ func (w *work) makeRoom() {
 	if err != nil {
 		return
 	}
-	sick := w.pool.Fresh.Unhealthy
+	sick := slices.Concat(w.pool.Stale.Unhealthy, w.pool.Fresh.Unhealthy)
 	for i, t := range sick[:min(len(sick), w.moves())] {
 		w.room().Remove(t)
 		seat, helps := search.Place(w.random())

@@ -164,7 +164,11 @@ func (w *work) dropDrained(targets []*model.Target) bool {
 // whether it wrote anything.
 func (w *work) leave(t model.TaskState) bool {
 	if slices.ContainsFunc(w.targets[t.ARN], func(x *model.Target) bool { return !x.Draining() }) {
-		w.begin(t.Task)
+		task := *t.Task
+		if until := w.begin(t.Task); until.After(task.DrainBy) { // it was stopped when nobody could begin at once
+			task.DrainBy = until
+			w.change.Puts = append(w.change.Puts, &task)
+		}
 		return true
 	}
 	for _, x := range w.targets[t.ARN] {

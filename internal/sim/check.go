@@ -19,6 +19,9 @@ type checker struct {
 	failing  map[string]*failing
 	acted    time.Time // when the scheduler last wrote something
 	live     map[string]*container
+	targets  map[string]*knownTarget // by path
+	began    map[string]*container   // the last one that ran, by task
+	atRest   bool                    // all is as it shall be
 }
 
 // tracked is a task as it is written.
@@ -39,7 +42,7 @@ func newChecker(w *world) *checker {
 	return &checker{
 		w: w, tasks: map[string]*tracked{}, machines: map[string]*model.Machine{}, services: map[string]*model.Service{},
 		defs: map[string]*model.TaskDefinition{}, events: map[string][]int{}, failing: map[string]*failing{},
-		live: map[string]*container{},
+		live: map[string]*container{}, targets: map[string]*knownTarget{}, began: map[string]*container{},
 	}
 }
 
@@ -67,6 +70,11 @@ func (c *checker) committed(txn *store.Txn, by actor) {
 			c.machines[r.ID] = r
 		case *model.TaskDefinition:
 			c.defs[r.ARN] = r
+		case *model.Target:
+			c.complete(&r.Cause, "target %s", r.Path())
+			c.targeted(r)
+		case *model.TargetHealth:
+			c.judgedBy(r, by)
 		case *model.Instance:
 			c.complete(&r.Cause, "container instance %s", r.ARN)
 		case *model.Deployment:
@@ -182,6 +190,9 @@ func (c *checker) observed(o *model.Observed, by actor) {
 			c.w.fail("a task starts once", "task %s started at %v, and at %v", short(o.Task), t.seen.StartedAt, o.StartedAt)
 		}
 	}
+	if o.Status == model.TaskRunning && (t.seen == nil || t.seen.Status != o.Status) {
+		c.w.people.hasty(o.Task)
+	}
 	if t.seen == nil || t.seen.Status != o.Status || t.seen.Health != o.Health {
 		c.w.tell("  task %s of %s on %s is %s %s %s", short(o.Task), t.task.Group, o.Machine, o.Status, o.Health, o.StopReason)
 	}
@@ -200,6 +211,10 @@ func (c *checker) said(e *model.ServiceEvent) {
 }
 
 func (c *checker) deleted(k model.Key) {
+	if t := c.targets[k.Path]; k.Kind == model.KindTarget && t != nil {
+		c.w.tell("  target %s is removed", shortPath(k.Path))
+		t.gone = true
+	}
 	if k.Kind == model.KindTask {
 		c.w.fail("nothing is lost", "%v is deleted before its time", k)
 	}

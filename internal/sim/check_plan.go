@@ -19,6 +19,7 @@ func (c *checker) plan(v core.View, in core.Input, plan core.Plan) {
 		}
 		if svc, ok := v.Service(change.Subject); ok {
 			c.change(v, in.Now, svc, change)
+			c.heals(v, svc, change)
 		}
 	}
 	if c.w.taken%16 == 0 {
@@ -154,6 +155,9 @@ func (c *checker) healthy(v core.View, t model.TaskState, now time.Time) bool {
 	}
 	def, ok := v.TaskDefinition(t.TaskDefinition)
 	checked := ok && slices.ContainsFunc(def.Containers, func(c model.ContainerDefinition) bool { return c.HealthCheck != nil })
+	if has, healthy := c.balanced(v, t); has {
+		return healthy && (!checked || t.Seen.Health == model.Healthy)
+	}
 	if checked {
 		return t.Seen.Health == model.Healthy
 	}

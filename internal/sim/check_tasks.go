@@ -96,6 +96,7 @@ func (c *checker) starts(m *machine, t *model.Task, next *container) {
 // runs checks that a container may run.
 func (c *checker) runs(m *machine, run *container) {
 	c.w.tell("  %s: container %s runs", m.id, run.status.ID[:6])
+	c.began[run.task] = run
 	for _, other := range m.containers {
 		if other != run && other.task == run.task && other.name == run.name && other.status.State == driver.Running {
 			c.w.fail("one incarnation", "container %s runs beside %s", run.status.ID, other.status.ID)

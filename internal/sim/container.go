@@ -13,18 +13,20 @@ import (
 // program is how the containers of a task definition behave.
 type program struct {
 	name       string
+	family     string
 	startsIn   time.Duration // at most
 	cannot     bool          // be started
 	runs       time.Duration // then it exits by itself; 0: for ever
 	sick       bool          // fails its health checks
 	recovers   bool          // is sick at first
+	unready    bool          // fails the checks of load balancers
 	deaf       bool          // to the stop signal
 	stopsIn    time.Duration // at most
 	standalone bool
 }
 
 // broken says that a service of it never gets steady.
-func (p *program) broken() bool { return p.cannot || p.runs > 0 || p.sick }
+func (p *program) broken() bool { return p.cannot || p.runs > 0 || p.sick || p.unready }
 
 // container is one attempt of a container, as the driver knows it.
 type container struct {
@@ -34,6 +36,9 @@ type container struct {
 	program  *program
 	status   driver.Status
 	canceled bool
+
+	sickUntil time.Time // fails the checks of load balancers until then
+	ours      bool      // it was asked to end
 }
 
 // knows says whether the driver has a container of a task.
@@ -69,6 +74,7 @@ func (m *machine) act(task *model.Task, a lifecycle.Action) {
 		m.cancel(task.ARN, a, c)
 	case lifecycle.Signal:
 		m.w.check.signalled(m, task, c)
+		m.asked(task.ARN, c)
 		switch {
 		case c == nil:
 		case !m.w.calm && m.w.chance(0.05):
@@ -77,12 +83,22 @@ func (m *machine) act(task *model.Task, a lifecycle.Action) {
 			m.exit(c, m.w.between(10*time.Millisecond, c.program.stopsIn), 143)
 		}
 	case lifecycle.Kill, lifecycle.Reap:
+		m.asked(task.ARN, c)
 		if c != nil {
 			m.exit(c, m.w.between(time.Millisecond, 100*time.Millisecond), 137)
 		}
 	case lifecycle.Check:
 		m.checkHealth(task.ARN, a, c)
 	}
+}
+
+// asked notes that a container was asked to end, and has it checked that it may be.
+func (m *machine) asked(task string, c *container) {
+	if c == nil || c.status.State != driver.Running {
+		return
+	}
+	m.w.check.maySignal(task, c)
+	c.ours = true
 }
 
 // answer lets a life know something, if the agent still runs then.
@@ -136,6 +152,7 @@ func (m *machine) run(c *container) {
 	w := m.w
 	c.status.State, c.status.StartedAt, c.status.RuntimeID = driver.Running, w.now, "pid"
 	w.check.runs(m, c)
+	w.listens(c)
 	m.report(c)
 	if c.program.runs > 0 {
 		m.exit(c, w.between(0, c.program.runs), 1)
@@ -160,6 +177,7 @@ func (m *machine) exit(c *container, d time.Duration, code int) {
 		}
 		c.canceled = true
 		c.status.State, c.status.ExitedAt, c.status.ExitCode = driver.Exited, m.w.now, &code
+		m.w.hangsUp(c, c.ours)
 		m.report(c)
 	})
 }
@@ -174,6 +192,7 @@ func (m *machine) cancel(task string, a lifecycle.Action, c *container) {
 		delete(m.containers, c.status.ID)
 		m.answer(task, 10*time.Millisecond, func(l *life) { l.Failed(a.Name, a.Attempt, "") })
 	case c.status.State == driver.Running:
+		m.asked(task, c)
 		m.exit(c, 10*time.Millisecond, 137)
 	default:
 		m.answer(task, 0, func(l *life) { l.Report(a.Name, a.Attempt, &c.status, m.w.now) })

@@ -14,6 +14,7 @@ import (
 // few of them show.
 type faults struct {
 	Servers, Machines int
+	Balancers         int           // 0: no service has a load balancer
 	Actions           int           // what people do
 	Trouble           time.Duration // how long
 	Tight             bool          // machines are small
@@ -22,12 +23,15 @@ type faults struct {
 	Unknown float64 // nobody learns what became of a commit
 	Down    float64 // a commit fails outright
 	Missed  float64 // the scheduler does not hear of a change
+	Stale   float64 // the scheduler decides by what was true a moment ago
 	Broken  float64 // a new revision does not work
 	Exits   float64 // a container is killed by chance
 	Late    bool    // all goes slowly, now and then
 
 	Depose, Crash, Freeze, Skew, Break int // times that it happens: to servers and the store
 	Restart, Power, Cut                int // to machines
+	Kill, Stop, Part                   int // to balancers
+	Sick                               int // targets fail their checks
 }
 
 func drawFaults(r *rand.Rand) faults {
@@ -35,12 +39,15 @@ func drawFaults(r *rand.Rand) faults {
 		Servers: 1 + r.IntN(2), Machines: 1 + r.IntN(5), Actions: 6 + r.IntN(14),
 		Trouble: time.Duration(30+r.IntN(120)) * time.Second, Tight: r.IntN(4) == 0, Late: r.IntN(3) == 0,
 	}
-	for _, rate := range []*float64{&f.Refused, &f.Unknown, &f.Down, &f.Missed, &f.Broken, &f.Exits} {
+	if r.IntN(2) == 0 {
+		f.Balancers = 1 + r.IntN(2)
+	}
+	for _, rate := range []*float64{&f.Refused, &f.Unknown, &f.Down, &f.Missed, &f.Stale, &f.Broken, &f.Exits} {
 		if r.IntN(2) == 0 {
 			*rate = r.Float64() * 0.3
 		}
 	}
-	for _, times := range []*int{&f.Depose, &f.Crash, &f.Freeze, &f.Skew, &f.Break, &f.Restart, &f.Power, &f.Cut} {
+	for _, times := range []*int{&f.Depose, &f.Crash, &f.Freeze, &f.Skew, &f.Break, &f.Restart, &f.Power, &f.Cut, &f.Kill, &f.Stop, &f.Part, &f.Sick} {
 		if r.IntN(3) == 0 {
 			*times = 1 + r.IntN(3)
 		}
@@ -61,9 +68,10 @@ type backend struct {
 
 // actor is who commits.
 type actor struct {
-	server  *server  // nil: no server
-	machine *machine // nil: no agent
-	api     bool     // a server on behalf of a caller of the API
+	server   *server   // nil: no server
+	machine  *machine  // nil: no agent
+	balancer *balancer // nil: no balancer
+	api      bool      // a server on behalf of a caller of the API
 }
 
 // as lets somebody do something to the store.
@@ -115,6 +123,11 @@ func (w *world) committed(txn *store.Txn, by actor) {
 	for _, s := range w.servers {
 		s.wake(w.between(0, w.faults.lag(5*time.Millisecond)))
 	}
+	if len(w.balancers) > 0 && interesting(txn) {
+		for _, b := range w.balancers {
+			b.wake(w.between(0, w.faults.lag(5*time.Millisecond)))
+		}
+	}
 	for _, m := range w.fleet {
 		if m.concerned(txn) {
 			m.wake(w.between(0, w.faults.lag(5*time.Millisecond)))
@@ -145,6 +158,10 @@ func (w *world) trouble() {
 		{f.Restart, func() { pick(w, w.fleet).restart(w.between(0, 30*time.Second)) }},
 		{f.Power, func() { pick(w, w.fleet).powerCut(w.between(time.Second, time.Minute)) }},
 		{f.Cut, func() { pick(w, w.fleet).cutOff(w.between(time.Second, time.Minute)) }},
+		{f.Kill, w.toBalancer(func(b *balancer) { b.kill(w.between(100*time.Millisecond, 20*time.Second)) })},
+		{f.Stop, w.toBalancer(func(b *balancer) { b.restart(w.between(100*time.Millisecond, 20*time.Second)) })},
+		{f.Part, w.toBalancer(func(b *balancer) { b.cutOff(w.between(time.Second, time.Minute)) })},
+		{f.Sick, w.fallSick},
 	} {
 		for range t.times {
 			w.after(w.within(), func() {
@@ -152,6 +169,15 @@ func (w *world) trouble() {
 					t.do()
 				}
 			})
+		}
+	}
+}
+
+// toBalancer does something to one of the balancers, if there are any.
+func (w *world) toBalancer(do func(*balancer)) func() {
+	return func() {
+		if len(w.balancers) > 0 {
+			do(pick(w, w.balancers))
 		}
 	}
 }

@@ -29,6 +29,7 @@ type machine struct {
 	sending bool
 
 	containers map[string]*container // by id; they outlive the agent
+	ports      map[string]int        // host ports that were chosen, by task
 }
 
 // life is the life of a task in this run of the agent.
@@ -45,9 +46,9 @@ func (w *world) newMachine() {
 		size.CPU = 256 * (2 + w.rng.IntN(8))
 	}
 	m := &machine{
-		w: w, id: id, power: true, containers: map[string]*container{},
+		w: w, id: id, power: true, containers: map[string]*container{}, ports: map[string]int{},
 		record: model.Machine{
-			ID: id, Host: id, Driver: "sim", Capacity: size, JoinedAt: w.now,
+			ID: id, Host: id, Address: fmt.Sprintf("10.0.0.%d", len(w.fleet)+1), Driver: "sim", Capacity: size, JoinedAt: w.now,
 			Attributes: map[string]string{model.AttributeZone: pick(w, []string{"a", "b"})},
 		},
 	}
@@ -154,12 +155,32 @@ func (m *machine) look() {
 			if !ok {
 				continue
 			}
-			l = &life{Life: lifecycle.New(t.Task, def, lifecycle.Holdings{}, t.Seen, found, m.w.now, options())}
+			l = &life{Life: lifecycle.New(t.Task, def, m.holdings(t.ARN, def), t.Seen, found, m.w.now, options())}
 			m.tasks[t.ARN] = l
 		}
 		l.Want(t.Task)
 		m.step(t.ARN)
 	}
+}
+
+// holdings are the host ports of a task, the same after a restart. No other task gets one that was chosen.
+func (m *machine) holdings(task string, def *model.TaskDefinition) lifecycle.Holdings {
+	h := lifecycle.Holdings{Bindings: map[string][]model.PortBinding{}}
+	for _, c := range def.Containers {
+		for _, p := range c.Ports {
+			port := p.HostPort
+			if port == 0 {
+				if m.ports[task] == 0 {
+					m.ports[task] = 32768 + len(m.ports)
+				}
+				port = m.ports[task]
+			}
+			h.Bindings[c.Name] = append(h.Bindings[c.Name], model.PortBinding{
+				Address: m.record.Address, ContainerPort: p.ContainerPort, HostPort: port, Protocol: p.Protocol,
+			})
+		}
+	}
+	return h
 }
 
 // options are the production agent's, a little faster.
@@ -253,6 +274,9 @@ func (m *machine) powerCut(d time.Duration) {
 		m.stop()
 	}
 	m.power = false
+	for _, id := range sortedKeys(m.containers) {
+		m.w.hangsUp(m.containers[id], false)
+	}
 	clear(m.containers)
 	m.w.after(d, func() {
 		m.power = true

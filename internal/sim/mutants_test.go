@@ -43,7 +43,88 @@ func mutants() map[string]struct {
 			}
 		}
 	}
+	commit := func(change func(txn *store.Txn)) func(*sim.Options) {
+		return func(o *sim.Options) { o.Commit = change }
+	}
 	return map[string]m{
+		"the stop signal does not wait for targets": {
+			[]string{"the stop signal waits", "no request fails because of us"},
+			commit(func(txn *store.Txn) {
+				for i, p := range txn.Puts {
+					if t, ok := p.Record.(*model.Task); ok && t.Desired == model.TaskStopped {
+						other := *t
+						other.Drained = true
+						txn.Puts[i].Record = &other
+					}
+				}
+			}),
+		},
+		"balancers say drained at once": {
+			[]string{"drained means that nothing is in flight"},
+			commit(func(txn *store.Txn) {
+				for i, p := range txn.Puts {
+					if h, ok := p.Record.(*model.TargetHealth); ok && h.State == model.TargetDraining {
+						other := *h
+						other.Drained = true
+						txn.Puts[i].Record = &other
+					}
+				}
+			}),
+		},
+		"tasks that stop stay targets": {
+			[]string{"the stop signal waits", "no request fails because of us"},
+			plan(func(_ core.View, c *core.Change) {
+				c.Puts = slices.DeleteFunc(c.Puts, func(r model.Record) bool {
+					t, ok := r.(*model.Target)
+					return ok && t.Draining()
+				})
+			}),
+		},
+		"targets are removed when they begin to leave": {
+			[]string{"no request fails because of us"},
+			plan(func(_ core.View, c *core.Change) {
+				for i := len(c.Puts) - 1; i >= 0; i-- {
+					if t, ok := c.Puts[i].(*model.Target); ok && t.Draining() {
+						c.Puts = slices.Delete(c.Puts, i, i+1)
+						c.Deletes = append(c.Deletes, t.Key())
+					}
+				}
+			}),
+		},
+		"counts who is unhealthy for balancers as healthy": {
+			[]string{"minimumHealthyPercent"},
+			step(func(_ *core.Input, v *eyes) {
+				v.health = func(h *model.TargetHealth) { h.State = model.TargetHealthy }
+			}),
+		},
+		"stops all that are unhealthy together": {
+			[]string{"healing does not kill"},
+			plan(func(v core.View, c *core.Change) {
+				s, ok := v.Service(c.Subject)
+				if !ok || s.Status != model.Active {
+					return
+				}
+				for target := range v.TargetsOfService(s.ARN) {
+					t, ok := v.Task(target.Task)
+					written := slices.ContainsFunc(c.Puts, func(r model.Record) bool { return ok && r.Key() == t.Key() })
+					for h := range v.TargetHealths(target.Path()) {
+						if h.State == model.TargetUnhealthy && ok && !written && t.Running() {
+							written = true
+							task := *t.Task
+							task.Desired, task.StopAt, task.StopCode = model.TaskStopped, h.Since, model.StopScheduler
+							task.Stop = &model.Cause{Kind: model.CauseHealth, Subject: t.ARN, At: h.Since, Detail: h.Description}
+							c.Puts = append(c.Puts, &task)
+						}
+					}
+				}
+			}),
+		},
+		"forgets targets of tasks that are over": {
+			[]string{"the world comes to rest", "rest"},
+			plan(func(v core.View, c *core.Change) {
+				c.Deletes = slices.DeleteFunc(c.Deletes, func(k model.Key) bool { return k.Kind == model.KindTarget })
+			}),
+		},
 		"writes do not depend on versions": {
 			[]string{"maximumPercent", "states move forward", "events are numbered", "one task for a host port"},
 			func(o *sim.Options) {
@@ -243,6 +324,22 @@ type eyes struct {
 	service  func(*model.Service)
 	task     func(*model.TaskState)
 	instance func(*model.Instance)
+	health   func(*model.TargetHealth)
+}
+
+func (e *eyes) TargetHealths(target string) iter.Seq[*model.TargetHealth] {
+	return func(yield func(*model.TargetHealth) bool) {
+		for h := range e.View.TargetHealths(target) {
+			if e.health != nil {
+				other := *h
+				e.health(&other)
+				h = &other
+			}
+			if !yield(h) {
+				return
+			}
+		}
+	}
 }
 
 func (e *eyes) Service(arn string) (*model.Service, bool) {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -48,6 +49,7 @@ func (w *world) peace() {
 	w.tell("all is as it shall be")
 	quiet := w.now
 	w.rest = quiet.Sub(mended)
+	w.check.atRest = true
 	w.until(w.now.Add(lasting))
 	if w.check.acted.After(quiet) {
 		w.fail("rest lasts", "the scheduler wrote something %v after all was as it shall be", w.check.acted.Sub(quiet))
@@ -120,7 +122,7 @@ func (w *world) unrest() string {
 			return fmt.Sprintf("standalone task %s does not end", short(t.ARN))
 		}
 	}
-	return w.leftover(v)
+	return cmp.Or(w.leftover(v), w.unbalanced(v))
 }
 
 // unsteady says what a service lacks.

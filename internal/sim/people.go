@@ -32,6 +32,7 @@ type wish struct {
 	family string
 	last   int // revision
 	checks bool
+	groups []string // ARNs of the target groups that it may use
 }
 
 // answered is a call that changed a service, and what the caller knows of it.
@@ -127,6 +128,8 @@ func (p *people) something() {
 		})
 	case n < 55:
 		p.update(func(*wish) control.ServiceUpdate { return control.ServiceUpdate{Force: true} })
+	case n < 57:
+		p.rebalance()
 	case n < 62:
 		p.update(func(s *wish) control.ServiceUpdate {
 			lower, upper := p.percents(s)
@@ -136,8 +139,10 @@ func (p *people) something() {
 		p.remove()
 	case n < 76:
 		p.runTask()
-	case n < 84:
+	case n < 83:
 		p.stopTask()
+	case n < 86:
+		p.deregisterTarget()
 	case n < 90:
 		p.protect()
 	case n < 98:
@@ -169,14 +174,16 @@ func (p *people) define(s *wish, broken bool) string {
 	s.last++
 	name := fmt.Sprintf("%s:%d", s.family, s.last)
 	prog := &program{
-		name: name, startsIn: w.faults.lag(200 * time.Millisecond), stopsIn: w.faults.lag(100 * time.Millisecond),
+		name: name, family: s.family, startsIn: w.faults.lag(200 * time.Millisecond), stopsIn: w.faults.lag(100 * time.Millisecond),
 		deaf: w.chance(0.1),
 	}
 	if broken {
-		switch w.rng.IntN(3) {
-		case 0:
+		switch n := w.rng.IntN(3); {
+		case len(s.groups) > 0 && w.chance(0.3):
+			prog.unready = true
+		case n == 0:
 			prog.cannot = true
-		case 1:
+		case n == 1:
 			prog.runs = w.between(time.Second, time.Minute)
 		default:
 			prog.sick = s.checks
@@ -188,7 +195,7 @@ func (p *people) define(s *wish, broken bool) string {
 	if s.checks {
 		c.HealthCheck = &model.HealthCheck{Command: []string{"CMD", "true"}, Interval: 10 * time.Second, Timeout: 2 * time.Second, Retries: 2}
 	}
-	if s.port > 0 {
+	if s.port > 0 || len(s.groups) > 0 {
 		c.Ports = []model.PortMapping{{ContainerPort: 80, HostPort: s.port, Protocol: "tcp"}}
 	}
 	return p.register(s.family, s.last, c, prog)
@@ -234,6 +241,9 @@ func (p *people) create() {
 			s.port = 8000 + p.families
 		}
 		s.apart = !p.w.faults.Tight && !s.daemon && p.w.chance(0.2)
+		if p.w.faults.Balancers > 0 && p.w.chance(0.7) {
+			p.expose(s)
+		}
 		p.services = append(p.services, s)
 	}
 	lower, upper := p.percents(s)
@@ -249,6 +259,10 @@ func (p *people) create() {
 	}
 	if s.apart {
 		in.Constraints = []model.Constraint{{Type: model.DistinctInstance}}
+	}
+	if len(s.groups) > 0 {
+		in.LoadBalancers = p.some(s)
+		in.HealthGrace = pick(p.w, []time.Duration{0, 0, 15 * time.Second, time.Minute})
 	}
 	if s.daemon {
 		in.Scheduling, in.DesiredCount, in.Strategy = model.Daemon, 0, nil
@@ -332,6 +346,9 @@ func described(in control.ServiceUpdate) string {
 	if in.TaskDefinition != nil {
 		parts = append(parts, model.ShortID(*in.TaskDefinition))
 	}
+	if in.Edit != nil {
+		parts = append(parts, "load balancers")
+	}
 	if in.Force {
 		parts = append(parts, "anew")
 	}
@@ -384,9 +401,24 @@ func (p *people) stopTask() {
 	if !ok {
 		return
 	}
-	p.w.tell("somebody stops task %s", short(t.ARN))
+	p.stop(t.ARN)
+}
+
+// hasty stops a task that has only just begun to run, before all others have heard of that.
+func (p *people) hasty(task string) {
+	if !p.w.calm && p.w.chance(0.02) {
+		p.w.after(p.w.between(0, p.w.faults.lag(20*time.Millisecond)), func() {
+			if p.server() != nil {
+				p.stop(task)
+			}
+		})
+	}
+}
+
+func (p *people) stop(task string) {
+	p.w.tell("somebody stops task %s", short(task))
 	_, _ = p.server().call("StopTask", func(tx *store.Tx, call control.Call) error {
-		_, err := control.StopTask(tx, call, t.ARN, "")
+		_, err := control.StopTask(tx, call, task, "")
 		return err
 	})
 }

@@ -129,9 +129,7 @@ func (s *server) turn() {
 		return
 	}
 	s.w.backend.as(actor{server: s}, func() {
-		if _, err := s.store.Pump(s.w.ctx); err != nil {
-			panic(err)
-		}
+		s.hear()
 		for turns := 0; ; turns++ {
 			if turns == 300 {
 				s.w.fail("rest", "the scheduler of server %d takes turn after turn at one moment", s.id)
@@ -148,6 +146,17 @@ func (s *server) turn() {
 	})
 	if s.loop != nil {
 		s.wake(max(s.loop.Next().Sub(s.clock()), time.Millisecond))
+	}
+}
+
+// hear takes over what changed, unless it is still on its way.
+func (s *server) hear() {
+	if !s.w.calm && s.w.chance(s.w.faults.Stale) {
+		s.later(s.w.between(time.Millisecond, s.w.faults.lag(20*time.Millisecond)), func() { s.wake(0) })
+		return
+	}
+	if _, err := s.store.Pump(s.w.ctx); err != nil {
+		panic(err)
 	}
 }
 

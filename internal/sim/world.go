@@ -42,6 +42,7 @@ type Result struct {
 	Events  int           // that were taken from the heap
 	Commits int           // transactions that were carried out
 	Time    time.Duration // virtual
+	Sent    int           // requests that balancers took
 	Rest    time.Duration // from the moment at which people had mended what they broke until all was as it shall be
 	Hash    uint64
 }
@@ -117,6 +118,12 @@ type world struct {
 	people  *people
 	check   *checker
 
+	balancers []*balancer
+	listening map[string]*container // what takes requests, by task
+	epidemic  map[string]time.Time  // until when all targets of a family fail their checks
+	sent      int                   // requests
+	unserved  int                   // requests for which there was no target
+
 	observer *store.Store // to see whether all is as it shall be
 }
 
@@ -129,6 +136,7 @@ func newWorld(ctx context.Context, o Options) *world {
 	w := &world{
 		Options: o, ctx: ctx, rng: generator(o.Seed, 1), ids: generator(o.Seed, 2),
 		start: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), hash: fnv.New64a(),
+		listening: map[string]*container{}, epidemic: map[string]time.Time{},
 	}
 	w.now = w.start
 	w.timings, _ = model.TimingsByName("fast")
@@ -158,6 +166,11 @@ func (w *world) live() {
 	for _, s := range w.servers {
 		w.after(0, s.boot)
 	}
+	for i := range w.faults.Balancers {
+		b := newBalancer(w, fmt.Sprintf("b%d", i+1))
+		w.balancers = append(w.balancers, b)
+		w.after(w.between(0, 2*time.Second), b.boot)
+	}
 	w.people.begin()
 	w.trouble()
 	w.until(w.start.Add(w.faults.Trouble))
@@ -165,7 +178,7 @@ func (w *world) live() {
 }
 
 func (w *world) result() Result {
-	return Result{Events: w.taken, Commits: w.commits, Time: w.now.Sub(w.start), Rest: w.rest, Hash: w.hash.Sum64()}
+	return Result{Events: w.taken, Commits: w.commits, Sent: w.sent, Time: w.now.Sub(w.start), Rest: w.rest, Hash: w.hash.Sum64()}
 }
 
 // tell writes a line of the story.

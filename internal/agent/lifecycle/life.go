@@ -212,9 +212,9 @@ func (l *Life) Live(name string, attempt int) bool {
 	return c != nil && c.phase == running && c.attempt == attempt
 }
 
-// Want notes what is wanted now. Who shall stop shall never run again; that its targets are drained comes later.
+// Want notes what is wanted now. Who shall stop shall never run again; that its targets are drained, or take longer, comes later.
 func (l *Life) Want(task *model.Task) {
-	if l.task.Desired != model.TaskStopped || task.Desired == model.TaskStopped && task.Drained {
+	if l.task.Desired != model.TaskStopped || task.Desired == model.TaskStopped && (task.Drained || task.DrainBy.After(l.task.DrainBy)) {
 		l.task = task
 	}
 }

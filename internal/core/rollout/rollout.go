@@ -41,7 +41,7 @@ type Allowance struct {
 	Restore       int // stale ones that were lost
 	StopSurplus   int // fresh ones beyond the desired count; those that do not run yet go first
 	StopUnhealthy int // fresh ones
-	StopUseless   int // stale ones that are unhealthy or surplus
+	StopUseless   int // stale ones: all that are surplus, and of the unhealthy ones those that may go
 	StopStale     int // other stale ones; those that are not healthy yet go first
 
 	// Stuck says that the percentages leave no room for any step and that waiting will not help.
@@ -60,8 +60,8 @@ func (a Allowance) Idle() bool {
 func Decide(c Counts) Allowance {
 	var a Allowance
 	good := c.Fresh - c.FreshUnhealthy // healthy or may become so
-	a.StopUseless = c.StaleUnhealthy + c.StaleSurplus
 	c.FreshHealthy -= a.stopSurplus(c, good)
+	a.stopUseless(c)
 	a.stopStale(c, good)
 	a.stopUnhealthy(c, good)
 	a.start(c, good)
@@ -88,12 +88,27 @@ func (c *Counts) urgent() int {
 	return min(c.StaleLost, max(0, c.Lower-c.FreshHealthy-c.StaleHealthy-c.StaleHeld-c.StaleOwed))
 }
 
+// stopUseless lets unhealthy stale tasks go, but not so many that fewer tasks run than the lower bound says: where most of
+// them turn unhealthy together, what they all need is away, and to answer badly is better than not to answer at all.
+func (a *Allowance) stopUseless(c Counts) {
+	run := c.FreshHealthy + c.FreshUnhealthy - c.replaced() + c.StaleHealthy + c.StaleUnhealthy
+	a.StopUseless = c.StaleSurplus + min(c.StaleUnhealthy, max(0, run-c.Lower))
+}
+
+// replaced is how many unhealthy fresh tasks others stand in for.
+func (c *Counts) replaced() int {
+	return min(max(0, c.FreshHealthy+c.FreshUnhealthy-c.Desired), c.FreshUnhealthy)
+}
+
+// kept is how many unhealthy stale tasks do not stop.
+func (a *Allowance) kept(c Counts) int { return c.StaleUnhealthy + c.StaleSurplus - a.StopUseless }
+
 // stopStale lets stale tasks go that a healthy fresh one stands in for, or that are in the way of one. Where too few
 // tasks are healthy, those that will soon be are not in the way.
 func (a *Allowance) stopStale(c Counts, good int) {
-	useful := c.Stale - a.StopUseless
+	useful := c.Stale - c.StaleUnhealthy - c.StaleSurplus
 	stoodInFor := useful + c.FreshHealthy - c.Desired
-	inTheWay := c.Desired - good - (c.Upper - c.Fresh - useful - c.urgent())
+	inTheWay := c.Desired - good - (c.Upper - c.Fresh - useful - a.kept(c) - c.urgent())
 	if good >= c.Desired {
 		inTheWay = 0
 	}
@@ -104,13 +119,14 @@ func (a *Allowance) stopStale(c Counts, good int) {
 	a.Protected += min(wanted, unready+min(c.StaleHealthy, c.spare())) - a.StopStale
 }
 
-// stopUnhealthy lets unhealthy fresh tasks go once their replacements are healthy, or unhealthy too; and one at a time
-// where maximumPercent forbids to start the replacement first ("Amazon ECS services", unhealthy tasks).
+// stopUnhealthy lets unhealthy fresh tasks go once their replacements are healthy, or unhealthy too; and one at a time,
+// stale ones first, where maximumPercent forbids to start the replacement first ("Amazon ECS services", unhealthy tasks).
 func (a *Allowance) stopUnhealthy(c Counts, good int) {
-	healthy := c.FreshHealthy
-	replaced := min(max(0, healthy+c.FreshUnhealthy-c.Desired), c.FreshUnhealthy)
+	replaced := c.replaced()
 	noRoom := c.Fresh+c.Stale-a.stops() >= c.Upper
-	if replaced == 0 && c.FreshUnhealthy > 0 && noRoom && good < c.Desired && good == c.FreshHealthy {
+	if inTurn := replaced+a.StopUseless == c.StaleSurplus && noRoom && good < c.Desired && good == c.FreshHealthy; inTurn && a.kept(c) > 0 {
+		a.StopUseless++
+	} else if inTurn && c.FreshUnhealthy > 0 {
 		replaced = 1
 	}
 	a.StopUnhealthy = replaced
@@ -120,7 +136,7 @@ func (a *Allowance) stopUnhealthy(c Counts, good int) {
 func (a *Allowance) start(c Counts, good int) {
 	room := max(0, c.Upper-(c.Fresh+c.Stale-a.stops()))
 	fresh := max(0, c.Desired-good)
-	lost := min(c.StaleLost, max(0, c.Desired-c.FreshHealthy-(c.Stale-a.StopUseless-a.StopStale)))
+	lost := min(c.StaleLost, max(0, c.Desired-c.FreshHealthy-(c.Stale-c.StaleUnhealthy-c.StaleSurplus-a.StopStale)))
 	a.Start = min(fresh, room-min(lost, room, c.urgent()))
 	a.Restore = min(lost, room-a.Start)
 }

@@ -131,9 +131,21 @@ func TestUnhealthy(t *testing.T) {
 			rollout.Counts{Desired: 3, Lower: 0, Upper: 3, Fresh: 3, FreshUnhealthy: 3},
 			rollout.Allowance{StopUnhealthy: 1, Start: 1},
 		},
-		"an unhealthy old task goes at once": {
+		"an unhealthy old task waits for one that runs in its place": {
 			rollout.Counts{Desired: 2, Lower: 2, Upper: 4, Fresh: 2, Stale: 2, StaleHealthy: 1, StaleUnhealthy: 1},
+			rollout.Allowance{},
+		},
+		"and goes then": {
+			rollout.Counts{Desired: 2, Lower: 2, Upper: 4, Fresh: 2, FreshHealthy: 1, Stale: 2, StaleHealthy: 1, StaleUnhealthy: 1},
 			rollout.Allowance{StopUseless: 1},
+		},
+		"old tasks that all are unhealthy stay as far as the lower bound says": {
+			rollout.Counts{Desired: 4, Lower: 2, Upper: 8, Stale: 4, StaleUnhealthy: 4},
+			rollout.Allowance{StopUseless: 2, Start: 4},
+		},
+		"without room, old ones go one at a time": {
+			rollout.Counts{Desired: 3, Lower: 3, Upper: 3, Stale: 3, StaleUnhealthy: 3},
+			rollout.Allowance{StopUseless: 1, Start: 1},
 		},
 		"and is not in the way of a new one before it runs": {
 			rollout.Counts{Desired: 4, Lower: 3, Upper: 5, Fresh: 2, Stale: 3, StaleHealthy: 2, StaleOwed: 1},
@@ -231,7 +243,7 @@ func carriedOut(c rollout.Counts, a rollout.Allowance) rollout.Counts {
 	c.StaleOwed += a.Restore - owed
 	c.StaleLost -= a.Restore
 	c.Stale += a.Restore - a.StopStale - a.StopUseless
-	c.StaleUnhealthy, c.StaleSurplus = 0, 0
+	c.StaleUnhealthy, c.StaleSurplus = c.StaleUnhealthy+c.StaleSurplus-a.StopUseless, 0
 	return c
 }
 

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -46,32 +45,15 @@ func (s *server) startBalancer(ctx context.Context, roles *roles) error {
 	}
 	roles.end(log.Close)
 	name, _ := os.Hostname() // told to people alone
-	certificates := certs.New(s.privateKey)
 	b, err := lb.New(lb.Config{
 		Store: s.store, ID: id, Host: name, Version: s.cfg.Version, AccessLog: log, Secret: keys[len(keys)-1],
-		Certificate: s.chooseCertificate(certificates), Now: time.Now, Random: rand.Uint64, Log: s.cfg.Log, Hurry: s.cfg.Hurry,
+		Certificates: certs.New(s.privateKey), Now: time.Now, Random: rand.Uint64, Log: s.cfg.Log, Hurry: s.cfg.Hurry,
 	})
 	if err != nil {
 		return err
 	}
 	roles.run(ctx, "balancer", b.Run)
 	return nil
-}
-
-// chooseCertificate finds the certificate of a connection among those of its listener.
-func (s *server) chooseCertificate(cache *certs.Cache) func(*model.Listener, *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return func(l *model.Listener, hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		return cache.Chooser(func() []*model.Certificate {
-			var list []*model.Certificate
-			view := s.store.View()
-			for _, arn := range l.Certificates {
-				if c, ok := view.Certificate(arn); ok {
-					list = append(list, c)
-				}
-			}
-			return list
-		})(hello)
-	}
 }
 
 // privateKey opens the private key of a certificate.

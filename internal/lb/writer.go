@@ -28,6 +28,7 @@ type writer struct {
 	mu      sync.Mutex
 	pending map[model.Key]model.Record // nil: to be deleted
 	news    chan struct{}
+	away    bool // the last write failed, and that was said
 }
 
 func newWriter(s *store.Store, log *slog.Logger) *writer {
@@ -89,11 +90,13 @@ func (w *writer) flush(ctx context.Context) error {
 			return nil
 		}
 		if err := w.write(ctx, batch); err != nil {
-			if ctx.Err() == nil {
-				w.log.Warn("what was observed of targets could not be written; it is kept", "error", err)
+			if ctx.Err() == nil && !w.away {
+				w.away = true
+				w.log.Warn("what was observed of targets cannot be written; it is kept until it can", "error", err)
 			}
 			return err
 		}
+		w.away = false
 	}
 }
 

@@ -15,6 +15,7 @@ type inbox struct {
 	paths   map[string]bool   // of targets of which something changed
 	reports map[string]report // what the prober said last of each target
 	lost    []loss
+	drains  bool // something changed of all that are being deregistered
 }
 
 // report is what the prober says of a target.
@@ -60,6 +61,14 @@ func (i *inbox) lose(l loss) {
 	i.wake()
 }
 
+// review has the loop look at all targets that are being deregistered.
+func (i *inbox) review() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.drains = true
+	i.wake()
+}
+
 func (i *inbox) wake() {
 	select {
 	case i.c <- struct{}{}:
@@ -68,16 +77,16 @@ func (i *inbox) wake() {
 }
 
 // take gives what was told since the last time.
-func (i *inbox) take() (paths map[string]bool, lost []loss) {
+func (i *inbox) take() (paths map[string]bool, lost []loss, drains bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	select {
 	case <-i.c:
 	default:
 	}
-	paths, lost = i.paths, i.lost
-	i.paths, i.lost = map[string]bool{}, nil
-	return paths, lost
+	paths, lost, drains = i.paths, i.lost, i.drains
+	i.paths, i.lost, i.drains = map[string]bool{}, nil, false
+	return paths, lost, drains
 }
 
 func (i *inbox) report(path string) (report, bool) {

@@ -25,6 +25,9 @@ type Config struct {
 	ID      string // of the balancer, the same after a restart
 	Host    string
 	Version string
+	// Dir is the directory of what the balancers of this machine share, one of which takes over from another; "": they do
+	// not. It exists and belongs to them alone.
+	Dir string
 	// Certificates choose among the certificates of a listener; nil: there are none.
 	Certificates *certs.Cache
 	// AccessLog takes the requests to load balancers whose attribute access_logs.s3.enabled is true; nil: none.
@@ -37,6 +40,7 @@ type Config struct {
 	Heartbeat   time.Duration   // between two signs of life in the store; 10 s if zero
 	Grace       time.Duration   // that requests have to end when the balancer does; 30 s if zero
 	Hurry       <-chan struct{} // when it is closed, the end waits for no request
+	Serving     func()          // called once, when what the store has is served; nil: nobody waits for it
 	Log         *slog.Logger
 }
 
@@ -88,15 +92,37 @@ func (b *Balancer) Table() *routing.Table { return b.table.Load() }
 // Run serves until ctx ends. Then it takes no more connections, lets requests end for as long as Grace says, and tells the
 // store that it is gone. Until the last request has ended it follows the store: targets that are deregistered meanwhile
 // are drained as ever.
+//
+// If another balancer serves for this machine, it takes over from that one, without a moment in which nobody listens. If
+// another one takes over, it lets requests end as well, and gives ErrTakenOver.
 func (b *Balancer) Run(ctx context.Context) error {
+	e, err := b.inherit(ctx)
+	if err != nil {
+		return err
+	}
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
 	var others sync.WaitGroup
 	others.Go(func() { b.prober.Run(inner) })
-	others.Go(func() { b.writer.run(inner) })
 	l := newLoop(b)
-	l.run(ctx)
+	defer l.watcher.Close()
+	closeDoor, err := l.begin(ctx, e, &others)
+	if err == nil {
+		others.Go(func() { b.writer.run(inner) })
+		l.run(ctx)
+	}
 	cancel()
+	closeDoor()
 	others.Wait()
+	if e.lock != nil {
+		defer func() { _ = e.lock.Close() }() // whoever took over has a copy
+	}
+	switch {
+	case err != nil:
+		return err
+	case l.taken():
+		return ErrTakenOver
+	}
 	return b.farewell(context.WithoutCancel(ctx), l.joined)
 }
 

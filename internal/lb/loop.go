@@ -27,6 +27,12 @@ type loop struct {
 	said    map[string]string // the listeners that were said to fail
 	unfit   map[string]string // listeners of TLS without a certificate that can be used, and why
 	over    chan struct{}     // closed when all that was served has ended; nil while it is served
+
+	asks       chan chan offer      // from a balancer that wants to take over
+	heirs      chan *line           // the one that has
+	heir       *line                // the same, nil as long as there is none
+	bequeathed map[string]time.Time // the targets that it was told to be drained
+	elder      *elder               // nil: this balancer took over from nobody
 }
 
 // drain is a target that is being deregistered.
@@ -49,16 +55,16 @@ const retryEvery = time.Second
 func newLoop(b *Balancer) *loop {
 	return &loop{
 		Balancer: b, drains: map[string]*drain{}, later: map[string]time.Time{}, ports: newPorts(b), joined: stored(b.config.Now()),
+		asks: make(chan chan offer), heirs: make(chan *line, 1), bequeathed: map[string]time.Time{},
 		watcher: b.config.Store.Watch(
 			model.KindLoadBalancer, model.KindListener, model.KindRule, model.KindTargetGroup, model.KindTarget, model.KindCertificate,
 		),
 	}
 }
 
-// run follows the store and what the data plane tells until ctx ends, and then until the last request has.
+// run follows the store and what the data plane tells until ctx ends or another balancer has taken over, and then until
+// the last request has ended. The first pass has been made.
 func (l *loop) run(ctx context.Context) {
-	defer l.watcher.Close()
-	l.pass(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -75,6 +81,13 @@ func (l *loop) run(ctx context.Context) {
 		case <-l.over:
 			l.pass(ctx) // the end of the last request may not have been heard yet
 			return
+		case offers := <-l.asks:
+			offers <- l.ports.offer()
+		case l.heir = <-l.heirs:
+			l.observe(slices.Collect(maps.Keys(l.drains)))
+			if l.over == nil {
+				l.leave(ctx)
+			}
 		case <-news:
 			l.pass(ctx)
 		case <-told:
@@ -95,6 +108,7 @@ func (l *loop) leave(ctx context.Context) {
 		defer close(l.over)
 		defer enough()
 		l.ports.ending.Wait()
+		l.elder.wait(patience)
 	}()
 }
 
@@ -184,7 +198,7 @@ func (l *loop) failures() map[string]string {
 func (l *loop) pass(ctx context.Context) {
 	began := l.config.Now()
 	changes, all, view := l.watcher.Snapshot()
-	told, lost := l.inbox.take()
+	told, lost, drains := l.inbox.take()
 	l.view = view
 	var changed []string
 	for _, c := range changes {
@@ -203,6 +217,9 @@ func (l *loop) pass(ctx context.Context) {
 		l.check(changed)
 		for path := range told {
 			changed = append(changed, path)
+		}
+		if drains {
+			changed = slices.AppendSeq(changed, maps.Keys(l.drains))
 		}
 		l.retarget(changed)
 	}

@@ -99,6 +99,9 @@ func (l *loop) observe(paths []string) {
 			continue
 		}
 		h := l.health(t)
+		if h != nil && h.Drained {
+			l.bequeath(path, h.Since)
+		}
 		if h == nil || known != nil && *known == *h || l.postponed(path, known, h) {
 			continue
 		}
@@ -123,6 +126,7 @@ func (l *loop) postponed(path string, known, h *model.TargetHealth) bool {
 // drop forgets a target that is gone, and cuts what is still in flight to it.
 func (l *loop) drop(path string) {
 	delete(l.drains, path)
+	delete(l.bequeathed, path)
 	l.inbox.forget(path)
 	l.flights.Drop(path)
 }
@@ -147,7 +151,7 @@ func (l *loop) health(t *model.Target) *model.TargetHealth {
 		if d := l.drains[path]; d == nil || !d.by.Equal(t.DrainBy) {
 			l.drains[path] = &drain{by: t.DrainBy}
 		}
-		h.Drained = f.Close()
+		h.Drained = f.Close() && l.elder.drained(path, t.DrainAt)
 		h.State, h.Reason, h.Since = model.TargetDraining, model.ReasonDeregistration, t.DrainAt
 		h.Description = "Target deregistration is in progress"
 		return h

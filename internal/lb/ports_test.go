@@ -42,7 +42,7 @@ func TestBroken(t *testing.T) {
 	}
 	_ = opened.streams[0].Close() // behind its server's back
 	<-b.inbox.c
-	_, lost := b.inbox.take()
+	_, lost, _ := b.inbox.take()
 	if len(lost) != 1 || lost[0].of != opened {
 		t.Fatalf("lost are %+v", lost)
 	}

@@ -2,11 +2,13 @@ package lb
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"slices"
 	"testing"
 
 	"github.com/maitred/maitred/internal/core/routing"
+	"github.com/maitred/maitred/internal/lb/l4"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/mem"
@@ -113,5 +115,43 @@ func TestSameSocket(t *testing.T) {
 		t.Errorf("after the end %s cannot be listened at: %v", address, err)
 	} else if err := again.close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSameDatagrams is the same for datagrams: what comes while nobody receives is there for the next one.
+func TestSameDatagrams(t *testing.T) {
+	t.Parallel()
+	s, err := openSocket(t.Context(), "udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.close() }()
+	first, err := s.datagrams()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := first.LocalAddr().String()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	if _, err := client.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.datagrams()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = second.Close() }()
+	if _, ok := second.(l4.PacketConn); !ok {
+		t.Errorf("a %T cannot be served", second)
+	}
+	got := make([]byte, 10)
+	if n, _, err := second.ReadFrom(got); err != nil || string(got[:n]) != "hello" {
+		t.Errorf("the next one gets %q, %v", got[:n], err)
 	}
 }

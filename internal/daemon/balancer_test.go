@@ -47,7 +47,7 @@ func runRole(role, dir string) int {
 	c := daemon.Defaults()
 	c.DataDir, c.Listen, c.Server, c.Balancer = dir, "127.0.0.1:0", role == "server", role == "lb"
 	c.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	c.Announce = func(daemon.Ready) { fmt.Println("ready") }
+	c.Announce = func(daemon.Ready) { _, _ = os.Stdout.WriteString("ready\n") }
 	if err := daemon.Run(ctx, c); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

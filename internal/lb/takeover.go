@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -351,9 +352,7 @@ func (l *loop) bequeath(path string, at time.Time) {
 // begin makes the first pass, with what was inherited, and then has the last word on it. Afterwards others counts what
 // goes on until closeDoor is called.
 func (l *loop) begin(ctx context.Context, e *estate, others *sync.WaitGroup) (closeDoor func(), err error) {
-	for at, s := range e.sockets {
-		l.ports.sockets[at] = s
-	}
+	maps.Copy(l.ports.sockets, e.sockets)
 	l.pass(ctx)
 	if l.config.Dir == "" {
 		l.serving()

@@ -92,10 +92,9 @@ func TestTakeoverDrains(t *testing.T) {
 	slow := later(t.Context(), f.url()+"slow")
 	<-b.slow
 	second := w.run(in(dir))
-	third := second
 	// The second is served when the door is its own, which the third finds.
 	eventually(t, "the second one serves", func() bool { return len(second.Table().Listeners) > 0 })
-	third = w.run(in(dir))
+	third := w.run(in(dir))
 	eventually(t, "the third one serves", func() bool { return len(third.Table().Listeners) > 0 })
 	w.put(drained(x, time.Hour))
 	w.untilState(x, model.TargetDraining)

@@ -2,11 +2,12 @@ package daemon
 
 import (
 	"context"
-	"crypto/tls"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/maitred/maitred/internal/agent/host"
@@ -25,9 +26,44 @@ const (
 // balancerID names this machine's balancer, the same after a restart.
 func (c Config) balancerID() (string, error) { return host.ID(c.DataDir) }
 
-// startBalancer begins to serve load balancers.
+func (c Config) balancerDir() string { return filepath.Join(c.DataDir, "balancer") }
+
+// maxTurns is how many balancers of a machine there are at once at most: one serves, the others let their last requests
+// end.
+const maxTurns = 100
+
+// takeTurn makes this the n-th balancer of the machine, until yield or the end of the process.
+func (s *server) takeTurn() (n int, err error) {
+	if err := os.MkdirAll(s.cfg.balancerDir(), 0o700); err != nil {
+		return 0, fmt.Errorf("make the balancer's directory: %w", err)
+	}
+	for n := range maxTurns {
+		f, err := os.OpenFile(filepath.Join(s.cfg.balancerDir(), fmt.Sprintf("turn.%d", n)), os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return 0, fmt.Errorf("take a turn as a balancer: %w", err)
+		}
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			s.turn = f
+			return n, nil
+		}
+		if err = errors.Join(err, f.Close()); !errors.Is(err, syscall.EWOULDBLOCK) {
+			return 0, fmt.Errorf("take a turn as a balancer: %w", err)
+		}
+	}
+	return 0, fmt.Errorf("%d balancers of this machine still let their last requests end", maxTurns)
+}
+
+func (s *server) yield() error {
+	if s.turn == nil {
+		return nil
+	}
+	return s.turn.Close()
+}
+
+// startBalancer begins to serve load balancers, and returns when they are served.
 func (s *server) startBalancer(ctx context.Context, roles *roles) error {
-	dir := filepath.Join(s.cfg.DataDir, "balancer")
+	dir := s.cfg.balancerDir()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the balancer's directory: %w", err)
 	}
@@ -46,32 +82,39 @@ func (s *server) startBalancer(ctx context.Context, roles *roles) error {
 	}
 	roles.end(log.Close)
 	name, _ := os.Hostname() // told to people alone
-	certificates := certs.New(s.privateKey)
+	serving := make(chan struct{})
 	b, err := lb.New(lb.Config{
-		Store: s.store, ID: id, Host: name, Version: s.cfg.Version, AccessLog: log, Secret: keys[len(keys)-1],
-		Certificate: s.chooseCertificate(certificates), Now: time.Now, Random: rand.Uint64, Log: s.cfg.Log, Hurry: s.cfg.Hurry,
+		Store: s.store, ID: id, Host: name, Version: s.cfg.Version, Dir: dir, AccessLog: log, Secret: keys[len(keys)-1],
+		Certificates: certs.New(s.privateKey), Now: time.Now, Random: rand.Uint64, Log: s.cfg.Log, Hurry: s.cfg.Hurry,
+		Serving: func() { close(serving) },
 	})
 	if err != nil {
 		return err
 	}
-	roles.run(ctx, "balancer", b.Run)
-	return nil
+	roles.run(ctx, "balancer", func(ctx context.Context) error { return s.balance(ctx, roles, b) })
+	select {
+	case <-serving:
+		return nil
+	case <-ctx.Done():
+		return nil // and the roles are ended
+	case err := <-roles.failed:
+		return err
+	}
 }
 
-// chooseCertificate finds the certificate of a connection among those of its listener.
-func (s *server) chooseCertificate(cache *certs.Cache) func(*model.Listener, *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return func(l *model.Listener, hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		return cache.Chooser(func() []*model.Certificate {
-			var list []*model.Certificate
-			view := s.store.View()
-			for _, arn := range l.Certificates {
-				if c, ok := view.Certificate(arn); ok {
-					list = append(list, c)
-				}
-			}
-			return list
-		})(hello)
+// balance serves load balancers. When another process has taken over, this one has nothing left to do, unless it has
+// other roles.
+func (s *server) balance(ctx context.Context, roles *roles, b *lb.Balancer) error {
+	err := b.Run(ctx)
+	if !errors.Is(err, lb.ErrTakenOver) {
+		return err
 	}
+	s.cfg.Log.Warn("another process serves the load balancers of this machine now")
+	if !s.cfg.Server && !s.cfg.Agent {
+		close(roles.over)
+	}
+	<-ctx.Done()
+	return nil
 }
 
 // privateKey opens the private key of a certificate.

@@ -42,6 +42,7 @@ type server struct {
 	kept    *disk.Store // those that this machine's containers wrote; nil where there is no agent
 	peers   *peer.Caller
 	keyFile sync.Mutex // of secrets, while the server uses or changes it
+	turn    *os.File   // the lock of a balancer's identity; nil where there is a server or an agent
 }
 
 func (s *server) scope() arn.Scope { return arn.Scope{Region: s.cfg.Region, Account: s.cfg.Account} }
@@ -64,7 +65,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := s.open(ctx); err != nil {
 		return errors.Join(err, closeListener(listener))
 	}
-	defer func() { err = errors.Join(err, s.backend.Close()) }()
+	defer func() { err = errors.Join(err, s.backend.Close(), s.yield()) }()
 	defer s.store.Close()
 	s.peers = s.newCaller()
 	defer s.peers.Close()
@@ -148,16 +149,20 @@ func (s *server) openBackend(ctx context.Context) (*etcd.Backend, error) {
 }
 
 // identity names this process in an etcd that it shares with others: another name on each machine, the same one after a
-// restart.
+// restart. Of balancers there are several while one takes over from another: each takes the first name that is free.
 func (s *server) identity() (string, error) {
 	id, err := host.ID(s.cfg.DataDir)
+	if err != nil {
+		return "", err
+	}
 	switch {
 	case s.cfg.Server:
-		id = "server-" + id
-	case !s.cfg.Agent:
-		id = "balancer-" + id
+		return "server-" + id, nil
+	case s.cfg.Agent:
+		return id, nil
 	}
-	return id, err
+	n, err := s.takeTurn()
+	return fmt.Sprintf("balancer-%s-%d", id, n), err
 }
 
 // start begins the roles in order, and tells when all is ready.
@@ -202,10 +207,11 @@ func (s *server) start(ctx context.Context, roles *roles, listener net.Listener)
 // roles are the goroutines of a process. They are ended one after the other, the last one first.
 type roles struct {
 	failed chan error
+	over   chan struct{} // closed when there is nothing left to do
 	ends   []func() error
 }
 
-func newRoles() *roles { return &roles{failed: make(chan error, 16)} }
+func newRoles() *roles { return &roles{failed: make(chan error, 16), over: make(chan struct{})} }
 
 // run begins a role. It has ended, and ended well, when its turn in stop is over.
 func (r *roles) run(ctx context.Context, name string, run func(context.Context) error) {
@@ -231,10 +237,12 @@ func cmpErr(err error) error {
 // end adds something that is to be done when the roles that began later have ended.
 func (r *roles) end(do func() error) { r.ends = append(r.ends, do) }
 
-// wait returns when ctx ends, or with the error of a role that ended before.
+// wait returns when ctx ends or there is nothing left to do, or with the error of a role that ended before.
 func (r *roles) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
+		return nil
+	case <-r.over:
 		return nil
 	case err := <-r.failed:
 		return err

@@ -6,6 +6,10 @@
 //	  ▲                ▲                                   │refused
 //	  └────writer──────┴──────changed, suspected─── probe ◀┘
 //
-// One goroutine, the loop, decides; the table is read by all others through one pointer. While the store is away, the last
-// table is served, targets go on being checked, and what was observed is written when the store is back.
+// One goroutine, the loop, decides (loop.go, observe.go); what others have to tell it they leave in its inbox. The table is
+// read by all others through one pointer. While the store is away, the last table is served, targets go on being checked,
+// and what was observed is written when the store is back (writer.go).
+//
+// Sockets (sockets.go) outlive the servers behind them (ports.go), and the process: a balancer that is started beside a
+// running one takes them over (takeover.go).
 package lb

@@ -2,7 +2,6 @@ package lb
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/maitred/maitred/internal/core/routing"
+	"github.com/maitred/maitred/internal/lb/certs"
 	"github.com/maitred/maitred/internal/lb/flight"
 	"github.com/maitred/maitred/internal/lb/l4"
 	"github.com/maitred/maitred/internal/lb/l7"
@@ -25,20 +25,23 @@ type Config struct {
 	ID      string // of the balancer, the same after a restart
 	Host    string
 	Version string
-	// Certificate chooses the certificate of a TLS connection to a listener; nil: there are none.
-	Certificate func(*model.Listener, *tls.ClientHelloInfo) (*tls.Certificate, error)
-	// CertificateARN names a certificate for access logs; nil: they do not.
-	CertificateARN func(*tls.Certificate) string
-	AccessLog      l7.AccessLog // nil: none
-	Secret         []byte       // seals cookies: at least 16 bytes, the same at all balancers
-	ObserveHTTP    func(l7.Sample)
-	ObserveFlow    func(l4.Sample)
-	Now            func() time.Time
-	Random         func() uint64
-	Heartbeat      time.Duration   // between two signs of life in the store; 10 s if zero
-	Grace          time.Duration   // that requests have to end when the balancer does; 30 s if zero
-	Hurry          <-chan struct{} // when it is closed, the end waits for no request
-	Log            *slog.Logger
+	// Dir is the directory of what the balancers of this machine share, one of which takes over from another; "": they do
+	// not. It exists and belongs to them alone.
+	Dir string
+	// Certificates choose among the certificates of a listener; nil: there are none.
+	Certificates *certs.Cache
+	// AccessLog takes the requests to load balancers whose attribute access_logs.s3.enabled is true; nil: none.
+	AccessLog   l7.AccessLog
+	Secret      []byte // seals cookies: at least 16 bytes, the same at all balancers
+	ObserveHTTP func(l7.Sample)
+	ObserveFlow func(l4.Sample)
+	Now         func() time.Time
+	Random      func() uint64
+	Heartbeat   time.Duration   // between two signs of life in the store; 10 s if zero
+	Grace       time.Duration   // that requests have to end when the balancer does; 30 s if zero
+	Hurry       <-chan struct{} // when it is closed, the end waits for no request
+	Serving     func()          // called once, when what the store has is served; nil: nobody waits for it
+	Log         *slog.Logger
 }
 
 const (
@@ -53,12 +56,7 @@ type Balancer struct {
 	flights *flight.Targets
 	prober  *probe.Runner
 	writer  *writer
-
-	// What others tell the loop: targets of which something changed, by path.
-	mu      sync.Mutex
-	told    map[string]bool
-	tell    chan struct{}
-	reports map[string]report // what the prober said last
+	inbox   inbox
 }
 
 // New makes a balancer; Run makes it serve.
@@ -78,13 +76,10 @@ func New(config Config) (*Balancer, error) {
 	if config.Grace == 0 {
 		config.Grace = defaultGrace
 	}
-	b := &Balancer{
-		config: config, told: map[string]bool{}, tell: make(chan struct{}, 1), reports: map[string]report{},
-		writer: newWriter(config.Store, config.Log),
-	}
-	b.flights = flight.New(b.notice)
+	b := &Balancer{config: config, inbox: newInbox(), writer: newWriter(config.Store, config.Log)}
+	b.flights = flight.New(b.inbox.notice)
 	b.prober = probe.New(probe.Config{
-		Check: new(probe.Prober).Check, Changed: b.changed, Suspected: func(path string, _ bool) { b.notice(path) },
+		Check: new(probe.Prober).Check, Changed: b.inbox.changed, Suspected: func(path string, _ bool) { b.inbox.notice(path) },
 		Now: config.Now, Balancer: config.ID,
 	})
 	b.table.Store(&routing.Table{})
@@ -94,74 +89,46 @@ func New(config Config) (*Balancer, error) {
 // Table is the present route table.
 func (b *Balancer) Table() *routing.Table { return b.table.Load() }
 
-// report is what the prober says of a target.
-type report struct {
-	state               model.TargetState
-	reason, description string
-	since               time.Time
-}
-
-// changed takes note of a target's health.
-func (b *Balancer) changed(path string, state model.TargetState, reason, description string, since time.Time) {
-	b.mu.Lock()
-	b.reports[path] = report{state, reason, description, since}
-	b.mu.Unlock()
-	b.notice(path)
-}
-
-// notice has the loop look at a target. It never blocks.
-func (b *Balancer) notice(path string) {
-	b.mu.Lock()
-	b.told[path] = true
-	b.mu.Unlock()
-	select {
-	case b.tell <- struct{}{}:
-	default:
-	}
-}
-
-// heard takes what the loop was told.
-func (b *Balancer) heard() map[string]bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	told := b.told
-	b.told = map[string]bool{}
-	return told
-}
-
-func (b *Balancer) report(path string) (report, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	r, ok := b.reports[path]
-	return r, ok
-}
-
-func (b *Balancer) forget(path string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.reports, path)
-}
-
 // Run serves until ctx ends. Then it takes no more connections, lets requests end for as long as Grace says, and tells the
-// store that it is gone.
+// store that it is gone. Until the last request has ended it follows the store: targets that are deregistered meanwhile
+// are drained as ever.
+//
+// If another balancer serves for this machine, it takes over from that one, without a moment in which nobody listens. If
+// another one takes over, it lets requests end as well, and gives ErrTakenOver.
 func (b *Balancer) Run(ctx context.Context) error {
+	e, err := b.inherit(ctx)
+	if err != nil {
+		return err
+	}
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
 	var others sync.WaitGroup
 	others.Go(func() { b.prober.Run(inner) })
-	others.Go(func() { b.writer.run(inner) })
 	l := newLoop(b)
-	l.run(ctx)
-	patience, enough := b.patient(inner)
-	err := l.end(patience)
-	enough()
+	defer l.watcher.Close()
+	closeDoor, err := l.begin(ctx, e, &others)
+	if err == nil {
+		others.Go(func() { b.writer.run(inner) })
+		l.run(ctx)
+	}
 	cancel()
+	closeDoor()
 	others.Wait()
-	return errors.Join(err, b.farewell(context.WithoutCancel(ctx)))
+	if e.lock != nil {
+		defer func() { _ = e.lock.Close() }() // whoever took over has a copy
+	}
+	switch {
+	case err != nil:
+		return err
+	case l.taken():
+		return ErrTakenOver
+	}
+	return b.farewell(context.WithoutCancel(ctx), l.joined)
 }
 
 // patient is a context that ends when nobody wants to wait any more.
 func (b *Balancer) patient(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, b.config.Grace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.config.Grace)
 	if b.config.Hurry != nil {
 		go func() {
 			select {
@@ -178,10 +145,10 @@ func (b *Balancer) patient(ctx context.Context) (context.Context, context.Cancel
 const farewellTimeout = 2 * time.Second
 
 // farewell writes what is still to be written, and that the balancer serves nothing any more.
-func (b *Balancer) farewell(ctx context.Context) error {
+func (b *Balancer) farewell(ctx context.Context, joined time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, farewellTimeout)
 	defer cancel()
-	b.writer.put(b.record(false, nil, time.Time{}))
+	b.writer.put(b.record(false, nil, joined))
 	if err := b.writer.flush(ctx); err != nil {
 		return fmt.Errorf("tell the store that the balancer is gone: %w", err)
 	}
@@ -190,9 +157,11 @@ func (b *Balancer) farewell(ctx context.Context) error {
 
 // record describes the balancer.
 func (b *Balancer) record(connected bool, failed map[string]string, joined time.Time) *model.Balancer {
-	now := b.config.Now().UTC().Round(0)
 	return &model.Balancer{
-		ID: b.config.ID, Host: b.config.Host, Version: b.config.Version, JoinedAt: joined, SeenAt: now,
+		ID: b.config.ID, Host: b.config.Host, Version: b.config.Version, JoinedAt: joined, SeenAt: stored(b.config.Now()),
 		Connected: connected, Failed: failed,
 	}
 }
+
+// stored is a time as it comes back from the store, so that records can be compared.
+func stored(t time.Time) time.Time { return t.UTC().Round(0) }

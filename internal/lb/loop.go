@@ -3,13 +3,10 @@ package lb
 import (
 	"context"
 	"maps"
-	"net"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/maitred/maitred/internal/core/routing"
-	"github.com/maitred/maitred/internal/lb/probe"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -20,34 +17,81 @@ type loop struct {
 	watcher *store.Watcher
 	view    *store.View
 	used    map[string]string    // the target groups that listeners lead to, and an address of such a listener
-	drains  map[string]time.Time // when what is in flight to targets that are being deregistered must end
+	drains  map[string]*drain    // targets that are being deregistered
+	later   map[string]time.Time // when to look at a target again that is new
 	ports   *ports
 	joined  time.Time
+	calm    time.Time // no pass before
 	beatAt  time.Time
+	retryAt time.Time
 	said    map[string]string // the listeners that were said to fail
+	unfit   map[string]string // listeners of TLS without a certificate that can be used, and why
+	over    chan struct{}     // closed when all that was served has ended; nil while it is served
+
+	asks       chan chan offer      // from a balancer that wants to take over
+	heirs      chan *line           // the one that has
+	heir       *line                // the same, nil as long as there is none
+	bequeathed map[string]time.Time // the targets that it was told to be drained
+	elder      *elder               // nil: this balancer took over from nobody
 }
+
+// drain is a target that is being deregistered.
+type drain struct {
+	by  time.Time // when what is in flight must end
+	cut bool      // it was told to
+}
+
+// A pass takes up all that has changed. However much changes, there is a pause between two of them: passRest times what
+// the last one took, so that they take a tenth of a CPU at most, within these bounds.
+const (
+	pauseShort = 5 * time.Millisecond
+	pauseLong  = 100 * time.Millisecond
+	passRest   = 9
+)
+
+// retryEvery is the time between two attempts to open a port that cannot be opened.
+const retryEvery = time.Second
 
 func newLoop(b *Balancer) *loop {
 	return &loop{
-		Balancer: b, drains: map[string]time.Time{}, ports: newPorts(b), joined: b.config.Now().UTC().Round(0),
+		Balancer: b, drains: map[string]*drain{}, later: map[string]time.Time{}, ports: newPorts(b), joined: stored(b.config.Now()),
+		asks: make(chan chan offer), heirs: make(chan *line, 1), bequeathed: map[string]time.Time{},
 		watcher: b.config.Store.Watch(
 			model.KindLoadBalancer, model.KindListener, model.KindRule, model.KindTargetGroup, model.KindTarget, model.KindCertificate,
 		),
 	}
 }
 
-// run follows the store and what the data plane tells until ctx ends.
+// run follows the store and what the data plane tells until ctx ends or another balancer has taken over, and then until
+// the last request has ended. The first pass has been made.
 func (l *loop) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		news, told, end := l.watcher.C(), l.inbox.c, ctx.Done()
+		if l.config.Now().Before(l.calm) {
+			news, told = nil, nil // and the timer ends the pause
+		}
+		if l.over != nil {
+			end = nil
+		}
 		select {
-		case <-ctx.Done():
+		case <-end:
+			l.leave(ctx)
+		case <-l.over:
+			l.pass(ctx) // the end of the last request may not have been heard yet
 			return
-		case <-l.watcher.C():
-			l.follow(ctx)
-		case <-l.tell:
-			l.retarget(slices.Collect(maps.Keys(l.heard())))
+		case offers := <-l.asks:
+			offers <- l.ports.offer()
+		case l.heir = <-l.heirs:
+			l.observe(slices.Collect(maps.Keys(l.drains)))
+			if l.over == nil {
+				l.leave(ctx)
+			}
+		case <-news:
+			l.pass(ctx)
+		case <-told:
+			l.pass(ctx)
 		case <-timer.C:
 			l.tick(ctx)
 		}
@@ -55,19 +99,40 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
-// end takes no more connections, and lets requests end.
-func (l *loop) end(ctx context.Context) error {
-	l.watcher.Close()
-	return l.ports.end(ctx)
+// leave takes no more connections, and lets requests end.
+func (l *loop) leave(ctx context.Context) {
+	l.over = make(chan struct{})
+	patience, enough := l.patient(ctx)
+	l.ports.end(patience)
+	go func() { // ends with the last request, or with the patience
+		defer close(l.over)
+		defer enough()
+		l.ports.ending.Wait()
+		l.elder.wait(patience)
+	}()
 }
 
 // next is when the loop has something to do although nothing happens.
 func (l *loop) next() time.Time {
-	at := l.beatAt
-	for _, by := range l.drains {
-		if by.Before(at) {
-			at = by
+	now, at := l.config.Now(), l.beatAt
+	earlier := func(t time.Time) {
+		if t.Before(at) {
+			at = t
 		}
+	}
+	if now.Before(l.calm) {
+		earlier(l.calm)
+	}
+	if len(l.ports.failed) > 0 && l.over == nil {
+		earlier(l.retryAt)
+	}
+	for _, d := range l.drains {
+		if !d.cut {
+			earlier(d.by)
+		}
+	}
+	for _, t := range l.later {
+		earlier(t)
 	}
 	return at
 }
@@ -75,63 +140,124 @@ func (l *loop) next() time.Time {
 // tick does what is due.
 func (l *loop) tick(ctx context.Context) {
 	now := l.config.Now()
-	for path, by := range l.drains {
-		if !now.Before(by) {
-			delete(l.drains, path)
+	for path, d := range l.drains {
+		if !d.cut && !now.Before(d.by) {
+			d.cut = true
 			l.flights.Target(path).Quit()
 		}
 	}
+	var due []string
+	for path, at := range l.later {
+		if !now.Before(at) {
+			due = append(due, path)
+		}
+	}
+	l.observe(due)
+	if len(l.ports.failed) > 0 && !now.Before(l.retryAt) {
+		l.settle(ctx)
+	}
 	if !now.Before(l.beatAt) {
-		l.ports.settle(ctx, l.Table()) // what failed may work by now
+		l.certify()
 		l.beat()
 	}
+	l.confess()
+}
+
+// settle opens and closes ports as the table says, unless the end has begun.
+func (l *loop) settle(ctx context.Context) {
+	if l.over == nil {
+		l.ports.settle(ctx, l.Table())
+	}
+	l.retryAt = l.config.Now().Add(retryEvery)
 }
 
 // beat tells the store that the balancer is there.
 func (l *loop) beat() {
 	l.beatAt = l.config.Now().Add(l.config.Heartbeat)
-	l.said = maps.Clone(l.ports.failed)
+	l.said = l.failures()
 	l.writer.put(l.record(true, l.said, l.joined))
 }
 
-// follow takes over what changed in the store.
-func (l *loop) follow(ctx context.Context) {
+// confess tells the store which listeners cannot be served, when they are others than before.
+func (l *loop) confess() {
+	if !maps.Equal(l.said, l.failures()) {
+		l.beat()
+	}
+}
+
+func (l *loop) failures() map[string]string {
+	all := maps.Clone(l.unfit)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, l.ports.failed)
+	return all
+}
+
+// pass takes up all that has changed since the last one: in the store, and in what the data plane tells.
+func (l *loop) pass(ctx context.Context) {
+	began := l.config.Now()
 	changes, all, view := l.watcher.Snapshot()
+	told, lost, drains := l.inbox.take()
 	l.view = view
-	var targets []string
+	var changed []string
 	for _, c := range changes {
 		if c.Key.Kind == model.KindTarget {
-			targets = append(targets, c.Key.Path)
+			changed = append(changed, c.Key.Path)
 		} else {
 			all = true
 		}
 	}
-	if !all {
-		l.retarget(targets)
-		return
+	for _, x := range lost {
+		l.ports.lose(ctx, x)
 	}
-	l.used = l.leads()
-	l.check()
-	l.swap(routing.Compile(l.Table(), l.input()))
-	l.ports.settle(ctx, l.Table())
-	if !maps.Equal(l.said, l.ports.failed) {
+	if all {
+		l.renew(ctx)
+	} else {
+		l.check(changed)
+		for path := range told {
+			changed = append(changed, path)
+		}
+		if drains {
+			changed = slices.AppendSeq(changed, maps.Keys(l.drains))
+		}
+		l.retarget(changed)
+	}
+	if l.confess(); !l.beatAt.After(began) {
 		l.beat()
 	}
-	for t := range view.Targets("") {
-		targets = append(targets, t.Path())
+	now := l.config.Now()
+	l.calm = now.Add(min(max(pauseShort, passRest*now.Sub(began)), pauseLong))
+}
+
+// renew looks at everything.
+func (l *loop) renew(ctx context.Context) {
+	l.used = l.leads()
+	l.checkAll()
+	l.swap(routing.Compile(l.Table(), l.input()))
+	l.certify()
+	l.settle(ctx)
+	l.flights.Forget(func(path string) bool {
+		_, ok := l.view.Target(path)
+		return ok
+	})
+	var paths []string
+	for t := range l.view.Targets("") {
+		paths = append(paths, t.Path())
 	}
-	for h := range view.TargetHealthsOf(l.config.ID) {
-		targets = append(targets, h.Target)
+	for h := range l.config.Store.View().TargetHealthsOf(l.config.ID) {
+		if _, ok := l.view.Target(h.Target); !ok {
+			paths = append(paths, h.Target)
+		}
 	}
-	l.observe(targets)
+	l.observe(paths)
 }
 
 // retarget makes the table that follows from changes of some targets (given by path) alone.
 func (l *loop) retarget(paths []string) {
-	if l.view == nil {
+	if len(paths) == 0 {
 		return
 	}
-	l.check()
 	groups := map[string]bool{}
 	for _, path := range paths {
 		groups[groupOf(path)] = true
@@ -155,6 +281,9 @@ func groupOf(path string) string {
 
 // swap makes a table the one that is served.
 func (l *loop) swap(t *routing.Table) {
+	if t == l.Table() {
+		return
+	}
 	l.table.Store(t)
 	l.ports.apply(t)
 }
@@ -171,117 +300,4 @@ func (l *loop) input() routing.Input {
 			return h
 		},
 	}
-}
-
-// check tells the prober which targets there are.
-func (l *loop) check() {
-	var targets []probe.Target
-	for t := range l.view.Targets("") {
-		group, ok := l.view.TargetGroup(t.Group)
-		if !ok {
-			continue
-		}
-		host, used := l.used[t.Group]
-		target := probe.Target{
-			Path: t.Path(), Address: t.Address, Port: t.Port, Group: group, Host: host, Draining: t.Draining(), InUse: used,
-		}
-		if r, _, ok := l.view.Get(model.TargetHealthKey(l.config.ID, target.Path)); ok {
-			target.Known = r.(*model.TargetHealth)
-		}
-		targets = append(targets, target)
-	}
-	l.prober.Set(targets)
-}
-
-// leads lists the target groups that some listener of a load balancer leads to, each with the address of one.
-func (l *loop) leads() map[string]string {
-	used := map[string]string{}
-	for listener := range l.view.Listeners("") {
-		lb, ok := l.view.LoadBalancer(listener.LoadBalancer)
-		if !ok {
-			continue
-		}
-		host := ""
-		if lb.Type == model.NetworkLB {
-			host = net.JoinHostPort(lb.Address, strconv.Itoa(listener.Port))
-		}
-		forwards(used, listener.Actions, host)
-		for rule := range l.view.Rules(listener.ARN) {
-			forwards(used, rule.Actions, host)
-		}
-	}
-	return used
-}
-
-func forwards(used map[string]string, actions []model.Action, host string) {
-	for i := range actions {
-		if f := actions[i].Forward; f != nil {
-			for _, g := range f.Groups {
-				used[g.Group] = host
-			}
-		}
-	}
-}
-
-// observe writes what is new of some targets, and closes those that are being deregistered: the table that nobody
-// chooses them from any more is in place.
-func (l *loop) observe(paths []string) {
-	for _, path := range paths {
-		key := model.TargetHealthKey(l.config.ID, path)
-		known, exists := l.newest(key)
-		t, ok := l.view.Target(path)
-		if !ok {
-			l.drop(path)
-			if exists {
-				l.writer.remove(key)
-			}
-			continue
-		}
-		if h := l.health(t); h != nil && (known == nil || *known != *h) {
-			l.writer.put(h)
-		}
-	}
-}
-
-// drop forgets a target that is gone, and cuts what is still in flight to it.
-func (l *loop) drop(path string) {
-	delete(l.drains, path)
-	l.forget(path)
-	l.flights.Forget(func(other string) bool { return other != path })
-}
-
-// newest is what was last written of a target, or will be next.
-func (l *loop) newest(key model.Key) (h *model.TargetHealth, exists bool) {
-	r, asked := l.writer.asked(key)
-	if !asked {
-		r, _, asked = l.view.Get(key)
-	}
-	h, _ = r.(*model.TargetHealth)
-	return h, asked && h != nil
-}
-
-// health is what there is to tell of a target, nil if nothing is.
-func (l *loop) health(t *model.Target) *model.TargetHealth {
-	path := t.Path()
-	h := &model.TargetHealth{Balancer: l.config.ID, Target: path, Service: t.Service}
-	f := l.flights.Target(path)
-	if t.Draining() {
-		if _, known := l.drains[path]; !known && !f.Closed() {
-			l.drains[path] = t.DrainBy
-		}
-		h.Drained = f.Close()
-		h.State, h.Reason, h.Since = model.TargetDraining, model.ReasonDeregistration, t.DrainAt
-		h.Description = "Target deregistration is in progress"
-		return h
-	}
-	if f.Closed() {
-		delete(l.drains, path)
-		f.Open()
-	}
-	r, ok := l.report(path)
-	if !ok {
-		return nil
-	}
-	h.State, h.Reason, h.Description, h.Since = r.state, r.reason, r.description, r.since
-	return h
 }

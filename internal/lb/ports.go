@@ -2,7 +2,6 @@ package lb
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/l4"
@@ -17,24 +17,30 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// ports are the sockets that listeners have, and the servers behind them.
+// ports are the sockets that listeners have, and the servers behind them. All of it belongs to the loop.
 type ports struct {
 	*Balancer
-	open   map[string]*port  // by ARN of the listener
-	failed map[string]string // listeners that cannot be served, and why
-	ending sync.WaitGroup    // servers that let their last requests end
+	sockets map[place]*socket
+	open    map[string]*port  // by ARN of the listener
+	failed  map[string]string // listeners that cannot be served, and why
+	ending  sync.WaitGroup    // servers that let their last requests end
 }
+
+// place is where a socket is.
+type place struct{ network, address string }
 
 // port is a listener that is served.
 type port struct {
-	address, protocol string
-	apply             func(*routing.Table)        // nil: it looks at the table by itself
-	shutdown          func(context.Context) error // lets requests end until ctx does
-	serving           sync.WaitGroup
+	arn, address, protocol string
+	streams                []net.Listener
+	apply                  func(*routing.Table)        // nil: it looks at the table by itself
+	shutdown               func(context.Context) error // lets requests end until ctx does
+	stopping               atomic.Bool
+	accepting, serving     sync.WaitGroup
 }
 
 func newPorts(b *Balancer) *ports {
-	return &ports{Balancer: b, open: map[string]*port{}, failed: map[string]string{}}
+	return &ports{Balancer: b, sockets: map[place]*socket{}, open: map[string]*port{}, failed: map[string]string{}}
 }
 
 // settle opens the ports of new listeners and closes those of old ones.
@@ -49,21 +55,37 @@ func (p *ports) settle(ctx context.Context, t *routing.Table) {
 			delete(p.failed, arn)
 		}
 	}
+	p.release(t)
 	for _, arn := range slices.Sorted(maps.Keys(t.Listeners)) {
 		if p.open[arn] != nil {
 			continue
 		}
 		opened, err := p.start(ctx, t.Listeners[arn])
 		if err != nil {
-			if p.failed[arn] != err.Error() {
-				p.config.Log.Error("a listener cannot be served", "listener", arn, "error", err)
-			}
-			p.failed[arn] = err.Error()
+			p.fail(arn, err)
 			continue
 		}
 		p.open[arn] = opened
 		delete(p.failed, arn)
 	}
+}
+
+// fail notes why a listener cannot be served.
+func (p *ports) fail(arn string, err error) {
+	if p.failed[arn] != err.Error() {
+		p.config.Log.Error("a listener cannot be served", "listener", arn, "error", err)
+	}
+	p.failed[arn] = err.Error()
+}
+
+// lose takes note that a listener is not served any more. It is opened again with those that cannot be opened.
+func (p *ports) lose(ctx context.Context, x loss) {
+	if p.open[x.arn] != x.of {
+		return
+	}
+	p.close(ctx, x.arn)
+	p.fail(x.arn, x.err)
+	p.discard(x.of) // it may be what is broken
 }
 
 // apply tells servers of a new table that do not look at it for each request.
@@ -79,69 +101,173 @@ func address(l *routing.Listener) string {
 	return net.JoinHostPort(l.LoadBalancer.Address, strconv.Itoa(l.Record.Port))
 }
 
+// places are where a listener listens.
+func places(address, protocol string) []place {
+	switch protocol {
+	case "UDP":
+		return []place{{"udp", address}}
+	case "TCP_UDP":
+		return []place{{"tcp", address}, {"udp", address}}
+	}
+	return []place{{"tcp", address}}
+}
+
+// release closes the sockets that no listener of a table has.
+func (p *ports) release(t *routing.Table) {
+	wanted := map[place]bool{}
+	for _, l := range t.Listeners {
+		for _, at := range places(address(l), l.Record.Protocol) {
+			wanted[at] = true
+		}
+	}
+	for at := range p.sockets {
+		if !wanted[at] {
+			p.shut(at)
+		}
+	}
+}
+
+func (p *ports) discard(o *port) {
+	for _, at := range places(o.address, o.protocol) {
+		p.shut(at)
+	}
+}
+
+func (p *ports) shut(at place) {
+	s := p.sockets[at]
+	if s == nil {
+		return
+	}
+	delete(p.sockets, at)
+	if err := s.close(); err != nil {
+		p.config.Log.Warn("a socket could not be closed", "address", at.address, "error", err)
+	}
+}
+
 // close takes no more connections for a listener, and does not wait for those that there are.
 func (p *ports) close(ctx context.Context, arn string) {
 	o := p.open[arn]
 	delete(p.open, arn)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.Grace)
+	o.quit()
 	p.ending.Go(func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.Grace)
 		defer cancel()
-		o.stop(grace, p, arn)
+		o.end(grace, p.Balancer)
 	})
 }
 
-// end closes all ports, and waits until the last requests have ended, or ctx: then they are cut.
-func (p *ports) end(ctx context.Context) error {
-	for _, arn := range slices.Sorted(maps.Keys(p.open)) {
-		o := p.open[arn]
-		p.ending.Go(func() { o.stop(ctx, p, arn) })
+// end closes all ports; ending waits until the last requests have ended, or ctx: then they are cut.
+func (p *ports) end(ctx context.Context) {
+	for _, o := range p.open {
+		o.quit()
+		p.ending.Go(func() { o.end(ctx, p.Balancer) })
 	}
-	p.ending.Wait()
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("requests were cut that had not ended: %w", err)
+	for at := range p.sockets {
+		p.shut(at)
 	}
-	return nil
 }
 
-func (o *port) stop(ctx context.Context, p *ports, arn string) {
+// quit has a port accept no more connections. When it returns, those that it did accept are known to its server.
+func (o *port) quit() {
+	o.stopping.Store(true)
+	for _, s := range o.streams {
+		_ = s.Close() // a server that has ended has closed it before
+	}
+	o.accepting.Wait()
+}
+
+// end lets requests end, until ctx does.
+func (o *port) end(ctx context.Context, b *Balancer) {
 	if err := o.shutdown(ctx); err != nil {
-		p.config.Log.Warn("connections of a listener were cut", "listener", arn, "error", err)
+		b.config.Log.Warn("connections of a listener were cut", "listener", o.arn, "error", err)
 	}
 	o.serving.Wait()
 }
 
 // start opens the sockets of a listener and serves them.
 func (p *ports) start(ctx context.Context, l *routing.Listener) (*port, error) {
-	o := &port{address: address(l), protocol: l.Record.Protocol}
-	if l.LoadBalancer.Type == model.Application {
-		return o, p.startHTTP(ctx, l, o)
+	o := &port{arn: l.Record.ARN, address: address(l), protocol: l.Record.Protocol}
+	var streams []net.Listener
+	var packets []net.PacketConn
+	fail := func(err error) (*port, error) {
+		for _, s := range streams {
+			err = errors.Join(err, s.Close())
+		}
+		return nil, err
 	}
-	return o, p.startFlows(ctx, l, o)
+	for _, at := range places(o.address, o.protocol) {
+		stream, datagrams, err := p.listen(ctx, at)
+		switch {
+		case err != nil:
+			return fail(err)
+		case stream != nil:
+			streams = append(streams, stream)
+		default:
+			packets = append(packets, datagrams)
+		}
+	}
+	if l.LoadBalancer.Type == model.Application {
+		server, err := p.http(l)
+		if err != nil {
+			return fail(err)
+		}
+		o.shutdown = server.Shutdown
+		p.accept(ctx, o, streams, server.Serve)
+		return o, nil
+	}
+	server := p.flows(l)
+	o.apply = server.Apply
+	o.shutdown = func(ctx context.Context) error {
+		server.Shutdown(ctx)
+		return nil
+	}
+	p.accept(ctx, o, streams, server.ServeTCP)
+	for _, s := range packets {
+		p.serve(ctx, o, func(ctx context.Context) error { return server.ServeUDP(ctx, s) })
+	}
+	return o, nil
 }
 
-func (p *ports) startHTTP(ctx context.Context, l *routing.Listener, o *port) error {
+// listen gives a copy of the socket at a place, which is opened if nobody has listened there.
+func (p *ports) listen(ctx context.Context, at place) (net.Listener, net.PacketConn, error) {
+	s := p.sockets[at]
+	if s == nil {
+		var err error
+		if s, err = openSocket(ctx, at.network, at.address); err != nil {
+			return nil, nil, err
+		}
+		p.sockets[at] = s
+	}
+	if at.network == "udp" {
+		c, err := s.datagrams()
+		return nil, c, err
+	}
+	l, err := s.listener()
+	return l, nil, err
+}
+
+func (p *ports) http(l *routing.Listener) (*l7.Server, error) {
 	config := l7.Config{
-		ARN: l.Record.ARN, Table: p.Table, Flights: p.flights, AccessLog: p.config.AccessLog, Refused: p.prober.Suspect,
-		Observe: p.config.ObserveHTTP, Secret: p.config.Secret, Now: p.config.Now, Random: p.config.Random, Log: p.config.Log,
-		CertificateARN: p.config.CertificateARN,
+		ARN: l.Record.ARN, Table: p.Table, Flights: p.flights, Refused: p.prober.Suspect, Observe: p.config.ObserveHTTP,
+		Secret: p.config.Secret, Now: p.config.Now, Random: p.config.Random, Log: p.config.Log,
+	}
+	if p.config.AccessLog != nil {
+		config.AccessLog = &accessLog{p.config.AccessLog, p.Balancer, l.Record.ARN}
 	}
 	if l.Record.Protocol == "HTTPS" {
 		config.Certificate = p.certificate(l.Record.ARN)
+		if p.config.Certificates != nil {
+			config.CertificateARN = p.config.Certificates.ARN
+		}
 	}
 	server, err := l7.New(config)
 	if err != nil {
-		return fmt.Errorf("make the server of %s: %w", l.Record.ARN, err)
+		return nil, fmt.Errorf("make the server of %s: %w", l.Record.ARN, err)
 	}
-	socket, err := listen(ctx, o.address)
-	if err != nil {
-		return err
-	}
-	o.shutdown = server.Shutdown
-	p.serve(ctx, o, l.Record.ARN, func(ctx context.Context) error { return server.Serve(ctx, socket) })
-	return nil
+	return server, nil
 }
 
-func (p *ports) startFlows(ctx context.Context, l *routing.Listener, o *port) error {
+func (p *ports) flows(l *routing.Listener) *l4.Server {
 	config := l4.Config{
 		ARN: l.Record.ARN, Table: p.Table, Flights: p.flights, Refused: p.prober.Suspect, Observe: p.config.ObserveFlow,
 		Now: p.config.Now, Random: p.config.Random, Log: p.config.Log,
@@ -149,58 +275,35 @@ func (p *ports) startFlows(ctx context.Context, l *routing.Listener, o *port) er
 	if l.Record.Protocol == "TLS" {
 		config.Certificate = p.certificate(l.Record.ARN)
 	}
-	server := l4.New(config)
-	o.apply = server.Apply
-	o.shutdown = func(ctx context.Context) error {
-		server.Shutdown(ctx)
-		return nil
-	}
-	var stream net.Listener
-	if l.Record.Protocol != "UDP" {
-		socket, err := listen(ctx, o.address)
-		if err != nil {
-			return err
-		}
-		stream = socket
-	}
-	if l.Record.Protocol == "UDP" || l.Record.Protocol == "TCP_UDP" {
-		var config net.ListenConfig
-		packets, err := config.ListenPacket(ctx, "udp", o.address)
-		if err != nil {
-			if stream != nil {
-				err = errors.Join(err, stream.Close())
-			}
-			return err
-		}
-		p.serve(ctx, o, l.Record.ARN, func(ctx context.Context) error { return server.ServeUDP(ctx, packets) })
-	}
-	if stream != nil {
-		p.serve(ctx, o, l.Record.ARN, func(ctx context.Context) error { return server.ServeTCP(ctx, stream) })
-	}
-	return nil
+	return l4.New(config)
 }
 
-// serve runs a server until it is shut down. It outlives ctx, which ends before requests do.
-func (p *ports) serve(ctx context.Context, o *port, arn string, run func(context.Context) error) {
+// accept serves sockets that connections come from.
+func (p *ports) accept(ctx context.Context, o *port, streams []net.Listener, serve func(context.Context, net.Listener) error) {
+	o.streams = streams
+	for _, s := range streams {
+		o.accepting.Add(1)
+		p.serve(ctx, o, func(ctx context.Context) error {
+			defer o.accepting.Done()
+			return serve(ctx, s)
+		})
+	}
+}
+
+// errEnded is why a listener is not served whose server has ended without being asked to.
+var errEnded = errors.New("its server has ended")
+
+// serve runs a server until it is shut down. It outlives ctx, which ends before requests do. The loop is told of one that
+// ends before.
+func (p *ports) serve(ctx context.Context, o *port, run func(context.Context) error) {
 	o.serving.Go(func() {
-		if err := run(context.WithoutCancel(ctx)); err != nil {
-			p.config.Log.Error("a listener is not served any more", "listener", arn, "error", err)
+		err := run(context.WithoutCancel(ctx))
+		if o.stopping.Load() {
+			return
 		}
+		if err == nil {
+			err = errEnded
+		}
+		p.inbox.lose(loss{o.arn, o, err})
 	})
-}
-
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	config := net.ListenConfig{KeepAlive: -1} // idle connections are found without probes
-	return config.Listen(ctx, "tcp", address)
-}
-
-// certificate chooses the certificate of a connection by the listener as it is then.
-func (p *ports) certificate(arn string) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		l := p.Table().Listeners[arn]
-		if l == nil || p.config.Certificate == nil {
-			return nil, errors.New("there is no certificate")
-		}
-		return p.config.Certificate(l.Record, hello)
-	}
 }

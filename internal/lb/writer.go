@@ -28,10 +28,14 @@ type writer struct {
 	mu      sync.Mutex
 	pending map[model.Key]model.Record // nil: to be deleted
 	news    chan struct{}
+	held    bool // nothing may be written
+	cut     context.CancelFunc
+	turn    chan struct{} // full while something is being written
+	away    bool          // the last write failed, and that was said
 }
 
 func newWriter(s *store.Store, log *slog.Logger) *writer {
-	return &writer{store: s, log: log, pending: map[model.Key]model.Record{}, news: make(chan struct{}, 1)}
+	return &writer{store: s, log: log, pending: map[model.Key]model.Record{}, news: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 }
 
 // put gives the writer a record, which must not be changed any more.
@@ -44,10 +48,39 @@ func (w *writer) set(k model.Key, r model.Record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.pending[k] = r
+	w.wake()
+}
+
+func (w *writer) wake() {
 	select {
 	case w.news <- struct{}{}:
 	default:
 	}
+}
+
+// hold has nothing written until release, and cuts off what is being written. When it returns, nothing is.
+func (w *writer) hold() {
+	w.mu.Lock()
+	w.held = true
+	if w.cut != nil {
+		w.cut()
+	}
+	w.mu.Unlock()
+	w.turn <- struct{}{}
+	<-w.turn
+}
+
+func (w *writer) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = false
+	w.wake()
+}
+
+func (w *writer) isHeld() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.held
 }
 
 // asked gives what a record will be once all is written.
@@ -89,11 +122,16 @@ func (w *writer) flush(ctx context.Context) error {
 			return nil
 		}
 		if err := w.write(ctx, batch); err != nil {
-			if ctx.Err() == nil {
-				w.log.Warn("what was observed of targets could not be written; it is kept", "error", err)
+			if w.isHeld() {
+				return nil
+			}
+			if ctx.Err() == nil && !w.away {
+				w.away = true
+				w.log.Warn("what was observed of targets cannot be written; it is kept until it can", "error", err)
 			}
 			return err
 		}
+		w.away = false
 	}
 }
 
@@ -106,6 +144,9 @@ type change struct {
 func (w *writer) take() []change {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.held {
+		return nil
+	}
 	batch := make([]change, 0, len(w.pending))
 	for k, r := range w.pending {
 		batch = append(batch, change{k, r})
@@ -119,6 +160,11 @@ func (w *writer) take() []change {
 func (w *writer) write(ctx context.Context, batch []change) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
+	w.turn <- struct{}{}
+	defer func() { <-w.turn }()
+	if !w.begin(cancel) {
+		return nil
+	}
 	rev, err := w.store.Update(ctx, func(tx *store.Tx) error {
 		for _, c := range batch {
 			switch {
@@ -141,4 +187,12 @@ func (w *writer) write(ctx context.Context, batch []change) error {
 		}
 	}
 	return nil
+}
+
+// begin notes how a write is cut off; it says false if there must be none.
+func (w *writer) begin(cut context.CancelFunc) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = cut
+	return !w.held
 }

@@ -22,7 +22,8 @@ type Cache struct {
 	open func(*model.Certificate) ([]byte, error)
 
 	mu    sync.Mutex
-	known map[string]*parsed // by ARN
+	known map[string]*parsed          // by ARN
+	arns  map[*tls.Certificate]string // of those in known
 }
 
 // parsed is a certificate ready for use, or why it is not.
@@ -35,7 +36,7 @@ type parsed struct {
 
 // New makes a cache; open gives the private key of a certificate, in PEM.
 func New(open func(*model.Certificate) ([]byte, error)) *Cache {
-	return &Cache{open: open, known: map[string]*parsed{}}
+	return &Cache{open: open, known: map[string]*parsed{}, arns: map[*tls.Certificate]string{}}
 }
 
 // Err says why a certificate cannot be used, nil if it can. One that could not be opened is tried again here, so that a
@@ -44,7 +45,7 @@ func (c *Cache) Err(record *model.Certificate) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.known[record.ARN]; p != nil && p.record == record && p.err != nil {
-		delete(c.known, record.ARN)
+		c.drop(record.ARN)
 	}
 	return c.get(record).err
 }
@@ -55,8 +56,23 @@ func (c *Cache) Forget(keep func(arn string) bool) {
 	defer c.mu.Unlock()
 	for arn := range c.known {
 		if !keep(arn) {
-			delete(c.known, arn)
+			c.drop(arn)
 		}
+	}
+}
+
+// ARN names a certificate that was chosen, "" for one that is not used any more.
+func (c *Cache) ARN(chosen *tls.Certificate) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.arns[chosen]
+}
+
+// drop forgets one. The caller holds mu.
+func (c *Cache) drop(arn string) {
+	if p := c.known[arn]; p != nil {
+		delete(c.arns, p.tls)
+		delete(c.known, arn)
 	}
 }
 
@@ -64,8 +80,12 @@ func (c *Cache) Forget(keep func(arn string) bool) {
 func (c *Cache) get(record *model.Certificate) *parsed {
 	p := c.known[record.ARN]
 	if p == nil || p.record != record {
+		c.drop(record.ARN)
 		p = c.parse(record)
 		c.known[record.ARN] = p
+		if p.tls != nil {
+			c.arns[p.tls] = record.ARN
+		}
 	}
 	return p
 }

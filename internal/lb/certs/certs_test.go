@@ -151,8 +151,11 @@ func TestRenewal(t *testing.T) {
 	if err != nil || first == second || second.Leaf.DNSNames[0] != "two.test" {
 		t.Errorf("the old certificate is shown: %v, %v", second, err)
 	}
+	if old, now := w.cache.ARN(first), w.cache.ARN(second); old != "" || now != "a" {
+		t.Errorf("the certificates are named %q, once it is not used any more, and %q", old, now)
+	}
 	w.cache.Forget(func(string) bool { return false })
-	if len(w.cache.known) != 0 {
+	if len(w.cache.known) != 0 || len(w.cache.arns) != 0 {
 		t.Error("a certificate is kept")
 	}
 	list = nil

@@ -45,6 +45,16 @@ func (t *Targets) Forget(keep func(path string) bool) {
 	}
 }
 
+// Drop is Forget of one target. It costs the same whatever other targets there are.
+func (t *Targets) Drop(path string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if x, ok := t.known[path]; ok {
+		delete(t.known, path)
+		x.Quit()
+	}
+}
+
 // Target counts what is in flight to one target: requests of HTTP, connections of TCP, flows of UDP.
 type Target struct {
 	path   string

@@ -57,6 +57,23 @@ func TestForgetQuits(t *testing.T) {
 	}
 }
 
+// TestDropQuits is the same for one target.
+func TestDropQuits(t *testing.T) {
+	t.Parallel()
+	set := flight.New(func(string) {})
+	kept, gone := set.Target("kept"), set.Target("gone")
+	set.Drop("gone")
+	set.Drop("unknown")
+	select {
+	case <-gone.Quitted():
+	default:
+		t.Error("what is in flight to a dropped target does not hear of it")
+	}
+	if set.Target("kept") != kept || set.Target("gone") == gone {
+		t.Error("Drop forgets the wrong target")
+	}
+}
+
 // TestOpenAgain registers a target again after all that was in flight was told to quit.
 func TestOpenAgain(t *testing.T) {
 	t.Parallel()

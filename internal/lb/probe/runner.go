@@ -67,22 +67,47 @@ func (r *Runner) Set(targets []Target) {
 	now := r.cfg.Now()
 	r.round++
 	for _, t := range targets {
-		e, ok := r.known[t.Path]
-		if !ok {
-			e = newEntry(t)
-			r.known[t.Path] = e
-		}
-		e.round = r.round
-		r.place(e, t, now)
+		r.put(t, now)
 	}
-	for path, e := range r.known {
+	for _, e := range r.known {
 		if e.round != r.round {
-			delete(r.known, path)
-			r.stop(e)
-			e.gone = true
+			r.drop(e)
 		}
 	}
 	r.poke()
+}
+
+// Put is Set for one target: it is new, or something of it has changed.
+func (r *Runner) Put(t Target) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.put(t, r.cfg.Now())
+	r.poke()
+}
+
+// Drop is Set for one target that is gone.
+func (r *Runner) Drop(path string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e, ok := r.known[path]; ok {
+		r.drop(e)
+	}
+}
+
+func (r *Runner) put(t Target, now time.Time) {
+	e, ok := r.known[t.Path]
+	if !ok {
+		e = newEntry(t)
+		r.known[t.Path] = e
+	}
+	e.round = r.round
+	r.place(e, t, now)
+}
+
+func (r *Runner) drop(e *entry) {
+	delete(r.known, e.target.Path)
+	r.stop(e)
+	e.gone = true
 }
 
 // place applies what is wanted of a target.

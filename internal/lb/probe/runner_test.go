@@ -445,6 +445,38 @@ func TestGoneDuringCheck(t *testing.T) {
 	})
 }
 
+// TestSingle: Put and Drop are Set for one target, and leave the others alone.
+func TestSingle(t *testing.T) {
+	inWorld(t, probe.Config{}, func(w *world) {
+		w.behave("a", ok)
+		w.behave("b", ok)
+		w.set(target("a", group()))
+		w.Put(target("b", group()))
+		w.wait(time.Second)
+		if a, _ := w.Current("a"); a.State != model.TargetHealthy {
+			t.Errorf("the other target is %+v", a)
+		}
+		if b, _ := w.Current("b"); b.State != model.TargetHealthy {
+			t.Errorf("the new target is %+v", b)
+		}
+		w.Drop("a")
+		w.Drop("unknown")
+		synctest.Wait()
+		w.count("a")
+		w.wait(time.Minute)
+		if a, _ := w.Current("a"); a.State != "" || w.count("a") != 0 {
+			t.Errorf("a target that is gone is %+v, or still checked", a)
+		}
+		if w.count("b") < 2 {
+			t.Error("the other target is not checked any more")
+		}
+		w.set(target("a", group()))
+		if b, _ := w.Current("b"); b.State != "" {
+			t.Errorf("a target that Set does not name is %+v", b)
+		}
+	})
+}
+
 // TestEnd: Run ends the checks that run, and holds nothing against their targets.
 func TestEnd(t *testing.T) {
 	inWorld(t, probe.Config{}, func(w *world) {

@@ -64,7 +64,7 @@ func (s *story) target(task, state, because string) {
 				Balancer: b.ID, Target: t.Path(), Service: t.Service, State: model.TargetState(state), Description: because, Since: s.now,
 			}
 			if state == "drained" {
-				h.State, h.Drained = model.TargetDraining, true
+				h.State, h.Drained, h.Since = model.TargetDraining, true, t.DrainAt
 			}
 			if !b.Connected || state == "drained" && !t.Draining() {
 				continue

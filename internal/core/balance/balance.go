@@ -145,7 +145,8 @@ func Drained(v View, t *model.Target, now time.Time) bool {
 	}
 	said := map[string]bool{}
 	for h := range v.TargetHealths(t.Path()) {
-		said[h.Balancer] = h.Drained
+		// What was said of an earlier deregistration does not count.
+		said[h.Balancer] = h.Drained && h.Since.Equal(t.DrainAt)
 	}
 	for b := range v.Balancers() {
 		if b.Connected && !said[b.ID] {

@@ -88,8 +88,9 @@ func (h *h1) one() bool {
 	if err != nil {
 		return h.refuse(err)
 	}
-	_ = h.conn.raw.SetReadDeadline(time.Time{})
+	h.conn.begun()
 	h.head.Parse(raw)
+	h.conn.readBy(time.Time{})
 	r := fromHead(&h.head, len(raw))
 	r.start = h.conn.server.now()
 	h.in.take(len(raw))
@@ -224,7 +225,7 @@ func (h *h1) abort() {
 func (h *h1) cut() {
 	h.cutOff.Store(true)
 	past := time.Unix(1, 0)
-	_ = h.conn.raw.SetReadDeadline(past)
+	h.conn.readBy(past)
 	h.out.mu.Lock()
 	defer h.out.mu.Unlock()
 	if h.out.head {
@@ -259,7 +260,7 @@ func (h *h1) unwatch() {
 		return
 	}
 	h.cutOff.Store(true)
-	_ = h.conn.raw.SetReadDeadline(time.Unix(1, 0))
+	h.conn.readBy(time.Unix(1, 0))
 	<-done
 	h.cutOff.Store(false)
 }

@@ -183,12 +183,22 @@ type deadlineWriter struct {
 	idle time.Duration
 	n    int64
 	h    *h1
+	past time.Time // the deadline
 }
 
 func (w *deadlineWriter) Write(p []byte) (int, error) {
-	_ = w.conn.SetWriteDeadline(time.Now().Add(w.idle))
+	w.renew()
 	n, err := w.conn.Write(p)
 	w.n += int64(n)
 	w.h.touch()
 	return n, err
+}
+
+// renew puts the deadline off.
+func (w *deadlineWriter) renew() {
+	until := time.Now().Add(w.idle)
+	if late := w.past.Sub(until); late < 0 || late > slack(w.idle) {
+		w.past = until.Add(slack(w.idle))
+		_ = w.conn.SetWriteDeadline(w.past)
+	}
 }

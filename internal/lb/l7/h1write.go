@@ -37,9 +37,28 @@ var (
 )
 
 func (a *answer) reset(minor int, expects bool) {
+	a.mu.Lock()
 	a.expects, a.head, a.minor = expects, false, minor
+	a.mu.Unlock()
 	a.header = make(http.Header, 16)
 	a.chunked, a.endless, a.close, a.left, a.sent, a.err = false, false, false, 0, 0, nil
+}
+
+// resetPlain is reset for the express way, on which the response is not written here.
+func (a *answer) resetPlain() {
+	a.mu.Lock()
+	a.expects, a.head, a.minor = false, false, 1
+	a.mu.Unlock()
+	a.header = nil
+	a.chunked, a.endless, a.close, a.left, a.sent, a.err = false, false, false, 0, 0, nil
+}
+
+// beginPlain notes that the response begins.
+func (a *answer) beginPlain(last bool) {
+	a.mu.Lock()
+	a.head = true
+	a.mu.Unlock()
+	a.close = a.close || last
 }
 
 func (a *answer) Header() http.Header { return a.header }

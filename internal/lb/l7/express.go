@@ -97,7 +97,7 @@ func (h *h1) express(raw []byte) (ok bool) {
 	h.in.take(len(raw))
 	h.beginPlain(r)
 	s.budget.deposit()
-	ex.begin(string(h.plain.agent))
+	ex.begin(part(h.text, raw, h.plain.agent))
 	ex.entry.Priority, ex.entry.Actions, ex.entry.Group = rule.Priority, rule.Action.Type, ex.group.Record.ARN
 	ex.ride(t)
 	ex.finish()

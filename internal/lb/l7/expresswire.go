@@ -84,7 +84,7 @@ func (h *h1) writePlain(ex *exchange, c *targetConn) {
 	r, p := ex.request, ex.profile
 	b := append(c.head[:0], r.method...)
 	b = append(append(append(b, ' '), h.head.Target...), " HTTP/1.1\r\nHost: "...)
-	b = append(b, forwarded.Host(r.host, h.conn.settings.port, p.preserveHost)...)
+	b = forwarded.AppendHost(b, r.host, h.conn.settings.port, p.preserveHost)
 	b = append(b, "\r\n"...)
 	for _, f := range h.head.Fields {
 		switch kindOf(f.Name) {

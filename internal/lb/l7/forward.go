@@ -141,7 +141,15 @@ func (ex *exchange) tell(t *target) {
 func (ex *exchange) told(code int) {
 	ex.entry.TargetCode = code
 	e := &ex.entry
-	e.TargetCodes = strings.TrimSuffix(e.TargetCodes, "-") + itoa(int64(code))
+	e.TargetCodes = strings.TrimSuffix(e.TargetCodes, "-") + codeText(code)
+}
+
+// codeText is itoa, which for the usual code allocates nothing.
+func codeText(code int) string {
+	if code == http.StatusOK {
+		return "200"
+	}
+	return itoa(int64(code))
 }
 
 // fail answers when no target did.

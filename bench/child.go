@@ -16,8 +16,9 @@ import (
 
 // What this program does as a child of itself.
 const (
-	childEtcd = "child-etcd" // DIR: the embedded etcd and nothing else
-	childUp   = "child-up"   // PREFIX DIR LISTEN: `maitred up` under a profiler
+	childEtcd    = "child-etcd"    // DIR: the embedded etcd and nothing else
+	childUp      = "child-up"      // PREFIX DIR LISTEN: `maitred up` under a profiler
+	childBackend = "child-backend" // what proxies are put before
 )
 
 func child(args []string) error {
@@ -28,6 +29,8 @@ func child(args []string) error {
 		return etcdAlone(ctx, args[1])
 	case args[0] == childUp && len(args) == 4:
 		return profiled(ctx, args[1], args[2], args[3])
+	case args[0] == childBackend && len(args) == 1:
+		return backend(ctx)
 	}
 	return fmt.Errorf("child: %q", args)
 }
@@ -52,7 +55,7 @@ func profiled(ctx context.Context, prefix, dir, listen string) error {
 		return errors.Join(err, cpu.Close())
 	}
 	c := daemon.Defaults()
-	c.Server, c.Agent, c.Driver, c.DataDir, c.Listen = true, true, "process", dir, listen
+	c.Server, c.Agent, c.Balancer, c.Driver, c.DataDir, c.Listen = true, true, true, "process", dir, listen
 	heap := make(chan error, 1)
 	end, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

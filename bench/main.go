@@ -46,6 +46,7 @@ func suite() []measurement {
 		{"kill", kills},
 		{"idle", idle},
 		{"containers", containers},
+		{"proxy", proxies},
 	}
 }
 
@@ -54,12 +55,12 @@ func main() {
 		switch os.Args[1] {
 		case "keeper": // the process driver starts this program as its keeper when it runs in it
 			os.Exit(daemon.Keeper(os.Args[2:], os.Stderr))
-		case childEtcd, childUp:
+		case childEtcd, childUp, childBackend:
 			exit(child(os.Args[1:]))
 		}
 	}
 	var o options
-	flag.StringVar(&o.run, "run", "up,api,deploy,kill,idle", "what to measure; containers, which needs root, runc and a Docker daemon, is not among them unless it is named")
+	flag.StringVar(&o.run, "run", "up,api,deploy,kill,idle", "what to measure; containers, which needs root, runc and a Docker daemon, and proxy, which wants nginx and haproxy, are not among them unless they are named")
 	flag.IntVar(&o.n, "n", 5, "how often: of deploy and up; 5 times as many kills, 50 times as many writes")
 	flag.BoolVar(&o.json, "json", false, "write JSON")
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "where data directories are made: a disk that is like the one to be used")

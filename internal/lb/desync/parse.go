@@ -217,6 +217,19 @@ func IsValue(value string) bool {
 	return true
 }
 
+// IsTokenBytes is IsToken of bytes.
+func IsTokenBytes(name []byte) bool { return isToken(name) }
+
+// IsValueBytes is IsValue of bytes.
+func IsValueBytes(value []byte) bool {
+	for _, b := range value {
+		if b < ' ' && b != '\t' || b == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
 // Number reads a Content-Length: digits and nothing else, and no more than fits into an int64.
 func Number(value string) (int64, bool) { return number([]byte(value)) }
 

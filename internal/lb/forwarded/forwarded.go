@@ -42,16 +42,22 @@ func TooMany(came []string) bool {
 	return n > MaxAddresses
 }
 
+const rootField = "Root="
+
 // maxTraced is how long the fields of a request may be for its trace to be kept: with more, only Root is.
 const maxTraced = 7 << 10
 
 // Trace gives the X-Amzn-Trace-Id of a request from the one with which it came, "" for none. size is how many bytes its
 // fields have; chance is 96 bits' worth of randomness.
 func Trace(came string, size int, now time.Time, chance [2]uint64) string {
-	id := "1-" + hex(uint64(uint32(now.Unix())), 8) + "-" + hex(chance[0], 16) + hex(chance[1], 8) //nolint:gosec // eight digits until 2106
+	var fresh [len(rootField) + len("1-") + 8 + len("-") + 24]byte
+	b := append(append(fresh[:0], rootField...), "1-"...)
+	b = append(hex(b, uint64(uint32(now.Unix())), 8), '-') //nolint:gosec // eight digits until 2106
+	b = hex(hex(b, chance[0], 16), chance[1], 8)
 	if !traceable(came) {
-		return "Root=" + id
+		return string(b)
 	}
+	id := string(b[len(rootField):])
 	var rest []string
 	root := ""
 	for part := range strings.SplitSeq(came, ";") {
@@ -66,7 +72,7 @@ func Trace(came string, size int, now time.Time, chance [2]uint64) string {
 	}
 	switch {
 	case root == "":
-		return strings.Join(append([]string{"Root=" + id}, rest...), ";")
+		return strings.Join(append([]string{rootField + id}, rest...), ";")
 	case size > maxTraced:
 		return root
 	}
@@ -86,28 +92,43 @@ func traceable(came string) bool {
 	return strings.Contains(came, "=")
 }
 
-func hex(v uint64, digits int) string {
-	s := strconv.FormatUint(v, 16)
-	if len(s) > digits {
-		return s[len(s)-digits:]
+// hex appends the last digits of a number.
+func hex(b []byte, v uint64, digits int) []byte {
+	for digits--; digits >= 0; digits-- {
+		b = append(b, "0123456789abcdef"[v>>(4*digits)&15])
 	}
-	return strings.Repeat("0", digits-len(s)) + s
+	return b
 }
 
 // Host gives the Host that a target sees: at a port other than 80 and 443 the listener's is added to a name without one,
 // at these two ports any is taken off ("routing.http.preserve_host_header.enabled").
 func Host(came string, port int, preserve bool) string {
+	name, add := hostFor(came, port, preserve)
+	if add {
+		return name + ":" + strconv.Itoa(port)
+	}
+	return name
+}
+
+// AppendHost appends what Host gives.
+func AppendHost(b []byte, came string, port int, preserve bool) []byte {
+	name, add := hostFor(came, port, preserve)
+	if b = append(b, name...); add {
+		b = strconv.AppendInt(append(b, ':'), int64(port), 10)
+	}
+	return b
+}
+
+// hostFor gives the name, and whether the port has to be added to it.
+func hostFor(came string, port int, preserve bool) (name string, add bool) {
 	if preserve || came == "" {
-		return came
+		return came, false
 	}
 	name, has := withoutPort(came)
 	if port == 80 || port == 443 {
-		return name
+		return name, false
 	}
-	if has {
-		return came
-	}
-	return came + ":" + strconv.Itoa(port)
+	return came, !has
 }
 
 func withoutPort(host string) (name string, has bool) {

@@ -33,8 +33,9 @@ type conn struct {
 	requests    atomic.Int64
 	hand        atomic.Pointer[handed] // where net/http has the connection
 
-	mu   sync.Mutex
-	idle bool // waits for a request, of which no byte has come
+	mu    sync.Mutex
+	idle  bool      // waits for a request, of which no byte has come
+	until time.Time // when the wait ends; zero if the read deadline is another
 }
 
 func newConn(s *Server, raw net.Conn) *conn {
@@ -136,14 +137,42 @@ func (c *conn) await() {
 	if c.server.isDraining() {
 		wait = c.server.config.Linger
 	}
-	_ = c.raw.SetReadDeadline(time.Now().Add(wait))
+	until := time.Now().Add(wait)
+	if late := c.until.Sub(until); late >= 0 && late <= slack(wait) {
+		return
+	}
+	c.until = until.Add(slack(wait))
+	_ = c.raw.SetReadDeadline(c.until)
+}
+
+// slack is how much later than it should a wait may end, so that its deadline need not be set anew for each request.
+func slack(wait time.Duration) time.Duration {
+	if wait < 30*time.Second {
+		return 0
+	}
+	return time.Second
+}
+
+// readBy sets the read deadline; zero is none.
+func (c *conn) readBy(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = time.Time{}
+	_ = c.raw.SetReadDeadline(t)
+}
+
+// begun ends await: the whole head of a request is there. The deadline stays, for who reads on to change it.
+func (c *conn) begun() {
+	c.mu.Lock()
+	c.idle = false
+	c.mu.Unlock()
 }
 
 // busy ends await: a request has begun, whose head may take the idle timeout.
 func (c *conn) busy() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.idle = false
+	c.idle, c.until = false, time.Time{}
 	_ = c.raw.SetReadDeadline(time.Now().Add(c.settings.idle))
 }
 
@@ -152,6 +181,7 @@ func (c *conn) hurry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.idle {
+		c.until = time.Time{}
 		_ = c.raw.SetReadDeadline(time.Now().Add(c.server.config.Linger))
 	}
 }

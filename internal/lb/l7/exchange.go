@@ -2,6 +2,7 @@ package l7
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -33,6 +34,13 @@ type exchange struct {
 	over  bool
 	timer *time.Timer
 	idle  time.Duration
+	// The rest is for the express way.
+	turn    uint64 // which of the connection's requests it is
+	watched bool   // the timer is set
+	killed  *cause
+	riding  *targetConn // which a kill has to cut
+	ridden  *target
+	unhook  func() bool // of the target's context
 
 	cookies []string // Set-Cookie fields that come with the response
 
@@ -52,6 +60,7 @@ type exchange struct {
 var (
 	errIdle = &cause{http.StatusGatewayTimeout, "nothing moved within the idle timeout"}
 	errQuit = &cause{http.StatusBadGateway, "the deregistration delay of the target is over"}
+	errEnd  = &cause{http.StatusBadGateway, errCut.Error()}
 	errGone = &cause{codeClientGone, "the client left before it was answered"}
 )
 
@@ -62,18 +71,19 @@ func (s *Server) exchange(c *conn, cl client, r *request) {
 	ex.ctx, ex.cancel = context.WithCancelCause(s.ctx)
 	defer ex.cancel(nil)
 	ex.table, ex.listener = s.listener()
-	ex.begin()
+	ex.profile = s.profile(ex.listener)
+	ex.begin(r.header.Get("User-Agent"))
 	ex.watch()
 	ex.decide()
 	ex.finish()
 }
 
 // begin fills in what is known of the request from the start.
-func (ex *exchange) begin() {
+func (ex *exchange) begin(agent string) {
 	e, r, c := &ex.entry, ex.request, ex.conn
 	*e = accesslog.Entry{
 		Client: c.client, Request: -1, Processing: -1, Response: -1, Priority: -1, Created: r.start,
-		UserAgent: r.header.Get("User-Agent"), Connection: c.tid(), Type: c.kind(),
+		UserAgent: agent, Connection: c.tid(), Type: c.kind(),
 	}
 	if r.readable {
 		e.Method, e.Protocol, e.URL = r.method, r.protocol, r.url(c.kind(), c.settings.port)
@@ -91,8 +101,7 @@ func (ex *exchange) begin() {
 		e.Cipher, e.TLS = tlspolicy.CipherName(c.tls.CipherSuite), tlspolicy.VersionName(c.tls.Version)
 		e.Domain, e.Certificate = c.tls.ServerName, c.certificate
 	}
-	ex.profile = ex.server.profile(ex.listener)
-	ex.idle, e.LoadBalancer = ex.profile.idle, ex.profile.name
+	e.LoadBalancer = ex.profile.name
 }
 
 // The exchange looks after itself after firstLook, when most are long over, and then every nextLook.
@@ -106,6 +115,11 @@ func (ex *exchange) watch() {
 	ex.client.pulse().beat()
 	ex.mu.Lock()
 	defer ex.mu.Unlock()
+	ex.idle, ex.watched = ex.profile.idle, true
+	if ex.timer != nil {
+		ex.timer.Reset(firstLook)
+		return
+	}
 	ex.timer = time.AfterFunc(firstLook, ex.look)
 }
 
@@ -120,6 +134,9 @@ func (ex *exchange) look() {
 		ex.killLocked(errIdle)
 		return
 	}
+	if ex.riding != nil && ex.unhook == nil {
+		ex.unhook = context.AfterFunc(ex.ridden.ctx, ex.quitter(ex.ridden))
+	}
 	ex.client.watch(func() { ex.kill(errGone) })
 	ex.timer.Reset(min(nextLook, ex.idle-still))
 }
@@ -133,9 +150,44 @@ func (ex *exchange) kill(why *cause) {
 	}
 }
 
+// quitter gives what is done when the context of a target ends. It may be called when the exchange has gone on to the next
+// request already.
+func (ex *exchange) quitter(t *target) func() {
+	turn := ex.turn
+	return func() {
+		ex.mu.Lock()
+		defer ex.mu.Unlock()
+		switch {
+		case ex.over || ex.turn != turn:
+		case errors.Is(context.Cause(t.ctx), errQuit):
+			ex.killLocked(errQuit)
+		case ex.riding != nil:
+			ex.killLocked(errEnd)
+		}
+	}
+}
+
 func (ex *exchange) killLocked(why *cause) {
-	ex.cancel(why)
+	if ex.killed == nil {
+		ex.killed = why
+	}
+	if ex.cancel != nil {
+		ex.cancel(why)
+	}
+	if ex.riding != nil {
+		_ = ex.riding.SetDeadline(time.Unix(1, 0))
+	}
 	ex.client.cut()
+}
+
+// why gives the cause for which the exchange was cut off, nil if it was not.
+func (ex *exchange) why() *cause {
+	if ex.ctx != nil {
+		return causeOf(ex.ctx)
+	}
+	ex.mu.Lock()
+	defer ex.mu.Unlock()
+	return ex.killed
 }
 
 // finish ends the watch and tells what happened.

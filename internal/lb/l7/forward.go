@@ -31,10 +31,18 @@ func (ex *exchange) forward() {
 	if !ex.rewrite() {
 		return
 	}
+	ex.toTargets(nil)
+}
+
+// toTargets sends the request to targets until one answers. first, to which it has taken off already, is asked first; nil:
+// one is picked.
+func (ex *exchange) toTargets(first *target) {
 	out := ex.outgoing()
 	var tried []*target
-	for {
-		t := ex.pick(tried)
+	for t := first; ; t = nil {
+		if t == nil {
+			t = ex.pick(tried)
+		}
 		if t == nil {
 			ex.none(len(tried) > 0)
 			return
@@ -89,11 +97,7 @@ func (ex *exchange) attempt(t *target, out *http.Request) error {
 	ex.target = t
 	ex.tell(t)
 	t.requests.Add(1)
-	unhook := context.AfterFunc(t.ctx, func() {
-		if errors.Is(context.Cause(t.ctx), errQuit) {
-			ex.kill(errQuit)
-		}
-	})
+	unhook := context.AfterFunc(t.ctx, ex.quitter(t))
 	defer unhook()
 	out = out.WithContext(ex.ctx)
 	ex.address(out, t)
@@ -106,6 +110,12 @@ func (ex *exchange) attempt(t *target, out *http.Request) error {
 		t.errors.Add(1)
 		return err //nolint:wrapcheck // judged by again and fail
 	}
+	ex.answered(t, resp)
+	return nil
+}
+
+// answered passes on what a target has answered.
+func (ex *exchange) answered(t *target, resp *http.Response) {
 	defer func() { _ = resp.Body.Close() }()
 	ex.firstAt = ex.server.now()
 	ex.client.pulse().beat()
@@ -113,7 +123,6 @@ func (ex *exchange) attempt(t *target, out *http.Request) error {
 		t.errors.Add(1)
 	}
 	ex.respond(t, resp)
-	return nil
 }
 
 // tell notes the target for the access log.
@@ -132,12 +141,20 @@ func (ex *exchange) tell(t *target) {
 func (ex *exchange) told(code int) {
 	ex.entry.TargetCode = code
 	e := &ex.entry
-	e.TargetCodes = strings.TrimSuffix(e.TargetCodes, "-") + itoa(int64(code))
+	e.TargetCodes = strings.TrimSuffix(e.TargetCodes, "-") + codeText(code)
+}
+
+// codeText is itoa, which for the usual code allocates nothing.
+func codeText(code int) string {
+	if code == http.StatusOK {
+		return "200"
+	}
+	return itoa(int64(code))
 }
 
 // fail answers when no target did.
 func (ex *exchange) fail(err error) {
-	if c := causeOf(ex.ctx); c != nil {
+	if c := ex.why(); c != nil {
 		ex.generate(c.code, c.text)
 		return
 	}

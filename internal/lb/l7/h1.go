@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/desync"
 )
 
@@ -24,6 +25,15 @@ type h1 struct {
 	out  answer
 	wire deadlineWriter
 	life pulse
+
+	// The express way's.
+	plain     plainRequest
+	request   request
+	text      string // of the head
+	match     routing.Request
+	ex        exchange
+	empty     body
+	plainHead []byte // of the response
 
 	first  int64 // bytes that had come, and gone, when the request began
 	before int64
@@ -41,6 +51,9 @@ func newH1(c *conn) *h1 {
 	h := &h1{conn: c, in: &reader{conn: c.Conn, buf: c.server.groups.buffers.get()}}
 	h.wire = deadlineWriter{conn: c.Conn, idle: c.settings.idle, h: h}
 	h.out = answer{h: h, buf: bufio.NewWriterSize(&h.wire, smallBuffer)}
+	h.match.Header, h.match.Source = h.headerValues, c.client.Addr()
+	h.empty.h = h
+	h.empty.ended.Store(true)
 	return h
 }
 
@@ -88,13 +101,17 @@ func (h *h1) one() bool {
 	if err != nil {
 		return h.refuse(err)
 	}
-	_ = h.conn.raw.SetReadDeadline(time.Time{})
+	h.conn.begun()
 	h.head.Parse(raw)
+	h.conn.requests.Add(1)
+	if h.express(raw) {
+		return h.end()
+	}
+	h.conn.readBy(time.Time{})
 	r := fromHead(&h.head, len(raw))
 	r.start = h.conn.server.now()
 	h.in.take(len(raw))
 	h.begin(r)
-	h.conn.requests.Add(1)
 	h.conn.server.exchange(h.conn, h, r)
 	return h.end()
 }
@@ -224,7 +241,7 @@ func (h *h1) abort() {
 func (h *h1) cut() {
 	h.cutOff.Store(true)
 	past := time.Unix(1, 0)
-	_ = h.conn.raw.SetReadDeadline(past)
+	h.conn.readBy(past)
 	h.out.mu.Lock()
 	defer h.out.mu.Unlock()
 	if h.out.head {
@@ -241,6 +258,9 @@ func (h *h1) watch(gone func()) {
 	}
 	done := make(chan struct{})
 	h.watching = done
+	if !h.cutOff.Load() {
+		h.conn.readBy(time.Time{})
+	}
 	go func() {
 		defer close(done)
 		if err := h.in.fill(); err != nil && !h.cutOff.Load() {
@@ -259,7 +279,7 @@ func (h *h1) unwatch() {
 		return
 	}
 	h.cutOff.Store(true)
-	_ = h.conn.raw.SetReadDeadline(time.Unix(1, 0))
+	h.conn.readBy(time.Unix(1, 0))
 	<-done
 	h.cutOff.Store(false)
 }

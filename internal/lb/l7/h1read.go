@@ -96,17 +96,13 @@ var (
 	errNoRequest   = errors.New("the connection ended where a request begins") // nothing
 )
 
-// head reads up to the end of the next head and gives it, still in the buffer: it has to be taken. begun is called with its
-// first byte.
-func (in *reader) head(begun func()) ([]byte, error) {
+// head reads up to the end of the next head and gives it, still in the buffer: it has to be taken. slow is called when
+// some of it is there, and not all.
+func (in *reader) head(slow func()) ([]byte, error) {
 	var scan desync.Scan
 	started, blank := false, false
 	for {
 		b := in.buffered()
-		if len(b) > 0 && !started {
-			started = true
-			begun()
-		}
 		if !blank && (len(b) > 1 || len(b) == 1 && b[0] != '\r') {
 			blank = true
 			in.take(desync.Blank(b))
@@ -117,6 +113,10 @@ func (in *reader) head(begun func()) ([]byte, error) {
 			if err := checkSizes(&scan, len(b), end); err != nil || end > 0 {
 				return b[:end], err
 			}
+		}
+		if len(b) > 0 && !started {
+			started = true
+			slow()
 		}
 		if in.full() && !in.grow(maxHead+maxLine) {
 			return nil, errHeadTooLong

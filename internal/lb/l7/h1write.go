@@ -37,9 +37,28 @@ var (
 )
 
 func (a *answer) reset(minor int, expects bool) {
+	a.mu.Lock()
 	a.expects, a.head, a.minor = expects, false, minor
+	a.mu.Unlock()
 	a.header = make(http.Header, 16)
 	a.chunked, a.endless, a.close, a.left, a.sent, a.err = false, false, false, 0, 0, nil
+}
+
+// resetPlain is reset for the express way, on which the response is not written here.
+func (a *answer) resetPlain() {
+	a.mu.Lock()
+	a.expects, a.head, a.minor = false, false, 1
+	a.mu.Unlock()
+	a.header = nil
+	a.chunked, a.endless, a.close, a.left, a.sent, a.err = false, false, false, 0, 0, nil
+}
+
+// beginPlain notes that the response begins.
+func (a *answer) beginPlain(last bool) {
+	a.mu.Lock()
+	a.head = true
+	a.mu.Unlock()
+	a.close = a.close || last
 }
 
 func (a *answer) Header() http.Header { return a.header }
@@ -183,12 +202,22 @@ type deadlineWriter struct {
 	idle time.Duration
 	n    int64
 	h    *h1
+	past time.Time // the deadline
 }
 
 func (w *deadlineWriter) Write(p []byte) (int, error) {
-	_ = w.conn.SetWriteDeadline(time.Now().Add(w.idle))
+	w.renew()
 	n, err := w.conn.Write(p)
 	w.n += int64(n)
 	w.h.touch()
 	return n, err
+}
+
+// renew puts the deadline off.
+func (w *deadlineWriter) renew() {
+	until := time.Now().Add(w.idle)
+	if late := w.past.Sub(until); late < 0 || late > slack(w.idle) {
+		w.past = until.Add(slack(w.idle))
+		_ = w.conn.SetWriteDeadline(w.past)
+	}
 }

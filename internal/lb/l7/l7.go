@@ -6,7 +6,8 @@
 // (h2.go). Both make a request and a client of it; an exchange (exchange.go) takes these two to the end: rule and action
 // (decide.go), target (pick.go, target.go), the way there and back (forward.go, respond.go, upgrade.go). Targets of HTTP/1.1
 // are spoken to on connections of our own (pool.go, send*.go), those of HTTP/2 and gRPC through net/http. Whatever the load
-// balancer answers itself is made in pages.go. An exchange ends in one line of the access log and one Sample.
+// balancer answers itself is made in pages.go. An exchange ends in one line of the access log and one Sample. Plain requests
+// of HTTP/1.1 take a shorter way with the same result (express*.go).
 //
 // Nothing is kept of the route table but for the length of a request, and what is remembered of targets (connections,
 // whose turn it is, who fails) moves from table to table by their paths.

@@ -39,8 +39,25 @@ type targetConn struct {
 	net.Conn
 	in    *reader
 	out   *bufio.Writer
+	head  []byte    // of a request on the express way
 	since time.Time // when it was put back
 	used  bool      // it has served a request
+
+	raw   syscall.RawConn // nil for what is no socket
+	peek  func(fd uintptr) bool
+	quiet bool // what peek found
+}
+
+func newTargetConn(conn net.Conn) *targetConn {
+	c := &targetConn{Conn: conn, in: &reader{conn: conn, buf: make([]byte, smallBuffer)}, out: bufio.NewWriterSize(conn, smallBuffer)}
+	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = t.NetConn()
+	}
+	if s, ok := conn.(syscall.Conn); ok {
+		c.raw, _ = s.SyscallConn() // its error is that of a closed connection, which is found when it is used
+		c.peek = c.look
+	}
+	return c
 }
 
 // RoundTrip implements sender. A kept connection that turns out to be closed is replaced if that is safe: no byte of an
@@ -72,22 +89,29 @@ func idempotent(method string) bool {
 }
 
 func (p *pool) get(ctx context.Context) (*targetConn, error) {
-	for {
-		c := p.take()
-		if c == nil {
-			break
-		}
-		if c.silent() {
-			c.in.got = 0
-			return c, nil
-		}
-		_ = c.Close()
+	if c := p.kept(); c != nil {
+		return c, nil
 	}
 	conn, err := p.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &targetConn{Conn: conn, in: &reader{conn: conn, buf: make([]byte, smallBuffer)}, out: bufio.NewWriterSize(conn, smallBuffer)}, nil
+	return newTargetConn(conn), nil
+}
+
+// kept gives a connection that was kept and may be used, nil if there is none.
+func (p *pool) kept() *targetConn {
+	for {
+		c := p.take()
+		if c == nil {
+			return nil
+		}
+		if c.silent() {
+			c.in.got = 0
+			return c
+		}
+		_ = c.Close()
+	}
 }
 
 func (p *pool) take() *targetConn {
@@ -154,26 +178,21 @@ func (p *pool) CloseIdleConnections() {
 // silent looks, without waiting, whether nothing has come on a connection that is not in use: neither its end nor an
 // answer to a question that nobody has asked.
 func (c *targetConn) silent() bool {
-	raw := c.Conn
-	if t, ok := raw.(interface{ NetConn() net.Conn }); ok {
-		raw = t.NetConn()
-	}
-	s, ok := raw.(syscall.Conn)
-	if !ok {
+	if c.peek == nil {
 		return true
 	}
-	rc, err := s.SyscallConn()
-	if err != nil {
+	if c.raw == nil {
 		return false
 	}
-	silent := false
+	c.quiet = false
+	return c.raw.Read(c.peek) == nil && c.quiet
+}
+
+func (c *targetConn) look(fd uintptr) bool {
 	var one [1]byte
-	err = rc.Read(func(fd uintptr) bool {
-		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		silent = errors.Is(err, syscall.EAGAIN)
-		return true
-	})
-	return err == nil && silent
+	_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	c.quiet = errors.Is(err, syscall.EAGAIN)
+	return true
 }
 
 // tunnelEnd is the target's end of a connection that was upgraded.

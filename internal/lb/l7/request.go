@@ -196,8 +196,13 @@ func (r *request) url(scheme string, port int) string {
 	b.WriteString("://")
 	b.WriteString(forwarded.Name(r.host))
 	b.WriteByte(':')
-	b.WriteString(strconv.Itoa(port))
-	b.WriteString(r.uri())
+	var digits [5]byte
+	b.Write(strconv.AppendInt(digits[:0], int64(port), 10))
+	b.WriteString(r.path)
+	if r.asked {
+		b.WriteByte('?')
+		b.WriteString(r.query)
+	}
 	return b.String()
 }
 

@@ -131,7 +131,7 @@ func (ex *exchange) broken(err error, byClient bool) {
 	}
 	ex.client.abort()
 	e := &ex.entry
-	switch c := causeOf(ex.ctx); {
+	switch c := ex.why(); {
 	case c != nil:
 		e.Error = c.text
 	case byClient:

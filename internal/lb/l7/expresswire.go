@@ -1,0 +1,335 @@
+package l7
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/maitred/maitred/internal/lb/desync"
+	"github.com/maitred/maitred/internal/lb/forwarded"
+	"github.com/maitred/maitred/internal/lb/tlspolicy"
+)
+
+// fieldKind is what becomes of a header field on the express way.
+type fieldKind uint8
+
+const (
+	fieldPlain fieldKind = iota // passed on
+	fieldHop                    // meant for us: it goes no further
+	fieldOurs                   // only we may say this
+	fieldOdd                    // not for the express way
+	fieldHost
+	fieldAgent
+	fieldConnection
+	fieldXFF
+	fieldTrace
+	fieldLength
+	fieldCoding
+	fieldDate
+	fieldServer
+)
+
+// fieldKinds are all names, in lower case, that are not plain.
+var fieldKinds = func() map[string]fieldKind {
+	kinds := map[string]fieldKind{
+		"host": fieldHost, "user-agent": fieldAgent, "x-forwarded-for": fieldXFF, "x-amzn-trace-id": fieldTrace,
+		"content-length": fieldLength, "transfer-encoding": fieldCoding, "date": fieldDate, "server": fieldServer,
+		"x-forwarded-proto": fieldOurs, "x-forwarded-port": fieldOurs, "x-amzn-tls-version": fieldOurs, "x-amzn-tls-cipher-suite": fieldOurs,
+		"expect": fieldOdd,
+	}
+	for _, name := range hopByHop() {
+		if b := lowerName(nil, []byte(name)); kinds[string(b)] == fieldPlain {
+			kinds[string(b)] = fieldHop
+		}
+	}
+	kinds["connection"], kinds["upgrade"] = fieldConnection, fieldOdd
+	return kinds
+}()
+
+func kindOf(name []byte) fieldKind {
+	var scratch [32]byte
+	if len(name) > len(scratch) {
+		if len(name) > len("x-amzn-oidc-") && ours(lowerName(scratch[:0], name[:len("x-amzn-oidc-")])) {
+			return fieldOurs
+		}
+		return fieldPlain // no name of interest is that long
+	}
+	b := lowerName(scratch[:0], name)
+	if ours(b) {
+		return fieldOurs
+	}
+	return fieldKinds[string(b)]
+}
+
+func ours(lower []byte) bool {
+	return bytes.HasPrefix(lower, []byte("x-amzn-oidc-")) || bytes.HasPrefix(lower, []byte("x-amzn-mtls-"))
+}
+
+func lowerName(to, name []byte) []byte {
+	for _, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		to = append(to, c)
+	}
+	return to
+}
+
+// writePlain makes the head that a target is sent, in the connection's buffer.
+func (h *h1) writePlain(ex *exchange, c *targetConn) {
+	r, p := ex.request, ex.profile
+	b := append(c.head[:0], r.method...)
+	b = append(append(append(b, ' '), h.head.Target...), " HTTP/1.1\r\nHost: "...)
+	b = forwarded.AppendHost(b, r.host, h.conn.settings.port, p.preserveHost)
+	b = append(b, "\r\n"...)
+	for _, f := range h.head.Fields {
+		switch kindOf(f.Name) {
+		case fieldPlain, fieldDate, fieldServer:
+			if p.dropInvalid && !plainName(string(f.Name)) {
+				r.dropped++
+				continue
+			}
+		case fieldAgent:
+			if len(f.Value) == 0 {
+				continue
+			}
+		case fieldXFF, fieldHop, fieldOurs, fieldOdd, fieldHost, fieldConnection, fieldTrace, fieldLength, fieldCoding:
+			continue
+		}
+		b = appendField(b, f.Name, f.Value)
+	}
+	b = h.appendForwarded(b, p)
+	random := ex.server.config.Random
+	ex.entry.Trace = forwarded.Trace(string(h.plain.trace), r.size, r.start, [2]uint64{random(), random()})
+	b = append(append(b, "X-Amzn-Trace-Id: "...), ex.entry.Trace...)
+	if r.method == http.MethodPost || r.method == http.MethodPut || r.method == http.MethodPatch {
+		b = append(b, "\r\nContent-Length: 0"...)
+	}
+	c.head = append(b, "\r\n\r\n"...)
+}
+
+func appendField(b, name, value []byte) []byte {
+	b = append(append(b, name...), ": "...)
+	return append(append(b, value...), "\r\n"...)
+}
+
+// appendForwarded tells the target of the client.
+func (h *h1) appendForwarded(b []byte, p *profile) []byte {
+	c := h.conn
+	if h.plain.addresses == 0 && p.xffMode != "preserve" && p.xffMode != "remove" && !p.xffPort {
+		b = append(b, "X-Forwarded-For: "...)
+		b = append(c.client.Addr().AppendTo(b), "\r\n"...)
+	} else {
+		for _, v := range forwarded.For(h.headerValues("X-Forwarded-For"), c.client, p.xffMode, p.xffPort) {
+			b = append(append(append(b, "X-Forwarded-For: "...), v...), "\r\n"...)
+		}
+	}
+	b = append(append(append(b, "X-Forwarded-Proto: "...), c.kind()...), "\r\nX-Forwarded-Port: "...)
+	b = append(strconv.AppendInt(b, int64(c.settings.port), 10), "\r\n"...)
+	if c.tls != nil && p.tlsHeaders {
+		b = append(append(b, "X-Amzn-Tls-Version: "...), tlspolicy.VersionName(c.tls.Version)...)
+		b = append(append(b, "\r\nX-Amzn-Tls-Cipher-Suite: "...), tlspolicy.CipherName(c.tls.CipherSuite)...)
+		b = append(b, "\r\n"...)
+	}
+	return b
+}
+
+// plainAnswer is an answer of HTTP/1.1 with a body of known length.
+type plainAnswer struct {
+	code   int
+	length int64
+	closes bool
+	dated  bool
+	fields []byte // the lines after the first one, in the buffer of the connection
+}
+
+// parse reads a head; it says whether it is plain and without fault. Whatever is not is read again by parseAnswer.
+func (a *plainAnswer) parse(raw []byte) bool {
+	line, rest := nextLine(raw)
+	minor, code, ok := statusLine(line)
+	if !ok || minor != 1 || code < 200 || code == http.StatusNoContent || code == http.StatusNotModified {
+		return false
+	}
+	*a = plainAnswer{code: code, length: -1, fields: rest}
+	for n := 0; ; n++ {
+		if line, rest = nextLine(rest); len(line) == 0 {
+			return a.length >= 0
+		}
+		name, value, ok := bytes.Cut(line, []byte{':'})
+		if !ok || n == maxAnswerFields || !desync.IsTokenBytes(name) || !desync.IsValueBytes(value) || !a.field(name, trimmed(value)) {
+			return false
+		}
+	}
+}
+
+func trimmed(b []byte) []byte { return bytes.Trim(b, " \t") }
+
+// field judges a field of an answer; it says whether it is plain.
+func (a *plainAnswer) field(name, value []byte) bool {
+	switch kindOf(name) {
+	case fieldLength:
+		n, ok := desync.Number(string(value))
+		if !ok || a.length >= 0 {
+			return false
+		}
+		a.length = n
+	case fieldConnection:
+		switch {
+		case bytes.EqualFold(value, []byte("close")):
+			a.closes = true
+		case !bytes.EqualFold(value, []byte("keep-alive")):
+			return false
+		}
+	case fieldDate:
+		a.dated = a.dated || len(value) > 0
+		return len(value) > 0
+	case fieldCoding, fieldOdd:
+		return false
+	case fieldPlain, fieldHop, fieldOurs, fieldHost, fieldAgent, fieldXFF, fieldTrace, fieldServer:
+	}
+	return true
+}
+
+// append makes the head that the client is sent.
+func (a *plainAnswer) append(b []byte, h *h1, hideServer bool) []byte {
+	b = append(strconv.AppendInt(append(b, "HTTP/1.1 "...), int64(a.code), 10), ' ')
+	b = append(append(b, http.StatusText(a.code)...), "\r\nContent-Length: "...)
+	b = append(strconv.AppendInt(b, a.length, 10), "\r\n"...)
+	if h.out.close {
+		b = append(b, "Connection: close\r\n"...)
+	}
+	if !a.dated {
+		b = append(b, "Date: "...)
+		b = append(h.conn.server.now().UTC().AppendFormat(b, http.TimeFormat), "\r\n"...)
+	}
+	for line, rest := nextLine(a.fields); len(line) > 0; line, rest = nextLine(rest) {
+		name, value, _ := bytes.Cut(line, []byte{':'})
+		switch kindOf(name) {
+		case fieldHop, fieldConnection, fieldLength, fieldCoding, fieldOdd:
+			continue
+		case fieldServer:
+			if hideServer {
+				continue
+			}
+		case fieldPlain, fieldOurs, fieldHost, fieldAgent, fieldXFF, fieldTrace, fieldDate:
+		}
+		b = appendField(b, name, trimmed(value))
+	}
+	return append(b, "\r\n"...)
+}
+
+// bring sends a plain answer to the client: its head and what came with it in one piece.
+func (ex *exchange) bring(p *pool, c *targetConn, a *plainAnswer, raw []byte) {
+	h := ex.client.(*h1)
+	ex.told(a.code)
+	ex.entry.Code = a.code
+	h.out.beginPlain(h.conn.server.isDraining())
+	b := a.append(h.plainHead[:0], h, ex.profile.hideServer)
+	ex.entry.Response = max(ex.server.now().Sub(ex.firstAt), 0)
+	ex.began = true
+	c.in.take(len(raw))
+	came := c.in.buffered()
+	came = came[:min(int64(len(came)), a.length)]
+	b = append(b, came...)
+	c.in.take(len(came))
+	if h.plainHead = b; cap(b) > spareBuffer {
+		h.plainHead = nil
+	}
+	if _, err := h.wire.Write(b); err != nil {
+		h.out.noteError(err)
+		ex.stopped(c, err, true)
+		return
+	}
+	if err, byClient := ex.carry(h, c, a.length-int64(len(came))); err != nil {
+		h.out.noteError(err)
+		ex.stopped(c, err, byClient)
+		return
+	}
+	if ex.dismount() && !a.closes {
+		p.put(c)
+		return
+	}
+	_ = c.Close()
+}
+
+// stopped ends a response that cannot be finished.
+func (ex *exchange) stopped(c *targetConn, err error, byClient bool) {
+	ex.dismount()
+	_ = c.Close()
+	ex.broken(err, byClient)
+}
+
+const (
+	longBody    = 64 << 10 // bodies that are longer are moved within the kernel
+	leastBurst  = 64 << 10
+	mostBurst   = 1 << 20
+	quickBurst  = 100 * time.Millisecond
+	tediousOnes = time.Second
+)
+
+// carry sends the rest of a body.
+func (ex *exchange) carry(h *h1, c *targetConn, left int64) (err error, byClient bool) { //nolint:revive // whose fault comes second
+	if left == 0 {
+		return nil, false
+	}
+	if left > longBody {
+		from, isTCP := c.Conn.(*net.TCPConn)
+		if to, both := h.conn.Conn.(*net.TCPConn); isTCP && both {
+			return ex.splice(h, to, from, c, left)
+		}
+	}
+	buf := ex.server.groups.buffer()
+	defer ex.server.groups.copies.Put(buf)
+	for left > 0 {
+		n, err := c.in.Read((*buf)[:min(int64(len(*buf)), left)])
+		left -= int64(n)
+		h.life.beat()
+		if n > 0 {
+			if _, werr := h.wire.Write((*buf)[:n]); werr != nil {
+				return werr, true
+			}
+		}
+		if err != nil && left > 0 {
+			return cutShort(err), false
+		}
+	}
+	return nil, false
+}
+
+func cutShort(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// splice lets the kernel move a long body. It does so in bursts, each a sign of life: short ones for slow clients.
+func (ex *exchange) splice(h *h1, to, from *net.TCPConn, c *targetConn, left int64) (err error, byClient bool) { //nolint:revive // as carry
+	part := io.LimitedReader{R: from}
+	for burst := int64(leastBurst); left > 0; {
+		part.N = min(left, burst)
+		h.wire.renew()
+		began := time.Now()
+		n, err := to.ReadFrom(&part)
+		left -= n
+		h.wire.n += n
+		h.life.beat()
+		switch {
+		case err != nil:
+			return err, c.silent()
+		case n == 0:
+			return io.ErrUnexpectedEOF, false
+		}
+		switch took := time.Since(began); {
+		case took < quickBurst:
+			burst = min(2*burst, mostBurst)
+		case took > tediousOnes:
+			burst = leastBurst
+		}
+	}
+	return nil, false
+}

@@ -85,7 +85,7 @@ func (f *flows) read(ctx context.Context) error {
 			wait = 0
 			f.take(ctx, buf[:n], netip.AddrPortFrom(client.Addr().Unmap(), client.Port()))
 		case errors.Is(err, net.ErrClosed) || ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the end that was asked for is no failure
 		case !passing(err) && !fromPeer(err):
 			return fmt.Errorf("receive datagrams of %s: %w", f.server.cfg.ARN, err)
 		default:

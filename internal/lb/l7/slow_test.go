@@ -3,6 +3,7 @@ package l7_test
 import (
 	"io"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"

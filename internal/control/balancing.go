@@ -189,15 +189,23 @@ func checkAction(tx *store.Tx, call Call, b *model.LoadBalancer, protocol string
 		if err := checkPair(b, protocol, g); err != nil {
 			return err
 		}
-		if len(a.Forward.Groups) < 2 || !g.HTTP() || g.Attribute(model.AttributeSticky) != "true" {
-			continue
+		if err := checkShare(a.Forward, g); err != nil {
+			return err
 		}
-		if g.Attribute(model.AttributeStickyType) == "app_cookie" {
-			return refused("InvalidLoadBalancerAction", "You cannot forward to several target groups when one of them has stickiness of type 'app_cookie' enabled: '%s'", g.ARN)
-		}
-		if a.Forward.Sticky == 0 {
-			return refused("InvalidLoadBalancerAction", "You must enable target group stickiness on the forward action, because the target group '%s' has stickiness enabled", g.ARN)
-		}
+	}
+	return nil
+}
+
+// checkShare says whether a target group may be one of several that an action forwards to: the stickiness of its targets
+// needs that of the groups ("Target group stickiness").
+func checkShare(f *model.Forward, g *model.TargetGroup) error {
+	switch {
+	case len(f.Groups) < 2 || !g.HTTP() || g.Attribute(model.AttributeSticky) != "true":
+		return nil
+	case g.Attribute(model.AttributeStickyType) == "app_cookie":
+		return refused("InvalidLoadBalancerAction", "You cannot forward to several target groups when one of them has stickiness of type 'app_cookie' enabled: '%s'", g.ARN)
+	case f.Sticky == 0:
+		return refused("InvalidLoadBalancerAction", "You must enable target group stickiness on the forward action, because the target group '%s' has stickiness enabled", g.ARN)
 	}
 	return nil
 }

@@ -120,10 +120,8 @@ func DeleteSecurityGroup(tx *store.Tx, call Call, id, name string) (*model.Secur
 // a service that is not deleted, or a task that is not over.
 func groupUser(v *store.View, g *model.SecurityGroup) string {
 	for other := range v.SecurityGroups(g.Region) {
-		for i := range other.Rules {
-			if other.ID != g.ID && other.Rules[i].Group == g.ID {
-				return other.ID
-			}
+		if other.ID != g.ID && slices.ContainsFunc(other.Rules, func(r model.SecurityGroupRule) bool { return r.Group == g.ID }) {
+			return other.ID
 		}
 	}
 	for b := range v.LoadBalancers() {
@@ -133,13 +131,8 @@ func groupUser(v *store.View, g *model.SecurityGroup) string {
 	}
 	uses := func(n *model.NetworkConfiguration) bool { return n != nil && slices.Contains(n.SecurityGroups, g.ID) }
 	for s := range v.AllServices() {
-		if s.Status == model.Inactive {
-			continue
-		}
-		for d := range v.Deployments(s.ARN) {
-			if d.Current && uses(d.Network) {
-				return s.ARN
-			}
+		if s.Status != model.Inactive && deploysWith(v, s, uses) {
+			return s.ARN
 		}
 	}
 	for t := range v.Tasks() {
@@ -148,6 +141,16 @@ func groupUser(v *store.View, g *model.SecurityGroup) string {
 		}
 	}
 	return ""
+}
+
+// deploysWith says whether a current deployment of a service has such a network configuration.
+func deploysWith(v *store.View, s *model.Service, such func(*model.NetworkConfiguration) bool) bool {
+	for d := range v.Deployments(s.ARN) {
+		if d.Current && such(d.Network) {
+			return true
+		}
+	}
+	return false
 }
 
 // Authorize adds rules to a group and gives them with their ids ("AuthorizeSecurityGroupIngress",

@@ -88,8 +88,24 @@ func SetGroupAttributes(tx *store.Tx, call Call, id string, set []model.KeyValue
 
 // checkGroupAttributes refuses attributes that do not go together ("Edit target group attributes").
 func checkGroupAttributes(g *model.TargetGroup) error {
-	algorithm, stickyType := g.Attribute(model.AttributeAlgorithm), g.Attribute(model.AttributeStickyType)
-	sticky := g.Attribute(model.AttributeSticky) == "true"
+	if err := checkStickiness(g); err != nil {
+		return err
+	}
+	algorithm := g.Attribute(model.AttributeAlgorithm)
+	switch {
+	case g.HTTP() && algorithm != "round_robin" && g.Attribute(model.AttributeSlowStart) != "0":
+		return misconfigured("The attribute '%s' cannot be enabled together with the load balancing algorithm '%s'", model.AttributeSlowStart, algorithm)
+	case g.Attribute(model.AttributeMitigation) == "on" && algorithm != "weighted_random":
+		return misconfigured("The attribute '%s' can only be enabled with the load balancing algorithm 'weighted_random'", model.AttributeMitigation)
+	case g.Attribute("target_health_state.unhealthy.draining_interval_seconds") != "0" && !g.HTTP() && g.Attribute(model.AttributeTerminateUnhealthy) == "true":
+		return misconfigured("The attribute 'target_health_state.unhealthy.draining_interval_seconds' can only be set when '%s' is false", model.AttributeTerminateUnhealthy)
+	}
+	return nil
+}
+
+// checkStickiness refuses attributes of sticky sessions that do not go together, or with the protocol.
+func checkStickiness(g *model.TargetGroup) error {
+	stickyType, sticky := g.Attribute(model.AttributeStickyType), g.Attribute(model.AttributeSticky) == "true"
 	switch {
 	case !g.HTTP() && stickyType != "source_ip":
 		return misconfigured("Stickiness type '%s' is not supported for target groups with the %s protocol", stickyType, g.Protocol)
@@ -99,12 +115,6 @@ func checkGroupAttributes(g *model.TargetGroup) error {
 		return misconfigured("Stickiness is not supported for target groups with the TLS protocol")
 	case sticky && stickyType == "app_cookie" && g.Attribute(model.AttributeAppCookie) == "":
 		return misconfigured("The attribute '%s' must be specified when stickiness of type 'app_cookie' is enabled", model.AttributeAppCookie)
-	case g.HTTP() && algorithm != "round_robin" && g.Attribute(model.AttributeSlowStart) != "0":
-		return misconfigured("The attribute '%s' cannot be enabled together with the load balancing algorithm '%s'", model.AttributeSlowStart, algorithm)
-	case g.Attribute(model.AttributeMitigation) == "on" && algorithm != "weighted_random":
-		return misconfigured("The attribute '%s' can only be enabled with the load balancing algorithm 'weighted_random'", model.AttributeMitigation)
-	case g.Attribute("target_health_state.unhealthy.draining_interval_seconds") != "0" && !g.HTTP() && g.Attribute(model.AttributeTerminateUnhealthy) == "true":
-		return misconfigured("The attribute 'target_health_state.unhealthy.draining_interval_seconds' can only be set when '%s' is false", model.AttributeTerminateUnhealthy)
 	}
 	return nil
 }

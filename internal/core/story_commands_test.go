@@ -295,6 +295,7 @@ func (s *story) join(d *datadriven.TestData, id string) {
 func startable(t model.TaskState) bool {
 	return t.Desired == model.TaskRunning && t.LastStatus() == model.TaskPending
 }
+
 func stoppable(t model.TaskState) bool {
 	return t.Desired == model.TaskStopped && !t.Stopped() && (t.Drained || t.DrainBy.IsZero())
 }

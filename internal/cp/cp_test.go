@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -245,9 +246,7 @@ func TestRules(t *testing.T) {
 					err = cp.In(t.Context(), w.remote, w.dir+"/"+r.from, "/"+r.to, o)
 					after = w.container("/dst")
 				}
-				for name, text := range r.want {
-					before[name] = text
-				}
+				maps.Copy(before, r.want)
 				if diff := cmp.Diff(before, after); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
@@ -329,7 +328,7 @@ func TestHostile(t *testing.T) {
 		for _, to := range []string{"got/new", "got", "got/link"} {
 			outside := t.TempDir()
 			if err := errors.Join(os.WriteFile(filepath.Join(outside, "victim"), []byte("well"), 0o600), os.Mkdir(filepath.Join(outside, "got"), 0o700),
-				os.Mkdir(filepath.Join(outside, "got/d"), 0o700), os.Symlink("d", filepath.Join(outside, "got/link"))); err != nil {
+				os.Mkdir(filepath.Join(outside, "got", "d"), 0o700), os.Symlink("d", filepath.Join(outside, "got", "link"))); err != nil {
 				t.Fatal(err)
 			}
 			heads := append([]tar.Header{}, heads...)

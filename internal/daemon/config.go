@@ -134,16 +134,8 @@ func (c Config) Validate() error {
 	if !knownDriver(c.Driver) {
 		return fmt.Errorf("--driver %q: it is auto, oci, docker or process", c.Driver)
 	}
-	if net.ParseIP(c.Address) == nil {
-		return fmt.Errorf("--address %q: it is an IP address, as 127.0.0.1", c.Address)
-	}
-	for _, a := range c.BalancerAddresses {
-		if net.ParseIP(a) == nil {
-			return fmt.Errorf("--lb-address %q: it is an IP address, as 127.0.0.1", a)
-		}
-	}
-	if _, port, err := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && (err != nil || port == "") {
-		return fmt.Errorf("--peer-listen %q: it is HOST:PORT, as 10.0.0.7:6249", c.PeerListen)
+	if err := c.validateAddresses(); err != nil {
+		return err
 	}
 	if err := c.validateTasks(); err != nil {
 		return err
@@ -155,6 +147,22 @@ func (c Config) Validate() error {
 		return nil
 	}
 	return c.validateListen()
+}
+
+// validateAddresses says what is wrong with the addresses of this machine that others are told.
+func (c Config) validateAddresses() error {
+	if net.ParseIP(c.Address) == nil {
+		return fmt.Errorf("--address %q: it is an IP address, as 127.0.0.1", c.Address)
+	}
+	for _, a := range c.BalancerAddresses {
+		if net.ParseIP(a) == nil {
+			return fmt.Errorf("--lb-address %q: it is an IP address, as 127.0.0.1", a)
+		}
+	}
+	if _, port, err := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && (err != nil || port == "") {
+		return fmt.Errorf("--peer-listen %q: it is HOST:PORT, as 10.0.0.7:6249", c.PeerListen)
+	}
+	return nil
 }
 
 // validateTasks says what is wrong with what tasks may do and get.

@@ -38,15 +38,10 @@ func Pack(ctx context.Context, w io.Writer, s Source) error {
 	} else {
 		err = p.directory(ctx, s.Name)
 	}
-	return errors.Join(err, closeWell(p.out, err))
-}
-
-// closeWell ends an archive, unless it broke: then whoever reads it shall see that.
-func closeWell(out *tar.Writer, err error) error {
 	if err != nil {
-		return nil
+		return err // without an end of the archive: whoever reads it shall see that it broke
 	}
-	return out.Close()
+	return p.out.Close()
 }
 
 // packer is the state of one Pack.
@@ -68,7 +63,7 @@ func (p *packer) directory(ctx context.Context, name string) error {
 	}
 	defer func() { _ = dir.Close() }()
 	p.root = dir
-	return fs.WalkDir(dir.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+	return fs.WalkDir(dir.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
 		var info fs.FileInfo
 		if err == nil {
 			info, err = p.root.Lstat(name)

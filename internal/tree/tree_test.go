@@ -102,28 +102,28 @@ func list(t testing.TB, dir string) map[string]string {
 func TestThereAndBack(t *testing.T) {
 	t.Parallel()
 	from, to := t.TempDir(), t.TempDir()
-	write(t, filepath.Join(from, "a/deep/file"), "text")
-	write(t, filepath.Join(from, "a/empty"), "")
-	write(t, filepath.Join(from, "a/program"), "#!")
+	write(t, filepath.Join(from, "a", "deep", "file"), "text")
+	write(t, filepath.Join(from, "a", "empty"), "")
+	write(t, filepath.Join(from, "a", "program"), "#!")
 	write(t, filepath.Join(from, "a/ä long name "+strings.Repeat("x", 120)), "long")
 	then := time.Date(2001, 2, 3, 4, 5, 6, 789, time.UTC)
 	for _, err := range []error{
-		os.Chmod(filepath.Join(from, "a/program"), 0o755|fs.ModeSetuid),
-		os.Link(filepath.Join(from, "a/program"), filepath.Join(from, "a/same")),
-		os.Symlink("/etc/passwd", filepath.Join(from, "a/link")),
-		os.Symlink("../..", filepath.Join(from, "a/deep/up")),
-		os.Chtimes(filepath.Join(from, "a/deep/file"), then, then),
-		os.Chtimes(filepath.Join(from, "a/deep"), then, then),
-		os.Chmod(filepath.Join(from, "a/deep"), 0o550),
-		syscall.Mknod(filepath.Join(from, "a/socket"), syscall.S_IFSOCK|0o600, 0),
+		os.Chmod(filepath.Join(from, "a", "program"), 0o755|fs.ModeSetuid),
+		os.Link(filepath.Join(from, "a", "program"), filepath.Join(from, "a", "same")),
+		os.Symlink("/etc/passwd", filepath.Join(from, "a", "link")),
+		os.Symlink("../..", filepath.Join(from, "a", "deep", "up")),
+		os.Chtimes(filepath.Join(from, "a", "deep", "file"), then, then),
+		os.Chtimes(filepath.Join(from, "a", "deep"), then, then),
+		os.Chmod(filepath.Join(from, "a", "deep"), 0o550),
+		syscall.Mknod(filepath.Join(from, "a", "socket"), syscall.S_IFSOCK|0o600, 0),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Cleanup(func() { // so that it can be removed
-		_ = os.Chmod(filepath.Join(from, "a/deep"), 0o755)
-		_ = os.Chmod(filepath.Join(to, "b/deep"), 0o755)
+		_ = os.Chmod(filepath.Join(from, "a", "deep"), 0o755)
+		_ = os.Chmod(filepath.Join(to, "b", "deep"), 0o755)
 	})
 	var b bytes.Buffer
 	if err := tree.Pack(t.Context(), &b, tree.Source{Root: open(t, from), Name: "a"}); err != nil {
@@ -146,8 +146,8 @@ func TestThereAndBack(t *testing.T) {
 			t.Errorf("%s was changed at %v, %v, want %v", name, info.ModTime(), err, then)
 		}
 	}
-	one, _ := os.Stat(filepath.Join(to, "b/program"))
-	other, _ := os.Stat(filepath.Join(to, "b/same"))
+	one, _ := os.Stat(filepath.Join(to, "b", "program"))
+	other, _ := os.Stat(filepath.Join(to, "b", "same"))
 	if !os.SameFile(one, other) {
 		t.Error("two names of one file became two files")
 	}
@@ -195,7 +195,7 @@ func TestHostile(t *testing.T) {
 			outside := t.TempDir()
 			inside := filepath.Join(outside, "inside")
 			write(t, filepath.Join(outside, "victim"), "well")
-			write(t, filepath.Join(inside, "full/file"), "well")
+			write(t, filepath.Join(inside, "full", "file"), "well")
 			write(t, filepath.Join(inside, "kept"), "well")
 			for i := range heads {
 				heads[i].Linkname = strings.Replace(heads[i].Linkname, "OUTSIDE", outside, 1)

@@ -136,16 +136,16 @@ func (u *unpacker) mode(h *tar.Header) fs.FileMode {
 }
 
 // replace makes something under a name of its own, and then gives it its right one.
-func (u *unpacker) replace(name string, make func(temp string) error) error {
+func (u *unpacker) replace(name string, create func(temp string) error) error {
 	dir, base := path.Split(name)
 	if info, err := u.root.Lstat(name); err == nil && info.IsDir() {
 		return ErrWrongKind
 	}
 	temp := dir + ".maitred-" + strings.ToLower(rand.Text())
-	err := make(temp)
+	err := create(temp)
 	if errors.Is(err, fs.ErrNotExist) && dir != "" {
 		if e := u.root.MkdirAll(path.Clean(dir), 0o755); e == nil {
-			err = make(temp)
+			err = create(temp)
 		}
 	}
 	if err == nil {
@@ -198,7 +198,7 @@ func (u *unpacker) file(name string, h *tar.Header, content io.Reader) error {
 	if err == nil {
 		err = f.Chmod(u.mode(h))
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return u.root.Chtimes(name, time.Time{}, h.ModTime)

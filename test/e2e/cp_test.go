@@ -127,7 +127,7 @@ func (w *pair) copyAll() {
 	}
 	w.write("tree/a/b", "deep")
 	w.write("tree/program", "#!")
-	if err := errors.Join(os.Chmod(filepath.Join(w.dir, "tree/program"), 0o755), os.Symlink(w.secret, filepath.Join(w.dir, "tree/link"))); err != nil {
+	if err := errors.Join(os.Chmod(filepath.Join(w.dir, "tree", "program"), 0o755), os.Symlink(w.secret, filepath.Join(w.dir, "tree", "link"))); err != nil {
 		w.Fatal(err)
 	}
 	w.must("tree", in("new"))
@@ -137,10 +137,10 @@ func (w *pair) copyAll() {
 	for name, text := range map[string]string{"got/a/b": "deep", "got/program": "#!", "got/tree/a/b": "deep"} {
 		w.want(name, text)
 	}
-	if to, err := os.Readlink(filepath.Join(w.dir, "got/link")); err != nil || to != w.secret {
+	if to, err := os.Readlink(filepath.Join(w.dir, "got", "link")); err != nil || to != w.secret {
 		w.Errorf("the link that was copied leads to %q, %v, want %q", to, err, w.secret)
 	}
-	if info, err := os.Stat(filepath.Join(w.dir, "got/program")); err != nil || info.Mode() != 0o755 {
+	if info, err := os.Stat(filepath.Join(w.dir, "got", "program")); err != nil || info.Mode() != 0o755 {
 		w.Errorf("the program's mode is %v, %v", info.Mode(), err)
 	}
 	w.large(in)
@@ -210,10 +210,17 @@ func (w *pair) links(in func(string) string) {
 		return // there it is the task's own user who follows them
 	}
 	for _, args := range [][]string{
-		{"-L", in("evil"), "stolen"}, {in("evildir/secret"), "stolen"}, {in("evildir/"), "stolen"},
-		{w.id + ":" + strings.Repeat("../", 20) + w.secret, "stolen"}, {w.id + ":/proc/1/root" + w.secret, "stolen"},
+		{"-L", in("evil"), "stolen"},
+		{in("evildir/secret"), "stolen"},
+		{in("evildir/"), "stolen"},
+		{w.id + ":" + strings.Repeat("../", 20) + w.secret, "stolen"},
+		{w.id + ":/proc/1/root" + w.secret, "stolen"},
 		{w.id + ":/proc/self/environ", "stolen"},
-		{"f", in("evil")}, {"f", in("evildir/new")}, {"f", in("evildir/")}, {"tree", in("evildir/new")}, {"f", w.id + ":/proc/1/root/new"},
+		{"f", in("evil")},
+		{"f", in("evildir/new")},
+		{"f", in("evildir/")},
+		{"tree", in("evildir/new")},
+		{"f", w.id + ":/proc/1/root/new"},
 	} {
 		out, errs, code := w.cp(nil, append([]string{"-c", "left"}, args...)...)
 		if code != 1 || strings.Contains(string(out)+errs, "machine's") {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/maitred/maitred/internal/driver"

@@ -3,7 +3,6 @@ package acm
 import (
 	"context"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 	"time"
@@ -35,6 +34,7 @@ func (a *API) describeCertificate(
 		Subject: aws.String(leaf.Subject.String()), SignatureAlgorithm: aws.String(signature(leaf)),
 		RenewalEligibility: types.RenewalEligibilityIneligible,
 		Options: &types.CertificateOptions{
+			//nolint:staticcheck // it can no longer be chosen, but is told
 			CertificateTransparencyLoggingPreference: types.CertificateTransparencyLoggingPreferenceDisabled,
 		},
 	}
@@ -95,8 +95,9 @@ func signature(c *x509.Certificate) string {
 		return "SHA384WITHECDSA"
 	case x509.ECDSAWithSHA512:
 		return "SHA512WITHECDSA"
+	default:
+		return c.SignatureAlgorithm.String()
 	}
-	return c.SignatureAlgorithm.String()
 }
 
 func keyUsages(c *x509.Certificate) []types.KeyUsageName {
@@ -144,7 +145,7 @@ func extendedUsages(c *x509.Certificate) []extendedUsage {
 		}
 	}
 	for _, oid := range c.UnknownExtKeyUsage {
-		list = append(list, extendedUsage{types.ExtendedKeyUsageNameCustom, asn1.ObjectIdentifier(oid).String()})
+		list = append(list, extendedUsage{types.ExtendedKeyUsageNameCustom, oid.String()})
 	}
 	return list
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
@@ -90,27 +91,15 @@ func checkList(in *acm.ListCertificatesInput) (most int, after string, err error
 	return most, after, nil
 }
 
-// matching lists the certificates of the region that the filters let through, ordered. Without a filter of key types those
-// with RSA keys of up to 2,048 bits are listed, as AWS does ("Filters").
+// matching lists the certificates of the region that the filters let through, ordered.
 func (a *API) matching(call control.Call, in *acm.ListCertificatesInput) ([]*model.Certificate, error) {
-	filter := types.Filters{}
-	if in.Includes != nil {
-		filter = *in.Includes
-	}
-	if len(filter.KeyTypes) == 0 {
-		filter.KeyTypes = []types.KeyAlgorithm{types.KeyAlgorithmRsa1024, types.KeyAlgorithmRsa2048}
-	}
-	for _, k := range filter.KeyTypes {
-		if !slices.Contains(k.Values(), k) {
-			return nil, oneOf("includes.keyTypes", string(k), "RSA_1024, RSA_2048, EC_prime256v1, …")
-		}
+	filter, err := filterIn(in.Includes)
+	if err != nil {
+		return nil, err
 	}
 	var list []*model.Certificate
 	for c := range a.Store.View().Certificates() {
-		if c.Region != call.Region || !slices.Contains(filter.KeyTypes, types.KeyAlgorithm(c.Algorithm)) ||
-			len(in.CertificateStatuses) > 0 && !slices.Contains(in.CertificateStatuses, status(c, call.Now)) ||
-			len(in.CertificateKeyPairOrigins) > 0 && !slices.Contains(in.CertificateKeyPairOrigins, origin(c)) ||
-			filter.ExportOption == types.CertificateExportEnabled || filter.ManagedBy != "" {
+		if c.Region != call.Region || !wanted(c, in, filter, call.Now) {
 			continue
 		}
 		used, err := usedFor(c, filter)
@@ -130,6 +119,38 @@ func (a *API) matching(call control.Call, in *acm.ListCertificatesInput) ([]*mod
 		slices.Reverse(list)
 	}
 	return list, nil
+}
+
+// filterIn reads a filter. Without one of key types those with RSA keys of up to 2,048 bits are listed, as AWS does
+// ("Filters").
+func filterIn(in *types.Filters) (types.Filters, error) {
+	filter := types.Filters{}
+	if in != nil {
+		filter = *in
+	}
+	if len(filter.KeyTypes) == 0 {
+		filter.KeyTypes = []types.KeyAlgorithm{types.KeyAlgorithmRsa1024, types.KeyAlgorithmRsa2048}
+	}
+	for _, k := range filter.KeyTypes {
+		if !slices.Contains(k.Values(), k) {
+			return filter, oneOf("includes.keyTypes", string(k), "RSA_1024, RSA_2048, EC_prime256v1, …")
+		}
+	}
+	return filter, nil
+}
+
+// wanted says whether what the record of a certificate tells passes the filters. No certificate can be exported, and none
+// is managed by another service.
+func wanted(c *model.Certificate, in *acm.ListCertificatesInput, f types.Filters, now time.Time) bool {
+	switch {
+	case f.ExportOption == types.CertificateExportEnabled || f.ManagedBy != "":
+		return false
+	case len(in.CertificateStatuses) > 0 && !slices.Contains(in.CertificateStatuses, status(c, now)):
+		return false
+	case len(in.CertificateKeyPairOrigins) > 0 && !slices.Contains(in.CertificateKeyPairOrigins, origin(c)):
+		return false
+	}
+	return slices.Contains(f.KeyTypes, types.KeyAlgorithm(c.Algorithm))
 }
 
 // usedFor says whether a certificate has all the usages of a filter.

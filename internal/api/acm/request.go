@@ -139,8 +139,9 @@ func newKey(algorithm types.KeyAlgorithm) func() (crypto.Signer, error) {
 		return curve(elliptic.P256())
 	case types.KeyAlgorithmEcSecp384r1:
 		return curve(elliptic.P384())
+	default:
+		return nil
 	}
-	return nil
 }
 
 // selfSigned makes a certificate and its key, both in PEM.

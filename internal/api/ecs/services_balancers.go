@@ -35,11 +35,11 @@ func checkServiceBalancers(lbs []types.LoadBalancer) error {
 		case lb.ContainerPort == nil || port < 1 || port > portMax:
 			return model.InvalidParameter(fmt.Sprintf("%scontainerPort should be between 1 and %d, got %d.", at, portMax, port))
 		}
-		if same := balancersIn(lbs[i : i+1])[0]; seen[same] {
+		same := balancersIn(lbs[i : i+1])[0]
+		if seen[same] {
 			return model.InvalidParameter(at + "targetGroupArn: the same port of the same container is in this target group already.")
-		} else {
-			seen[same] = true
 		}
+		seen[same] = true
 	}
 	return nil
 }

@@ -159,11 +159,10 @@ func redirectIn(in *elb.RedirectActionConfig) (*model.Redirect, error) {
 }
 
 func checkRedirect(r *model.Redirect) error {
-	port, err := strconv.Atoi(r.Port)
 	switch {
 	case !slices.Contains([]string{"HTTP", "HTTPS", "#{protocol}"}, r.Protocol):
 		return badAction("Redirect protocol '%.50s' must be one of 'HTTP, HTTPS, #{protocol}'", r.Protocol)
-	case r.Port != "#{port}" && (err != nil || port < 1 || port > portMax || strconv.Itoa(port) != r.Port):
+	case r.Port != "#{port}" && !isPort(r.Port):
 		return badAction("Redirect port '%.50s' must be a number from 1 to %d, or #{port}", r.Port, portMax)
 	case r.Host == "":
 		return badAction("A redirect host cannot be empty")
@@ -184,6 +183,12 @@ func checkRedirect(r *model.Redirect) error {
 		}
 	}
 	return nil
+}
+
+// isPort says whether a text is the number of a port, written without signs and zeros before it.
+func isPort(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && n >= 1 && n <= portMax && strconv.Itoa(n) == text
 }
 
 // checkRedirectText checks a member that may have placeholders.
@@ -224,7 +229,7 @@ func fixedIn(in *elb.FixedResponseActionConfig) (*model.FixedResponse, error) {
 	switch {
 	case code == "":
 		return nil, broken("actions.member.fixedResponseConfig.statusCode", "null", "not be null")
-	case err != nil || len(code) != 3 || !strings.Contains("245", code[:1]):
+	case err != nil || len(code) != 3 || !slices.Contains([]int{2, 4, 5}, status/100):
 		return nil, badAction("Fixed response status code '%.20s' must be 2XX, 4XX or 5XX", code)
 	case r.ContentType != "" && !slices.Contains(contentTypes(), r.ContentType):
 		return nil, badAction("Fixed response content type '%.100s' must be one of '%s'", r.ContentType, strings.Join(contentTypes(), ", "))

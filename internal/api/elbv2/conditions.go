@@ -73,52 +73,64 @@ func countWildcards(c *model.Condition) (n int) {
 }
 
 func conditionIn(in *elb.RuleCondition) (model.Condition, error) {
-	field := aws.ToString(in.Field)
-	c := model.Condition{Field: field}
-	if err := foreignConfig(in, field); err != nil {
+	c := model.Condition{Field: aws.ToString(in.Field)}
+	err := foreignConfig(in, c.Field)
+	if err != nil {
 		return c, err
 	}
-	var config, regex []string
-	switch field {
+	if c.Field == model.FieldQuery {
+		err = queryIn(in, &c)
+		return c, err
+	}
+	config, regex, err := configIn(in, &c)
+	if err != nil {
+		return c, err
+	}
+	if c.Values, err = oneForm(c.Field, in.Values, config); err != nil {
+		return c, err
+	}
+	if c.Regex, err = oneForm(c.Field, in.RegexValues, regex); err != nil {
+		return c, err
+	}
+	err = checkCondition(&c)
+	return c, err
+}
+
+// configIn reads the configuration of all fields but query-string: values, regular expressions and, into c, the name of a
+// header.
+func configIn(in *elb.RuleCondition, c *model.Condition) (values, regex []string, err error) {
+	switch c.Field {
 	case model.FieldHost:
-		if in.HostHeaderConfig != nil {
-			config, regex = in.HostHeaderConfig.Values, in.HostHeaderConfig.RegexValues
+		if config := in.HostHeaderConfig; config != nil {
+			values, regex = config.Values, config.RegexValues
 		}
 	case model.FieldPath:
-		if in.PathPatternConfig != nil {
-			config, regex = in.PathPatternConfig.Values, in.PathPatternConfig.RegexValues
+		if config := in.PathPatternConfig; config != nil {
+			values, regex = config.Values, config.RegexValues
 		}
 	case model.FieldHeader:
-		if in.HttpHeaderConfig == nil {
-			return c, invalid("An HTTP header configuration must be specified for conditions with the field '%s'", field)
+		config := in.HttpHeaderConfig
+		if config == nil {
+			return nil, nil, invalid("An HTTP header configuration must be specified for conditions with the field '%s'", c.Field)
 		}
-		c.Name, config, regex = aws.ToString(in.HttpHeaderConfig.HttpHeaderName), in.HttpHeaderConfig.Values, in.HttpHeaderConfig.RegexValues
+		c.Name, values, regex = aws.ToString(config.HttpHeaderName), config.Values, config.RegexValues
 	case model.FieldMethod:
-		if in.HttpRequestMethodConfig != nil {
-			config = in.HttpRequestMethodConfig.Values
+		if config := in.HttpRequestMethodConfig; config != nil {
+			values = config.Values
 		}
 	case model.FieldSourceIP:
-		if in.SourceIpConfig != nil {
-			config = in.SourceIpConfig.Values
-			if in.SourceIpConfig.IpAddressType != "" {
-				return c, unsupported("SourceIpConfig.IpAddressType", "rules are those of Application Load Balancers, which compare addresses")
+		if config := in.SourceIpConfig; config != nil {
+			values = config.Values
+			if config.IpAddressType != "" {
+				return nil, nil, unsupported("SourceIpConfig.IpAddressType", "rules are those of Application Load Balancers, which compare addresses")
 			}
 		}
-	case model.FieldQuery:
-		return c, queryIn(in, &c)
 	case "":
-		return c, invalid("A condition field must be specified")
+		return nil, nil, invalid("A condition field must be specified")
 	default:
-		return c, invalid("Condition field '%.100s' must be one of '[%s]'", field, strings.Join(conditionFields(), ", "))
+		return nil, nil, invalid("Condition field '%.100s' must be one of '[%s]'", c.Field, strings.Join(conditionFields(), ", "))
 	}
-	var err error
-	if c.Values, err = oneForm(field, in.Values, config); err != nil {
-		return c, err
-	}
-	if c.Regex, err = oneForm(field, in.RegexValues, regex); err != nil {
-		return c, err
-	}
-	return c, checkCondition(&c)
+	return values, regex, nil
 }
 
 func conditionFields() []string {

@@ -57,8 +57,7 @@ func listenerPartIn(port *int32, protocol elb.ProtocolEnum, certificates []elb.C
 	if err := first(number("port", port, 1, portMax), checkEnum("protocol", protocol)); err != nil {
 		return p, err
 	}
-	switch protocol {
-	case elb.ProtocolEnumGeneve, elb.ProtocolEnumQuic, elb.ProtocolEnumTcpQuic:
+	if slices.Contains([]elb.ProtocolEnum{elb.ProtocolEnumGeneve, elb.ProtocolEnumQuic, elb.ProtocolEnumTcpQuic}, protocol) {
 		return p, wire.Errorf("UnsupportedProtocol", "Listeners with the protocol '%s' are not supported by this version of maitred", protocol)
 	}
 	if mutual != nil && aws.ToString(mutual.Mode) != "off" {

@@ -36,10 +36,13 @@ func TestForwardForms(t *testing.T) {
 		{"the configuration alone", []elb.Action{{Type: "forward", ForwardConfig: &elb.ForwardActionConfig{TargetGroups: []elb.TargetGroupTuple{{TargetGroupArn: &g}}}}}, single},
 		{"both, with the same group", single, single},
 		{"two groups", both, both},
-		{"a redirect", []elb.Action{{Type: "redirect", RedirectConfig: &elb.RedirectActionConfig{Protocol: aws.String("HTTPS"), Port: aws.String("443"), StatusCode: "HTTP_301"}}},
+		{
+			"a redirect",
+			[]elb.Action{{Type: "redirect", RedirectConfig: &elb.RedirectActionConfig{Protocol: aws.String("HTTPS"), Port: aws.String("443"), StatusCode: "HTTP_301"}}},
 			[]elb.Action{{Type: "redirect", RedirectConfig: &elb.RedirectActionConfig{
 				Protocol: aws.String("HTTPS"), Port: aws.String("443"), Host: aws.String("#{host}"), Path: aws.String("/#{path}"), Query: aws.String("#{query}"), StatusCode: "HTTP_301",
-			}}}},
+			}}},
+		},
 		{"a fixed response", fixed("503"), fixed("503")},
 	}
 	l := w.listener(id, "HTTP", 80, g)
@@ -128,11 +131,12 @@ func TestNetworkListeners(t *testing.T) {
 				in.Certificates, in.AlpnPolicy = []elb.Certificate{{CertificateArn: &c}}, []string{"HTTP2Preferred"}
 			}
 			out, err := w.CreateListener(t.Context(), in)
-			if !slices.Contains(strings.Fields(tt.ok), string(p)) {
+			switch {
+			case !slices.Contains(strings.Fields(tt.ok), string(p)):
 				wantError(t, err, "IncompatibleProtocols", "Listener protocol '"+string(tt.listener)+"'")
-			} else if err != nil {
+			case err != nil:
 				t.Errorf("%s to %s: %v", tt.listener, p, err)
-			} else if tt.listener == "TLS" && !slices.Equal(out.Listeners[0].AlpnPolicy, in.AlpnPolicy) {
+			case tt.listener == "TLS" && !slices.Equal(out.Listeners[0].AlpnPolicy, in.AlpnPolicy):
 				t.Errorf("ALPN = %v", out.Listeners[0].AlpnPolicy)
 			}
 		}
@@ -151,35 +155,43 @@ func TestConditions(t *testing.T) {
 		in, want elb.RuleCondition
 	}{
 		{
-			"hosts in the plain form", elb.RuleCondition{Field: aws.String("host-header"), Values: hosts},
+			"hosts in the plain form",
+			elb.RuleCondition{Field: aws.String("host-header"), Values: hosts},
 			elb.RuleCondition{Field: aws.String("host-header"), Values: hosts, HostHeaderConfig: &elb.HostHeaderConditionConfig{Values: hosts}},
 		},
 		{
-			"hosts in a configuration", elb.RuleCondition{Field: aws.String("host-header"), HostHeaderConfig: &elb.HostHeaderConditionConfig{Values: hosts}},
+			"hosts in a configuration",
+			elb.RuleCondition{Field: aws.String("host-header"), HostHeaderConfig: &elb.HostHeaderConditionConfig{Values: hosts}},
 			elb.RuleCondition{Field: aws.String("host-header"), Values: hosts, HostHeaderConfig: &elb.HostHeaderConditionConfig{Values: hosts}},
 		},
 		{
-			"paths in both forms", elb.RuleCondition{Field: aws.String("path-pattern"), Values: paths, PathPatternConfig: &elb.PathPatternConditionConfig{Values: paths}},
+			"paths in both forms",
+			elb.RuleCondition{Field: aws.String("path-pattern"), Values: paths, PathPatternConfig: &elb.PathPatternConditionConfig{Values: paths}},
 			elb.RuleCondition{Field: aws.String("path-pattern"), Values: paths, PathPatternConfig: &elb.PathPatternConditionConfig{Values: paths}},
 		},
 		{
-			"paths by expression", elb.RuleCondition{Field: aws.String("path-pattern"), RegexValues: []string{"^/v[0-9]+/"}},
+			"paths by expression",
+			elb.RuleCondition{Field: aws.String("path-pattern"), RegexValues: []string{"^/v[0-9]+/"}},
 			elb.RuleCondition{Field: aws.String("path-pattern"), RegexValues: []string{"^/v[0-9]+/"}, PathPatternConfig: &elb.PathPatternConditionConfig{RegexValues: []string{"^/v[0-9]+/"}}},
 		},
 		{
-			"a header", elb.RuleCondition{Field: aws.String("http-header"), HttpHeaderConfig: &elb.HttpHeaderConditionConfig{HttpHeaderName: aws.String("User-Agent"), Values: []string{"*curl*"}}},
+			"a header",
+			elb.RuleCondition{Field: aws.String("http-header"), HttpHeaderConfig: &elb.HttpHeaderConditionConfig{HttpHeaderName: aws.String("User-Agent"), Values: []string{"*curl*"}}},
 			elb.RuleCondition{Field: aws.String("http-header"), HttpHeaderConfig: &elb.HttpHeaderConditionConfig{HttpHeaderName: aws.String("User-Agent"), Values: []string{"*curl*"}}},
 		},
 		{
-			"a query", elb.RuleCondition{Field: aws.String("query-string"), QueryStringConfig: &elb.QueryStringConditionConfig{Values: []elb.QueryStringKeyValuePair{{Key: aws.String("v"), Value: aws.String("1")}, {Value: aws.String(`\*`)}}}},
+			"a query",
+			elb.RuleCondition{Field: aws.String("query-string"), QueryStringConfig: &elb.QueryStringConditionConfig{Values: []elb.QueryStringKeyValuePair{{Key: aws.String("v"), Value: aws.String("1")}, {Value: aws.String(`\*`)}}}},
 			elb.RuleCondition{Field: aws.String("query-string"), QueryStringConfig: &elb.QueryStringConditionConfig{Values: []elb.QueryStringKeyValuePair{{Key: aws.String("v"), Value: aws.String("1")}, {Value: aws.String(`\*`)}}}},
 		},
 		{
-			"methods", elb.RuleCondition{Field: aws.String("http-request-method"), HttpRequestMethodConfig: &elb.HttpRequestMethodConditionConfig{Values: []string{"GET", "M-SEARCH"}}},
+			"methods",
+			elb.RuleCondition{Field: aws.String("http-request-method"), HttpRequestMethodConfig: &elb.HttpRequestMethodConditionConfig{Values: []string{"GET", "M-SEARCH"}}},
 			elb.RuleCondition{Field: aws.String("http-request-method"), HttpRequestMethodConfig: &elb.HttpRequestMethodConditionConfig{Values: []string{"GET", "M-SEARCH"}}},
 		},
 		{
-			"sources", elb.RuleCondition{Field: aws.String("source-ip"), SourceIpConfig: &elb.SourceIpConditionConfig{Values: []string{"127.0.0.0/8", "2001:db8::/32"}}},
+			"sources",
+			elb.RuleCondition{Field: aws.String("source-ip"), SourceIpConfig: &elb.SourceIpConditionConfig{Values: []string{"127.0.0.0/8", "2001:db8::/32"}}},
 			elb.RuleCondition{Field: aws.String("source-ip"), SourceIpConfig: &elb.SourceIpConditionConfig{Values: []string{"127.0.0.0/8", "2001:db8::/32"}}},
 		},
 	}
@@ -266,8 +278,12 @@ func TestAttributes(t *testing.T) {
 		return failure(w.ModifyTargetGroupAttributes(t.Context(), &client.ModifyTargetGroupAttributesInput{TargetGroupArn: &g, Attributes: []elb.TargetGroupAttribute{{Key: &key, Value: &value}}}))
 	}
 	for _, kv := range [][2]string{
-		{"deregistration_delay.timeout_seconds", "5"}, {"slow_start.duration_seconds", "30"}, {"slow_start.duration_seconds", "0"},
-		{"load_balancing.algorithm.type", "weighted_random"}, {"load_balancing.algorithm.anomaly_mitigation", "on"}, {"stickiness.enabled", "true"},
+		{"deregistration_delay.timeout_seconds", "5"},
+		{"slow_start.duration_seconds", "30"},
+		{"slow_start.duration_seconds", "0"},
+		{"load_balancing.algorithm.type", "weighted_random"},
+		{"load_balancing.algorithm.anomaly_mitigation", "on"},
+		{"stickiness.enabled", "true"},
 	} {
 		if err := set(kv[0], kv[1]); err != nil {
 			t.Errorf("%s: %v", kv, err)

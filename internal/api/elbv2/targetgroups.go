@@ -152,17 +152,8 @@ func chosenGroups(v *store.View, call control.Call, in *client.DescribeTargetGro
 			return nil, err
 		}
 	}
-	for _, id := range in.TargetGroupArns {
-		g, err := control.FindTargetGroup(v, call, id)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains(list, g) {
-			list = append(list, g)
-		}
-	}
 	if len(in.TargetGroupArns) > 0 {
-		return list, nil
+		return groupsByARN(v, call, in.TargetGroupArns)
 	}
 	found := map[string]bool{}
 	for g := range v.TargetGroups() {
@@ -175,6 +166,20 @@ func chosenGroups(v *store.View, call control.Call, in *client.DescribeTargetGro
 	for _, name := range in.Names {
 		if !found[name] {
 			return nil, &model.Error{Code: "TargetGroupNotFound", Message: "One or more target groups not found"}
+		}
+	}
+	return list, nil
+}
+
+// groupsByARN are target groups by their ARNs, each once.
+func groupsByARN(v *store.View, call control.Call, ids []string) (list []*model.TargetGroup, err error) {
+	for _, id := range ids {
+		g, err := control.FindTargetGroup(v, call, id)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(list, g) {
+			list = append(list, g)
 		}
 	}
 	return list, nil

@@ -46,14 +46,22 @@ func shapes() map[string]shape {
 		return func(i int) []model.Condition { return []model.Condition{c(i)} }
 	}
 	return map[string]shape{
-		"host": {one(func(i int) model.Condition { return cond(model.FieldHost, fmt.Sprintf("tenant-%d.example.com", i)) }),
-			"http://tenant-77.example.com/a/b"},
-		"host wildcard": {one(func(i int) model.Condition { return cond(model.FieldHost, fmt.Sprintf("*.tenant-%d.example.com", i)) }),
-			"http://www.tenant-77.example.com/a/b"},
-		"path prefix": {one(func(i int) model.Condition { return cond(model.FieldPath, fmt.Sprintf("/api/tenant-%d/*", i)) }),
-			"http://example.com/api/tenant-77/items/4711"},
-		"path": {one(func(i int) model.Condition { return cond(model.FieldPath, fmt.Sprintf("/page-%d", i)) }),
-			"http://example.com/page-77"},
+		"host": {
+			one(func(i int) model.Condition { return cond(model.FieldHost, fmt.Sprintf("tenant-%d.example.com", i)) }),
+			"http://tenant-77.example.com/a/b",
+		},
+		"host wildcard": {
+			one(func(i int) model.Condition { return cond(model.FieldHost, fmt.Sprintf("*.tenant-%d.example.com", i)) }),
+			"http://www.tenant-77.example.com/a/b",
+		},
+		"path prefix": {
+			one(func(i int) model.Condition { return cond(model.FieldPath, fmt.Sprintf("/api/tenant-%d/*", i)) }),
+			"http://example.com/api/tenant-77/items/4711",
+		},
+		"path": {
+			one(func(i int) model.Condition { return cond(model.FieldPath, fmt.Sprintf("/page-%d", i)) }),
+			"http://example.com/page-77",
+		},
 		"host and path": {func(i int) []model.Condition {
 			return []model.Condition{cond(model.FieldHost, fmt.Sprintf("h%d.example.com", i%100)), cond(model.FieldPath, fmt.Sprintf("/svc-%d/*", i/100))}
 		}, "http://h77.example.com/svc-0/x"},

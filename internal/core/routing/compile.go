@@ -67,10 +67,10 @@ type builder struct {
 	gone map[string]bool // groups that do not exist
 }
 
-// group gives a group of the new table, compiling it when it is first asked for; nil if it does not exist.
-func (b *builder) group(arn string) *Group {
-	if g, ok := b.next.Groups[arn]; ok || b.gone[arn] {
-		return g
+// group puts a group into the new table, once, unless it does not exist.
+func (b *builder) group(arn string) {
+	if _, ok := b.next.Groups[arn]; ok || b.gone[arn] {
+		return
 	}
 	record, ok := b.in.Group(arn)
 	if !ok {
@@ -78,11 +78,9 @@ func (b *builder) group(arn string) *Group {
 			b.gone = map[string]bool{}
 		}
 		b.gone[arn] = true
-		return nil
+		return
 	}
-	g := compileGroup(b.prev.Groups[arn], record, b.in)
-	b.next.Groups[arn] = g
-	return g
+	b.next.Groups[arn] = compileGroup(b.prev.Groups[arn], record, b.in)
 }
 
 func (b *builder) listener(record *model.Listener, lb *model.LoadBalancer) *Listener {

@@ -35,8 +35,16 @@ func printable(s string) string {
 // FuzzWildcards: a value of each field matches what it would match as a regular expression.
 func FuzzWildcards(f *testing.F) {
 	for _, s := range [][2]string{
-		{"*.example.com", "test.example.com"}, {"/img/*", "/img/a/b"}, {"a*b*c", "abc"}, {"?*?", "ab"}, {`\*\?\a`, `*?\a`}, {"**", ""},
-		{"a*a", "a"}, {"ab*ba", "aba"}, {"*ab?d*", "xabcde"}, {"A", "a"},
+		{"*.example.com", "test.example.com"},
+		{"/img/*", "/img/a/b"},
+		{"a*b*c", "abc"},
+		{"?*?", "ab"},
+		{`\*\?\a`, `*?\a`},
+		{"**", ""},
+		{"a*a", "a"},
+		{"ab*ba", "aba"},
+		{"*ab?d*", "xabcde"},
+		{"A", "a"},
 	} {
 		f.Add(s[0], s[1])
 	}
@@ -66,8 +74,12 @@ func FuzzWildcards(f *testing.F) {
 // regular expression does.
 func FuzzRewrite(f *testing.F) {
 	for _, s := range [][4]string{
-		{"^/api(/.*)$", "$1", "h", "/api/x?y"}, {"a(b)?", "[$1$$2]", "a:80", "/a"}, {"(?i)X", "$0$0", "xx", "/x"}, {"", "y", "", "/"},
-		{".*", "/$10", "[::1]:8", "/%20"}, {"(((((((((((a)))))))))))", "$11$12$", "a", "/a"},
+		{"^/api(/.*)$", "$1", "h", "/api/x?y"},
+		{"a(b)?", "[$1$$2]", "a:80", "/a"},
+		{"(?i)X", "$0$0", "xx", "/x"},
+		{"", "y", "", "/"},
+		{".*", "/$10", "[::1]:8", "/%20"},
+		{"(((((((((((a)))))))))))", "$11$12$", "a", "/a"},
 	} {
 		f.Add(s[0], s[1], s[2], s[3])
 	}
@@ -134,8 +146,10 @@ func FuzzConditions(f *testing.F) {
 			t.Skip()
 		}
 		all := []model.Condition{
-			{Field: model.FieldHost, Regex: []string{regex}}, {Field: model.FieldSourceIP, Values: []string{source}},
-			{Field: model.FieldQuery, Query: []model.KeyValue{{Key: regex, Value: value}}}, {Field: value, Values: []string{source}},
+			{Field: model.FieldHost, Regex: []string{regex}},
+			{Field: model.FieldSourceIP, Values: []string{source}},
+			{Field: model.FieldQuery, Query: []model.KeyValue{{Key: regex, Value: value}}},
+			{Field: value, Values: []string{source}},
 			{Field: model.FieldHeader, Name: source, Values: []string{value}},
 		}
 		for _, c := range all {

@@ -137,6 +137,7 @@ func (g *Group) choose() {
 			able = append(able, t)
 		case model.TargetUnhealthy, model.TargetInitial, model.TargetUnavailable, "": // "": not looked at yet
 			able = append(able, t)
+		case model.TargetUnused, model.TargetDraining: // they get none
 		}
 	}
 	g.Eligible = able

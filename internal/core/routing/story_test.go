@@ -162,7 +162,7 @@ func (s *story) faults() string {
 	return out.String()
 }
 
-// send tells what happens to a request: METHOD URL [from=ADDRESS] [HEADER=VALUE]…
+// send tells what happens to a request: METHOD URL [from=ADDRESS] [HEADER=VALUE …].
 func (s *story) send(line string) string {
 	words := strings.Fields(line)
 	header := map[string][]string{}

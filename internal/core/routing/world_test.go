@@ -95,7 +95,7 @@ func (w *world) listen(arn string, actions ...model.Action) {
 	w.listeners[arn] = &model.Listener{ARN: arn, LoadBalancer: balancerARN, Port: 80, Protocol: "HTTP", Actions: actions}
 }
 
-func (w *world) rule(listener string, r model.Rule) *model.Rule {
+func (w *world) rule(listener string, r model.Rule) {
 	r.Listener = listener
 	if r.ARN == "" {
 		r.ARN = ruleARN(listener, len(w.rules[listener])+1)
@@ -104,7 +104,6 @@ func (w *world) rule(listener string, r model.Rule) *model.Rule {
 		w.rules[listener] = map[string]*model.Rule{}
 	}
 	w.rules[listener][r.ARN] = &r
-	return &r
 }
 
 func (w *world) group(name string, attributes map[string]string) {
@@ -113,14 +112,13 @@ func (w *world) group(name string, attributes map[string]string) {
 }
 
 // target registers a target, or changes its record.
-func (w *world) target(t model.Target, h routing.Health) string {
+func (w *world) target(t model.Target, h routing.Health) {
 	if w.targets[t.Group] == nil {
 		w.targets[t.Group] = map[string]*model.Target{}
 	}
 	path := t.Path()
 	w.targets[t.Group][path] = &t
 	w.health[path] = h
-	return path
 }
 
 func forward(groups ...string) model.Action {

@@ -582,7 +582,8 @@ func TestHiding(t *testing.T) {
 	c := container.InspectResponse{
 		HostConfig: &container.HostConfig{Tmpfs: map[string]string{"/run": ""}},
 		Mounts: []container.MountPoint{
-			{Type: mount.TypeVolume, Destination: "/data"}, {Type: mount.TypeBind, Destination: "/run/kept"},
+			{Type: mount.TypeVolume, Destination: "/data"},
+			{Type: mount.TypeBind, Destination: "/run/kept"},
 			{Type: mount.TypeTmpfs, Destination: "/data/cache/"},
 		},
 	}

@@ -137,7 +137,7 @@ func (d *Driver) CopyIn(ctx context.Context, id, dir string, in driver.Copy) err
 		if errors.Is(err, io.EOF) {
 			return left.Err()
 		}
-		if err = errors.Join(err, ctx.Err()); err != nil {
+		if err := errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
 		switch h.Typeflag {

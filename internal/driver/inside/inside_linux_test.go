@@ -25,7 +25,7 @@ func world(t *testing.T) (root *inside.Root, dir, secret string) {
 	top := t.TempDir()
 	dir, secret = filepath.Join(top, "root"), filepath.Join(top, "secret")
 	if err := errors.Join(os.WriteFile(secret, []byte("secret"), 0o644), os.MkdirAll(filepath.Join(dir, "etc"), 0o755),
-		os.WriteFile(filepath.Join(dir, "etc/file"), []byte("inside"), 0o644)); err != nil {
+		os.WriteFile(filepath.Join(dir, "etc", "file"), []byte("inside"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	root, err := inside.Open(dir)
@@ -144,7 +144,7 @@ func TestRace(t *testing.T) {
 	t.Parallel()
 	root, dir, secret := world(t)
 	top := filepath.Dir(secret)
-	if err := errors.Join(os.Mkdir(filepath.Join(dir, "real"), 0o755), os.WriteFile(filepath.Join(dir, "real/secret"), []byte("inside"), 0o644),
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "real"), 0o755), os.WriteFile(filepath.Join(dir, "real", "secret"), []byte("inside"), 0o644),
 		os.Symlink(top, filepath.Join(dir, "link"))); err != nil {
 		t.Fatal(err)
 	}

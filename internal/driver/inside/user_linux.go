@@ -30,7 +30,7 @@ func UserOf(pid int) (User, error) {
 		if name != "Uid" && name != "Gid" && name != "Groups" {
 			continue
 		}
-		for _, value := range strings.Fields(values) {
+		for value := range strings.FieldsSeq(values) {
 			id, err := strconv.Atoi(value)
 			if err != nil {
 				return User{}, fmt.Errorf("the user of process %d: %w", pid, err)

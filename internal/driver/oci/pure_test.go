@@ -117,8 +117,10 @@ func TestLend(t *testing.T) {
 	}
 	note := noted(config)
 	want := []keeper.Bind{
-		{Source: "/srv/a", Target: "/bundle/host-0"}, {Source: "/etc/hosts", Target: "/bundle/host-1"},
-		{Source: "/srv/c", Target: "/bundle/host-2"}, {Source: "/etc/hosts", Target: "/bundle/host-3"},
+		{Source: "/srv/a", Target: "/bundle/host-0"},
+		{Source: "/etc/hosts", Target: "/bundle/host-1"},
+		{Source: "/srv/c", Target: "/bundle/host-2"},
+		{Source: "/etc/hosts", Target: "/bundle/host-3"},
 	}
 	got := lend(config, b.volumes, "/bundle")
 	slices.SortFunc(got, func(x, y keeper.Bind) int { return strings.Compare(x.Target, y.Target) })

@@ -45,7 +45,7 @@ func TestFilesAsUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		for _, name := range []string{"dir/secret", "dir", "link/", "secret", private + "/secret", filepath.Join(room, "dir/secret"), "/etc/shadow"} {
+		for _, name := range []string{"dir/secret", "dir", "link/", "secret", private + "/secret", filepath.Join(room, "dir", "secret"), "/etc/shadow"} {
 			var b bytes.Buffer
 			err := d.CopyOut(t.Context(), "a", strings.TrimSuffix(name, "/"), &b)
 			if name == "dir" || name == "link/" { // it is the link itself that is copied

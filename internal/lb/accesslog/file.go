@@ -172,7 +172,7 @@ func (f *File) again() {
 }
 
 func (f *File) open() error {
-	file, err := os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	file, err := os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640) //nolint:gosec // as logs are: their group may read them
 	if err != nil {
 		return fmt.Errorf("open the access log: %w", err)
 	}

@@ -183,9 +183,17 @@ func TestErr(t *testing.T) {
 // FuzzMatching compares with what crypto/x509 says a client accepts.
 func FuzzMatching(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"www.example.com", "www.example.com"}, {"*.example.com", "www.example.com"}, {"*.example.com", "example.com"},
-		{"*.example.com", ".example.com"}, {"*.com", "a.com"}, {"*", "a"}, {"a.*.com", "a.b.com"}, {"*.example.com", "*.example.com"}, {"a.b", "A.B."},
-		{"*.", "a."}, {"", ""},
+		{"www.example.com", "www.example.com"},
+		{"*.example.com", "www.example.com"},
+		{"*.example.com", "example.com"},
+		{"*.example.com", ".example.com"},
+		{"*.com", "a.com"},
+		{"*", "a"},
+		{"a.*.com", "a.b.com"},
+		{"*.example.com", "*.example.com"},
+		{"a.b", "A.B."},
+		{"*.", "a."},
+		{"", ""},
 	} {
 		f.Add(seed[0], seed[1])
 	}

@@ -77,8 +77,9 @@ func (m Mode) Blocks(c Class) bool {
 		return false
 	case Strictest:
 		return c > Compliant
+	default:
+		return c == Severe
 	}
-	return c == Severe
 }
 
 // Field is one header field of a request: its name as it was written, its value without white space around it.

@@ -120,7 +120,7 @@ func processorTime() int64 {
 
 func balancer(b *testing.B, target string) string {
 	w := newWorld(b, "TCP")
-	w.target("g", target)
+	w.target(target)
 	return w.serve(func(c *l4.Config) { c.Observe = func(l4.Sample) {} }).address
 }
 

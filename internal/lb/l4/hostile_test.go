@@ -17,8 +17,8 @@ import (
 // It is not parallel, so that what it finds is its own.
 func TestStorm(t *testing.T) { //nolint:paralleltest // it looks at all goroutines
 	w := newWorld(t, "TCP")
-	target := w.target("g", echo(t, "a"))
-	other := w.target("g", dead(t))
+	target := w.target(echo(t, "a"))
+	other := w.target(dead(t))
 	w.serve()
 	const clients = 300
 	for i := range clients {
@@ -67,7 +67,7 @@ func TestStorm(t *testing.T) { //nolint:paralleltest // it looks at all goroutin
 func inL4() string {
 	buf := make([]byte, 4<<20)
 	var found []byte
-	for _, g := range bytes.Split(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
+	for g := range bytes.SplitSeq(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
 		if bytes.Contains(g, []byte("internal/lb/l4.(")) {
 			found = append(append(found, g...), '\n', '\n')
 		}
@@ -79,7 +79,7 @@ func inL4() string {
 func TestTooMany(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TCP")
-	w.target("g", echo(t, "a"))
+	w.target(echo(t, "a"))
 	w.serve(func(c *l4.Config) { c.MaxConns = 3 })
 	kept := []*net.TCPConn{dial(t, w.address), dial(t, w.address), dial(t, w.address)}
 	for _, c := range kept {
@@ -107,7 +107,7 @@ func TestNobodyReads(t *testing.T) {
 	w := newWorld(t, "TCP")
 	w.listener.Attributes[model.AttributeTCPIdleTimeout] = "1"
 	release := make(chan struct{})
-	w.target("g", backend(t, func(*net.TCPConn) { <-release }))
+	w.target(backend(t, func(*net.TCPConn) { <-release }))
 	t.Cleanup(func() { close(release) })
 	w.serve()
 	c := dial(t, w.address)
@@ -130,8 +130,8 @@ func TestNobodyReads(t *testing.T) {
 func TestBlackHole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TCP")
-	hole := w.target("g", fullBacklog(t))
-	w.target("g", echo(t, "alive"))
+	hole := w.target(fullBacklog(t))
+	w.target(echo(t, "alive"))
 	w.serve(func(c *l4.Config) { c.ConnectTimeout = 900 * time.Millisecond })
 	for range 6 {
 		if got := line(t, dial(t, w.address)); got != "alive" {

@@ -153,7 +153,7 @@ func (s *Server) ServeTCP(ctx context.Context, l net.Listener) error {
 		case !passing(err):
 			return fmt.Errorf("accept connections of %s: %w", s.cfg.ARN, err)
 		default:
-			wait = min(max(2*wait, acceptPauseMin), acceptPauseMax)
+			wait = min(max(2*wait, acceptPauseShortest), acceptPauseLongest)
 			s.cfg.Log.Warn("a connection could not be accepted", "listener", s.cfg.ARN, "error", err)
 			if !s.pause(ctx, wait) {
 				return nil
@@ -164,8 +164,8 @@ func (s *Server) ServeTCP(ctx context.Context, l net.Listener) error {
 
 // The pauses after failures to accept, which would otherwise follow each other at once.
 const (
-	acceptPauseMin = 5 * time.Millisecond
-	acceptPauseMax = time.Second
+	acceptPauseShortest = 5 * time.Millisecond
+	acceptPauseLongest  = time.Second
 )
 
 // passing says that accepting may succeed later: something has run out, or that one client has gone.

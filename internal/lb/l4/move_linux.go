@@ -28,13 +28,13 @@ func pump(dst, src stream, moved *atomic.Int64, pool *chunks) error {
 	}
 	in, err := newPuller(from, pool.get, pool.put)
 	if err != nil {
-		return readFailure{err}
+		return readError{err}
 	}
 	to, spliced := dst.(*net.TCPConn)
 	for {
 		n, err := in.pass(dst)
 		moved.Add(int64(n))
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -52,7 +52,7 @@ func pump(dst, src stream, moved *atomic.Int64, pool *chunks) error {
 // whoever reads next sees that.
 func burst(dst, src *net.TCPConn, moved *atomic.Int64) error {
 	if err := src.SetReadDeadline(time.Now().Add(burstTime)); err != nil {
-		return readFailure{err}
+		return readError{err}
 	}
 	for {
 		n, err := dst.ReadFrom(&io.LimitedReader{R: src, N: burstBytes})
@@ -62,12 +62,12 @@ func burst(dst, src *net.TCPConn, moved *atomic.Int64) error {
 		case err != nil && errors.Is(err, syscall.EPIPE):
 			return err
 		case err != nil:
-			return readFailure{err} // the kernel does not say which side; most often it is this one
+			return readError{err} // the kernel does not say which side; most often it is this one
 		case n == burstBytes:
 			continue
 		}
 		if err := src.SetReadDeadline(time.Time{}); err != nil {
-			return readFailure{err}
+			return readError{err}
 		}
 		return nil
 	}
@@ -111,11 +111,11 @@ func (p *puller) read(fd uintptr) bool {
 	p.buf = p.get()
 	for {
 		p.n, p.err = unix.Read(int(fd), *p.buf)
-		if p.err != unix.EINTR {
+		if !errors.Is(p.err, unix.EINTR) {
 			break
 		}
 	}
-	if p.err == unix.EAGAIN {
+	if errors.Is(p.err, unix.EAGAIN) {
 		p.put(p.buf)
 		return false
 	}
@@ -125,7 +125,7 @@ func (p *puller) read(fd uintptr) bool {
 // pass waits for bytes and writes them. The error is io.EOF at the end.
 func (p *puller) pass(dst io.Writer) (n int, err error) {
 	if err := p.pull(); err != nil {
-		return 0, readFailure{err}
+		return 0, readError{err}
 	}
 	defer p.put(p.buf)
 	if p.n == 0 {

@@ -23,13 +23,13 @@ func (c *chunks) get() *[]byte {
 
 func (c *chunks) put(b *[]byte) { c.pool.Put(b) }
 
-// readFailure is an error of the side that is read from; all others are those of the side that is written to.
-type readFailure struct{ error }
+// readError is an error of the side that is read from; all others are those of the side that is written to.
+type readError struct{ error }
 
-func (e readFailure) Unwrap() error { return e.error }
+func (e readError) Unwrap() error { return e.error }
 
 func isReading(err error) bool {
-	_, ok := errors.AsType[readFailure](err)
+	_, ok := errors.AsType[readError](err)
 	return ok
 }
 
@@ -48,7 +48,7 @@ func copyChunks(dst io.Writer, src io.Reader, moved *atomic.Int64) error {
 			return nil
 		}
 		if err != nil {
-			return readFailure{err}
+			return readError{err}
 		}
 	}
 }

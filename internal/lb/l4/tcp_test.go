@@ -20,7 +20,7 @@ import (
 func TestPassesBytes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TCP")
-	w.target("g", echo(t, "a"))
+	w.target(echo(t, "a"))
 	w.serve()
 	c := dial(t, w.address)
 	if got := line(t, c); got != "a" {
@@ -49,7 +49,7 @@ func TestHalfClose(t *testing.T) {
 	answer := bytes.Repeat([]byte("0123456789abcdef"), 1<<17)
 	w := newWorld(t, "TCP")
 	got := make(chan int, 1)
-	w.target("g", backend(t, func(c *net.TCPConn) {
+	w.target(backend(t, func(c *net.TCPConn) {
 		question, err := io.ReadAll(c)
 		if err != nil {
 			t.Errorf("read the question: %v", err)
@@ -71,7 +71,7 @@ func TestHalfClose(t *testing.T) {
 	}
 
 	other := newWorld(t, "TCP")
-	other.target("g", backend(t, func(c *net.TCPConn) {
+	other.target(backend(t, func(c *net.TCPConn) {
 		_, _ = io.WriteString(c, "bye\n")
 		_ = c.CloseWrite()
 		n, err := io.Copy(io.Discard, c)
@@ -98,7 +98,7 @@ func TestHalfClose(t *testing.T) {
 func TestBulk(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TCP")
-	w.target("g", backend(t, func(c *net.TCPConn) { _, _ = io.Copy(c, c) }))
+	w.target(backend(t, func(c *net.TCPConn) { _, _ = io.Copy(c, c) }))
 	w.serve()
 	c := dial(t, w.address)
 	const size = 24 << 20
@@ -136,7 +136,7 @@ func TestResets(t *testing.T) {
 	t.Parallel()
 	broken := make(chan error, 1)
 	w := newWorld(t, "TCP")
-	w.target("g", backend(t, func(c *net.TCPConn) {
+	w.target(backend(t, func(c *net.TCPConn) {
 		_, _ = io.WriteString(c, "a\n")
 		_, err := io.Copy(io.Discard, c)
 		broken <- err
@@ -152,7 +152,7 @@ func TestResets(t *testing.T) {
 	wantEnds(t, w.samples.ends(t, 1), map[l4.End]int{l4.EndClientReset: 1})
 
 	other := newWorld(t, "TCP")
-	other.target("g", backend(t, func(c *net.TCPConn) {
+	other.target(backend(t, func(c *net.TCPConn) {
 		_, _ = readLine(c)
 		_ = c.SetLinger(0)
 	}))
@@ -167,8 +167,8 @@ func TestResets(t *testing.T) {
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TCP")
-	bad := map[string]bool{w.target("g", dead(t)).Path(): true, w.target("g", dead(t)).Path(): true}
-	w.target("g", echo(t, "alive"))
+	bad := map[string]bool{w.target(dead(t)).Path(): true, w.target(dead(t)).Path(): true}
+	w.target(echo(t, "alive"))
 	w.serve()
 	for range 40 {
 		c := dial(t, w.address)
@@ -199,12 +199,12 @@ func TestNoTarget(t *testing.T) {
 		end     l4.End
 	}{
 		"no target":        {func(*world) {}, l4.EndNoTarget},
-		"a draining one":   {func(w *world) { w.target("g", echo(w.t, "a")).DrainAt = noon }, l4.EndNoTarget},
-		"a closed flight":  {func(w *world) { w.flights.Target(w.target("g", echo(w.t, "a")).Path()).Close() }, l4.EndNoTarget},
-		"a dead one":       {func(w *world) { w.target("g", dead(w.t)) }, l4.EndUnreachable},
-		"another listener": {func(w *world) { w.target("g", echo(w.t, "a")); w.listener.ARN += "0" }, l4.EndNoTarget},
+		"a draining one":   {func(w *world) { w.target(echo(w.t, "a")).DrainAt = noon }, l4.EndNoTarget},
+		"a closed flight":  {func(w *world) { w.flights.Target(w.target(echo(w.t, "a")).Path()).Close() }, l4.EndNoTarget},
+		"a dead one":       {func(w *world) { w.target(dead(w.t)) }, l4.EndUnreachable},
+		"another listener": {func(w *world) { w.target(echo(w.t, "a")); w.listener.ARN += "0" }, l4.EndNoTarget},
 		"no group":         {func(w *world) { delete(w.groups, groupARN("g")) }, l4.EndNoTarget},
-		"weight 0":         {func(w *world) { w.target("g", echo(w.t, "a")); w.listener.Actions[0].Forward.Groups[0].Weight = 0 }, l4.EndNoTarget},
+		"weight 0":         {func(w *world) { w.target(echo(w.t, "a")); w.listener.Actions[0].Forward.Groups[0].Weight = 0 }, l4.EndNoTarget},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -221,14 +221,14 @@ func TestNoTarget(t *testing.T) {
 func TestFailOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TCP")
-	target := w.target("g", echo(t, "sick"))
+	target := w.target(echo(t, "sick"))
 	w.health[target.Path()] = routing.Health{State: model.TargetUnhealthy, Since: noon}
 	w.serve()
 	c := dial(t, w.address)
 	if got := line(t, c); got != "sick" {
 		t.Errorf("got %q", got)
 	}
-	w.health[w.target("g", echo(t, "well")).Path()] = routing.Health{State: model.TargetInitial, Since: noon}
+	w.health[w.target(echo(t, "well")).Path()] = routing.Health{State: model.TargetInitial, Since: noon}
 	w.compile()
 	say(t, c, "a connection that began while all were unhealthy goes on")
 	if !w.samples.list[0].FailOpen {
@@ -249,14 +249,14 @@ func TestUnhealthy(t *testing.T) {
 	for _, cuts := range []bool{true, false} {
 		w := newWorld(t, "TCP")
 		if !cuts {
-			w.attribute("g", model.AttributeTerminateUnhealthy, "false")
+			w.attribute(model.AttributeTerminateUnhealthy, "false")
 		}
-		target := w.target("g", echo(t, "a"))
+		target := w.target(echo(t, "a"))
 		w.serve()
 		c := dial(t, w.address)
 		line(t, c)
 		w.health[target.Path()] = routing.Health{State: model.TargetUnhealthy, Since: noon.Add(time.Second)}
-		w.target("g", echo(t, "b"))
+		w.target(echo(t, "b"))
 		w.compile()
 		if cuts {
 			wantReset(t, "the target is unhealthy", c)
@@ -278,9 +278,9 @@ func TestDeregistration(t *testing.T) {
 	for _, cuts := range []bool{true, false} {
 		w := newWorld(t, "TCP")
 		if cuts {
-			w.attribute("g", model.AttributeTerminate, "true")
+			w.attribute(model.AttributeTerminate, "true")
 		}
-		target := w.target("g", echo(t, "old"))
+		target := w.target(echo(t, "old"))
 		w.serve()
 		c := dial(t, w.address)
 		line(t, c)
@@ -289,7 +289,7 @@ func TestDeregistration(t *testing.T) {
 		draining := *target
 		draining.DrainAt, draining.DrainBy = noon, noon.Add(time.Minute)
 		w.targets[target.Group] = []*model.Target{&draining}
-		w.target("g", echo(t, "new"))
+		w.target(echo(t, "new"))
 		w.compile()
 		if flying.Close() {
 			t.Error("the target counts as drained with a connection to it")
@@ -321,7 +321,7 @@ func TestDeregistration(t *testing.T) {
 func TestDrainsEarly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TCP")
-	target := w.target("g", echo(t, "a"))
+	target := w.target(echo(t, "a"))
 	w.serve()
 	c := dial(t, w.address)
 	line(t, c)
@@ -337,7 +337,7 @@ func TestIdle(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TCP")
 	w.listener.Attributes[model.AttributeTCPIdleTimeout] = "1"
-	w.target("g", echo(t, "a"))
+	w.target(echo(t, "a"))
 	w.serve()
 	c := dial(t, w.address)
 	line(t, c)
@@ -349,7 +349,7 @@ func TestIdle(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TCP")
-	w.target("g", echo(t, "a"))
+	w.target(echo(t, "a"))
 	w.serve()
 	short, long := dial(t, w.address), dial(t, w.address)
 	line(t, short)

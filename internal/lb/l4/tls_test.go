@@ -74,7 +74,7 @@ func TestTLSToTCP(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TLS")
 	w.groups[groupARN("g")].Protocol = "TCP"
-	w.target("g", echo(t, "plain"))
+	w.target(echo(t, "plain"))
 	w.serve(withCertificate(t))
 	c := secure(t, w.address, &tls.Config{ServerName: "front.test"})
 	if got := line(t, c); got != "plain" || c.ConnectionState().PeerCertificates[0].Subject.CommonName != "front.test" {
@@ -102,7 +102,7 @@ func TestTLSToTLS(t *testing.T) {
 	w := newWorld(t, "TLS")
 	w.listener.ALPN = []string{"HTTP2Preferred"}
 	w.listener.SSLPolicy = "ELBSecurityPolicy-TLS13-1-3-2021-06"
-	w.target("g", tlsBackend(t, "h2", "http/1.1"))
+	w.target(tlsBackend(t, "h2", "http/1.1"))
 	w.serve(withCertificate(t))
 	c := secure(t, w.address, &tls.Config{ServerName: "front.test", NextProtos: []string{"http/1.1", "h2"}})
 	if got := line(t, c); got != "front.test h2" || c.ConnectionState().Version != tls.VersionTLS13 {
@@ -131,7 +131,7 @@ func TestALPN(t *testing.T) {
 		if policy != "" {
 			w.listener.ALPN = []string{policy}
 		}
-		w.target("g", echo(t, "plain"))
+		w.target(echo(t, "plain"))
 		w.serve(withCertificate(t))
 		for offer, want := range map[string]string{"h2,http/1.1": want, "spdy": "", "": ""} {
 			config := &tls.Config{}
@@ -151,14 +151,14 @@ func TestALPN(t *testing.T) {
 func TestTargetTLSFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TLS")
-	w.target("g", backend(t, func(c *net.TCPConn) { _, _ = io.WriteString(c, "no TLS here, sorry\n") }))
-	good := w.target("g", tlsBackend(t))
+	w.target(backend(t, func(c *net.TCPConn) { _, _ = io.WriteString(c, "no TLS here, sorry\n") }))
+	good := w.target(tlsBackend(t))
 	w.serve(withCertificate(t))
 	for range 10 {
 		line(t, secure(t, w.address, &tls.Config{}))
 	}
 	w.targets[good.Group] = w.targets[good.Group][:0:0]
-	w.target("g", dead(t))
+	w.target(dead(t))
 	w.compile()
 	c := secure(t, w.address, &tls.Config{})
 	if _, err := c.Read(make([]byte, 1)); err == nil {
@@ -171,7 +171,7 @@ func TestSilentClients(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TLS")
 	w.groups[groupARN("g")].Protocol = "TCP"
-	w.target("g", echo(t, "plain"))
+	w.target(echo(t, "plain"))
 	w.serve(withCertificate(t))
 	for i := range 20 {
 		c := dial(t, w.address)
@@ -186,8 +186,8 @@ func TestProxyProtocol(t *testing.T) {
 		got := make(chan []byte, 1)
 		w := newWorld(t, protocol)
 		w.groups[groupARN("g")].Protocol = "TCP"
-		w.attribute("g", model.AttributeProxyProtocol, "true")
-		w.target("g", backend(t, func(c *net.TCPConn) {
+		w.attribute(model.AttributeProxyProtocol, "true")
+		w.target(backend(t, func(c *net.TCPConn) {
 			head := make([]byte, 28)
 			_, _ = io.ReadFull(c, head) // before the client has said anything
 			got <- head

@@ -84,12 +84,12 @@ func (f *flows) read(ctx context.Context) error {
 		case err == nil:
 			wait = 0
 			f.take(ctx, buf[:n], netip.AddrPortFrom(client.Addr().Unmap(), client.Port()))
-		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
-			return nil
+		case errors.Is(err, net.ErrClosed) || ctx.Err() != nil:
+			return nil //nolint:nilerr // the end that was asked for is no failure
 		case !passing(err) && !fromPeer(err):
 			return fmt.Errorf("receive datagrams of %s: %w", f.server.cfg.ARN, err)
 		default:
-			wait = min(max(2*wait, acceptPauseMin), acceptPauseMax)
+			wait = min(max(2*wait, acceptPauseShortest), acceptPauseLongest)
 			if !f.server.pause(ctx, wait) {
 				return nil
 			}
@@ -134,8 +134,8 @@ func (u *udpFlow) send(payload []byte) error {
 	u.last.Store(f.server.cfg.Now().UnixNano())
 	datagram := payload
 	if u.way.group.Settings.ProxyProtocol {
-		head := proxyproto.AppendDatagram(make([]byte, 0, proxyproto.Max+len(payload)), u.client, f.to)
-		datagram = append(head, payload...)
+		datagram = proxyproto.AppendDatagram(make([]byte, 0, proxyproto.Max+len(payload)), u.client, f.to)
+		datagram = append(datagram, payload...)
 	}
 	_, err := u.out.Write(datagram)
 	if err == nil {

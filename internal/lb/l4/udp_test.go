@@ -83,7 +83,7 @@ func ask(t testing.TB, c net.Conn, text string) string {
 func TestFlows(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "UDP")
-	first := w.target("g", echoUDP(t, "first"))
+	first := w.target(echoUDP(t, "first"))
 	address := w.serveUDP()
 	clients := make([]net.Conn, 20)
 	for i := range clients {
@@ -95,7 +95,7 @@ func TestFlows(t *testing.T) {
 	if got := ask(t, clients[0], ""); got != "first " {
 		t.Errorf("an empty datagram: %q", got)
 	}
-	w.target("g", echoUDP(t, "second"))
+	w.target(echoUDP(t, "second"))
 	w.compile()
 	seen := map[string]int{}
 	for range 40 {
@@ -118,7 +118,7 @@ func TestFlows(t *testing.T) {
 	draining.DrainAt = noon
 	w.targets[first.Group] = w.targets[first.Group][:0:0]
 	w.targets[first.Group] = append(w.targets[first.Group], &draining)
-	w.target("g", echoUDP(t, "third"))
+	w.target(echoUDP(t, "third"))
 	w.compile()
 	flying.Close()
 	if got := ask(t, clients[0], "z"); got != "first z" {
@@ -135,12 +135,12 @@ func TestFlows(t *testing.T) {
 func TestUnhealthyFlows(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "UDP")
-	bad := w.target("g", echoUDP(t, "bad"))
+	bad := w.target(echoUDP(t, "bad"))
 	address := w.serveUDP()
 	c := dialUDP(t, address)
 	ask(t, c, "x")
 	w.health[bad.Path()] = routing.Health{State: model.TargetUnhealthy, Since: noon}
-	w.target("g", echoUDP(t, "good"))
+	w.target(echoUDP(t, "good"))
 	w.compile()
 	w.samples.ends(t, 1)
 	if got := ask(t, c, "x"); got != "good x" {
@@ -152,10 +152,10 @@ func TestUnhealthyFlows(t *testing.T) {
 func TestTCPAndUDP(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "TCP_UDP")
-	w.attribute("g", model.AttributeSticky, "true")
+	w.attribute(model.AttributeSticky, "true")
 	for i := range 5 {
 		address := echoUDP(t, name(i))
-		w.target("g", address)
+		w.target(address)
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
 		if err != nil {
 			t.Skip("the port is in use for TCP")
@@ -195,13 +195,13 @@ func TestTCPAndUDP(t *testing.T) {
 func TestUDPNobodyThere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "UDP")
-	w.target("g", dead(t))
+	w.target(dead(t))
 	address := w.serveUDP()
 	c := dialUDP(t, address)
 	_, _ = c.Write([]byte("x"))
 	path := await(t, "the blame", w.refused)
 	w.health[path] = routing.Health{State: model.TargetUnhealthy, Since: noon}
-	w.target("g", echoUDP(t, "alive"))
+	w.target(echoUDP(t, "alive"))
 	w.compile()
 	if got := ask(t, c, "y"); got != "alive y" {
 		t.Errorf("got %q", got)
@@ -211,8 +211,8 @@ func TestUDPNobodyThere(t *testing.T) {
 func TestUDPProxyProtocol(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "UDP")
-	w.attribute("g", model.AttributeProxyProtocol, "true")
-	w.target("g", echoUDP(t, "a"))
+	w.attribute(model.AttributeProxyProtocol, "true")
+	w.target(echoUDP(t, "a"))
 	address := w.serveUDP()
 	c := dialUDP(t, address)
 	for range 2 {
@@ -232,15 +232,15 @@ func TestFlood(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
-	answering := w.target("g", echoUDP(t, "a"))
+	answering := w.target(echoUDP(t, "a"))
 	address := w.serveUDP(func(c *l4.Config) { c.MaxFlows = 8 })
 	good := []net.Conn{dialUDP(t, address), dialUDP(t, address), dialUDP(t, address)}
 	for _, c := range good {
 		ask(t, c, "x")
 	}
 	w.health[answering.Path()] = routing.Health{State: model.TargetUnhealthy, Since: noon}
-	w.attribute("g", model.AttributeTerminateUnhealthy, "false")
-	mute := w.target("g", silent.LocalAddr().String())
+	w.attribute(model.AttributeTerminateUnhealthy, "false")
+	mute := w.target(silent.LocalAddr().String())
 	w.compile()
 	for range 200 {
 		_, _ = dialUDP(t, address).Write([]byte("flood"))

@@ -41,7 +41,6 @@ type world struct {
 	refused chan string
 	samples samples
 
-	mu       sync.Mutex
 	listener model.Listener
 	groups   map[string]*model.TargetGroup
 	targets  map[string][]*model.Target
@@ -81,21 +80,22 @@ func (w *world) group(name, protocol string, weight int) *model.TargetGroup {
 	return g
 }
 
-func (w *world) attribute(group, key, value string) {
-	g := *w.groups[groupARN(group)]
+// attribute sets one of the group "g".
+func (w *world) attribute(key, value string) {
+	g := *w.groups[groupARN("g")]
 	g.Attributes = maps.Clone(g.Attributes)
 	g.Attributes[key] = value
 	w.groups[g.ARN] = &g
 }
 
-// target registers a healthy target of a group.
-func (w *world) target(group, address string) *model.Target {
+// target registers a healthy target of the group "g".
+func (w *world) target(address string) *model.Target {
 	w.t.Helper()
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	t := &model.Target{Group: groupARN(group), ID: ap.Addr().String(), Address: ap.Addr().String(), Port: int(ap.Port()), RegisteredAt: noon}
+	t := &model.Target{Group: groupARN("g"), ID: ap.Addr().String(), Address: ap.Addr().String(), Port: int(ap.Port()), RegisteredAt: noon}
 	w.targets[t.Group] = append(w.targets[t.Group], t)
 	slices.SortFunc(w.targets[t.Group], func(a, b *model.Target) int { return strings.Compare(a.Path(), b.Path()) })
 	w.health[t.Path()] = routing.Health{State: model.TargetHealthy, Since: noon}

@@ -2,6 +2,7 @@ package l7_test
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net/http"
 	"strconv"
@@ -215,7 +216,7 @@ func takeBody(h *desync.Head, rest []byte) (string, []byte) {
 		n := min(int(h.Length), len(rest))
 		return string(rest[:n]), rest[n:]
 	}
-	end := strings.Index(string(rest), "0\r\n\r\n")
+	end := bytes.Index(rest, []byte("0\r\n\r\n"))
 	if end < 0 {
 		return string(rest), nil
 	}

@@ -42,10 +42,10 @@ func TestRules(t *testing.T) {
 	}
 	r.compile()
 	resp, text := r.get("/old/b?c=d")
-	if host := resp.Header.Get("Location"); resp.StatusCode != 301 || host != "https://127.0.0.1:443/old/b?c=d" || !strings.Contains(text, "301 Moved Permanently") {
+	if host := resp.Header.Get("Location"); resp.StatusCode != http.StatusMovedPermanently || host != "https://127.0.0.1:443/old/b?c=d" || !strings.Contains(text, "301 Moved Permanently") {
 		t.Errorf("a redirect: got %d %q %q", resp.StatusCode, host, text)
 	}
-	if resp, text := r.get("/fixed"); resp.StatusCode != 403 || text != "{}" || resp.Header.Get("Server") != "awselb/2.0" ||
+	if resp, text := r.get("/fixed"); resp.StatusCode != http.StatusForbidden || text != "{}" || resp.Header.Get("Server") != "awselb/2.0" ||
 		!strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
 		t.Errorf("a fixed response: got %d %q %v", resp.StatusCode, text, resp.Header)
 	}
@@ -87,7 +87,8 @@ func TestHeaders(t *testing.T) {
 			[]option{
 				attribute(model.AttributeXFFMode, "preserve"), attribute(model.AttributePreserveHost, "true"), attribute(model.AttributeDropInvalid, "true"),
 			},
-			[]string{"Host: www.example.com:80", "X-Forwarded-For: 127.0.0.4"}, []string{"X_under", "x_under"},
+			[]string{"Host: www.example.com:80", "X-Forwarded-For: 127.0.0.4"},
+			[]string{"X_under", "x_under"},
 		},
 		{"no addresses", []option{attribute(model.AttributeXFFMode, "remove")}, nil, []string{"X-Forwarded-For"}},
 	} {
@@ -209,7 +210,7 @@ func TestRetry(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text := body(t, resp); resp.StatusCode != 200 || text != "ok" {
+		if text := body(t, resp); resp.StatusCode != http.StatusOK || text != "ok" {
 			t.Errorf("request %d: got %d %q", i, resp.StatusCode, text)
 		}
 	}
@@ -235,7 +236,7 @@ func TestNobodyListens(t *testing.T) {
 		r.target(g, refusing(t))
 	}
 	resp, _ := r.get("/")
-	if e := r.entry(1); resp.StatusCode != 502 || strings.Count(e.Targets, " ") != 2 || e.Request != -1 {
+	if e := r.entry(1); resp.StatusCode != http.StatusBadGateway || strings.Count(e.Targets, " ") != 2 || e.Request != -1 {
 		t.Errorf("got %d; the access log says %s", resp.StatusCode, e.Append(nil))
 	}
 }
@@ -255,7 +256,7 @@ func TestNoRetryOfWhatWasSent(t *testing.T) {
 	g := r.group("app", nil)
 	r.target(g, closing())
 	r.target(g, closing())
-	if resp, _ := r.get("/"); resp.StatusCode != 502 || seen.Load() != 1 {
+	if resp, _ := r.get("/"); resp.StatusCode != http.StatusBadGateway || seen.Load() != 1 {
 		t.Errorf("got %d, and %d targets got the request", resp.StatusCode, seen.Load())
 	}
 }
@@ -272,7 +273,7 @@ func TestClientLeaves(t *testing.T) {
 	r.target(r.group("app", nil), target)
 	for i, http2 := range []bool{false, true} {
 		ctx, cancel := context.WithCancel(t.Context())
-		req, err := http.NewRequestWithContext(ctx, "GET", "http://"+r.addr, nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.addr, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -327,7 +328,7 @@ func TestDrainUnderLoad(t *testing.T) {
 				}
 				text, err := io.ReadAll(resp.Body)
 				_ = resp.Body.Close()
-				if err != nil || resp.StatusCode != 200 || string(text) != "hello" {
+				if err != nil || resp.StatusCode != http.StatusOK || string(text) != "hello" {
 					t.Errorf("a request fails: %d %q %v", resp.StatusCode, text, err)
 				}
 				sent.Add(1)
@@ -403,7 +404,7 @@ func TestQuit(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		if text := body(t, resp); resp.StatusCode != 502 || !strings.Contains(text, "502 Bad Gateway") {
+		if text := body(t, resp); resp.StatusCode != http.StatusBadGateway || !strings.Contains(text, "502 Bad Gateway") {
 			t.Errorf("got %d %q", resp.StatusCode, text)
 		}
 	})
@@ -430,7 +431,7 @@ func TestQuit(t *testing.T) {
 	flying.Quit()
 	wg.Wait()
 	eventually(t, "the target is drained", func() bool { return flying.InFlight() == 0 })
-	if resp, _ := r.get("/"); resp.StatusCode != 503 {
+	if resp, _ := r.get("/"); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("without a target: got %d", resp.StatusCode)
 	}
 }

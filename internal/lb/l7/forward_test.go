@@ -23,7 +23,7 @@ func TestForward(t *testing.T) {
 	rec := newRecorder(t)
 	r.target(g, rec.addr)
 	resp, text := r.get("/a%2fb/%7Ec?x=%20y&z")
-	if resp.StatusCode != 200 || text != "ok" || resp.Header.Get("Server") != "" {
+	if resp.StatusCode != http.StatusOK || text != "ok" || resp.Header.Get("Server") != "" {
 		t.Errorf("got %d %q %v", resp.StatusCode, text, resp.Header)
 	}
 	if got := rec.bytes(); !strings.HasPrefix(got, "GET /a%2fb/%7Ec?x=%20y&z HTTP/1.1\r\n") ||
@@ -41,13 +41,13 @@ func TestGeneratedCodes(t *testing.T) {
 	r := newRig(t)
 	g := r.group("app", nil)
 	resp, text := r.get("/")
-	if resp.StatusCode != 503 || resp.Header.Get("Server") != "awselb/2.0" || !strings.Contains(text, "<h1>503 Service Temporarily Unavailable</h1>") {
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Server") != "awselb/2.0" || !strings.Contains(text, "<h1>503 Service Temporarily Unavailable</h1>") {
 		t.Errorf("without targets: got %d %q %v", resp.StatusCode, text, resp.Header)
 	}
 	_ = g
 	r.record.Actions = []model.Action{{Type: model.ActionFixed, Fixed: &model.FixedResponse{Status: 418, ContentType: "text/plain", Body: "tea"}}}
 	r.compile()
-	if resp, text := r.get("/"); resp.StatusCode != 418 || text != "tea" {
+	if resp, text := r.get("/"); resp.StatusCode != http.StatusTeapot || text != "tea" {
 		t.Errorf("a fixed response: got %d %q", resp.StatusCode, text)
 	}
 }

@@ -196,7 +196,7 @@ func TestTargetsOverTLS(t *testing.T) {
 	plain := newRecorder(t)
 	r := newRig(t)
 	r.target(r.group("app", func(g *model.TargetGroup) { g.Protocol = "HTTPS" }), plain.addr)
-	if resp, _ := r.get("/"); resp.StatusCode != 502 {
+	if resp, _ := r.get("/"); resp.StatusCode != http.StatusBadGateway {
 		t.Errorf("a target without TLS: got %d", resp.StatusCode)
 	}
 }
@@ -226,8 +226,9 @@ func TestWebSocket(t *testing.T) {
 		if err := c.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
+		want := strings.ToUpper(text)
 		_, got, err := c.Read(t.Context())
-		if err != nil || string(got) != strings.ToUpper(text) {
+		if err != nil || string(got) != want {
 			t.Fatalf("got %.20q, %v", got, err)
 		}
 	}
@@ -259,7 +260,7 @@ func TestStreaming(t *testing.T) {
 	r.target(r.group("app", nil), echo)
 	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		in, out := io.Pipe()
-		req, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+r.addr, in)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.addr, in)
 		if err != nil {
 			t.Fatal(err)
 		}

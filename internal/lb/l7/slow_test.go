@@ -3,6 +3,7 @@ package l7_test
 import (
 	"io"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func TestSlowClients(t *testing.T) { //nolint:paralleltest // it measures the he
 		}
 	}
 	eventually(t, "all are connected", func() bool { return r.server.Connections().Active == many })
-	if resp, text := r.get("/"); resp.StatusCode != 200 || text != "ok" {
+	if resp, text := r.get("/"); resp.StatusCode != http.StatusOK || text != "ok" {
 		t.Errorf("got %d %q", resp.StatusCode, text)
 	}
 	runtime.GC()

@@ -214,7 +214,7 @@ func TestFailOpen(t *testing.T) {
 	seen := map[string]bool{}
 	for range 10 {
 		resp, text := r.get("/")
-		if resp.StatusCode != 200 {
+		if resp.StatusCode != http.StatusOK {
 			t.Errorf("got %d", resp.StatusCode)
 		}
 		seen[text] = true

@@ -53,7 +53,7 @@ func (p *pipes) dial() net.Conn {
 
 // inTime runs a test in virtual time with a load balancer whose idle timeout is ten seconds and whose only target is
 // served by handle.
-func inTime(t *testing.T, handle func(net.Conn), test func(t *testing.T, r *rig, front *pipes), options ...option) {
+func inTime(t *testing.T, handle func(net.Conn), test func(t *testing.T, r *rig, front *pipes)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		front := newPipes()
@@ -79,9 +79,6 @@ func inTime(t *testing.T, handle func(net.Conn), test func(t *testing.T, r *rig,
 				})
 				return mine, nil
 			},
-		}
-		for _, o := range options {
-			o(r, &config)
 		}
 		server, err := l7.New(config)
 		if err != nil {
@@ -282,7 +279,7 @@ func TestShutdown(t *testing.T) {
 		_, _ = io.WriteString(idle, getHead+"\r\n")
 		for _, c := range []net.Conn{working, idle} {
 			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-			if err != nil || resp.StatusCode != 200 || !resp.Close {
+			if err != nil || resp.StatusCode != http.StatusOK || !resp.Close {
 				t.Fatalf("got %v, %v", resp, err)
 			}
 			_, _ = io.Copy(io.Discard, resp.Body)

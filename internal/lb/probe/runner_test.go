@@ -524,12 +524,12 @@ func TestThousand(t *testing.T) {
 				t.Errorf("%s was checked %d times in a minute, want 12", path, len(starts))
 			}
 			for _, at := range starts {
-				slots[at/(50*time.Millisecond)]++
+				slots[at.Truncate(50*time.Millisecond)]++
 			}
 		}
 		for slot, n := range slots {
 			if n > 25 {
-				t.Errorf("%d checks began in the 50 ms after %s, want about 10", n, slot*50*time.Millisecond)
+				t.Errorf("%d checks began in the 50 ms after %s, want about 10", n, slot)
 			}
 		}
 		t.Logf("at most %d of 1,000 checks at once", w.most)

@@ -3,9 +3,12 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"path/filepath"
+	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -41,7 +44,7 @@ func newBalanced(t *testing.T, api string, kind elbtypes.LoadBalancerTypeEnum, n
 	if kind == elbtypes.LoadBalancerTypeEnumNetwork {
 		protocol = elbtypes.ProtocolEnumTcp
 	}
-	vpc, subnets := places(newCLI(t, api))
+	vpc, subnets := places(t, api)
 	made, err := b.elb.CreateLoadBalancer(t.Context(), &elb.CreateLoadBalancerInput{Name: aws.String("front"), Type: kind, Subnets: subnets})
 	b.must(err)
 	b.balancer = *made.LoadBalancers[0].LoadBalancerArn
@@ -78,11 +81,30 @@ func newBalanced(t *testing.T, api string, kind elbtypes.LoadBalancerTypeEnum, n
 	return b
 }
 
-// places are the VPC and the subnets of load balancers.
-func places(c cli) (vpc string, subnets []string) {
-	vpc = c.aws("ec2", "describe-vpcs", "--query", "Vpcs[0].VpcId", "--output", "text")
-	subnets = strings.Fields(c.aws("ec2", "describe-subnets", "--query", "Subnets[:2].SubnetId", "--output", "text"))
-	return vpc, subnets
+// places asks for the default VPC and the subnets of load balancers, without an SDK: this is the only question to EC2 here.
+func places(t *testing.T, api string) (vpc string, subnets []string) {
+	t.Helper()
+	answer, err := http.PostForm(api, url.Values{"Action": {"DescribeSubnets"}, "Version": {"2016-11-15"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`<(subnetId|vpcId)>([^<]+)<`).FindAllSubmatch(text, -1)
+	for _, f := range found {
+		if id := string(f[2]); string(f[1]) == "vpcId" {
+			vpc = id
+		} else {
+			subnets = append(subnets, id)
+		}
+	}
+	if vpc == "" || len(subnets) < 2 {
+		t.Fatalf("DescribeSubnets tells no two subnets: %s", text)
+	}
+	return vpc, subnets[:2]
 }
 
 // connect talks to a server, which may be another one than before.

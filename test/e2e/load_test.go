@@ -25,6 +25,7 @@ type requests struct {
 	connections int // clients that send one request after the other
 	body        int // bytes of a POST; 0 for a GET
 	path        string
+	protocol    string                 // that the answer must have, "" for any
 	transport   func() *http.Transport // of one client
 }
 
@@ -46,7 +47,7 @@ func everyKind() []requests {
 	return []requests{
 		{name: "HTTP/1.1", connections: 3, transport: keepAlive},
 		{name: "new connections", connections: 2, transport: newEach},
-		{name: "h2c", connections: 3, transport: h2c},
+		{name: "h2c", connections: 3, protocol: "HTTP/2.0", transport: h2c},
 		{name: "POST", connections: 2, body: 20_000, transport: keepAlive},
 	}
 }
@@ -152,6 +153,8 @@ func (l *load) ask(transport *http.Transport, k requests) (http.Header, error) {
 		return nil, err
 	case answer.StatusCode != http.StatusOK || answer.Header.Get("X-Process") == "":
 		return nil, fmt.Errorf("%s: %.200s", answer.Status, text)
+	case k.protocol != "" && answer.Proto != k.protocol:
+		return nil, fmt.Errorf("it was answered by %s, want %s", answer.Proto, k.protocol)
 	case !bytes.Equal(text, body):
 		return nil, fmt.Errorf("%d bytes were sent, %d others came back", len(body), len(text))
 	case got != 1:

@@ -50,17 +50,20 @@ func TestNoRequestIsLost(t *testing.T) {
 			b.update()
 			b.settled(n)
 		}
+		t.Logf("%d requests during rolling updates", l.sent())
 		for range 5 {
 			b.scale(2 * n)
 			b.scale(n)
 		}
+		t.Logf("%d requests until the service was scaled in and out", l.sent())
 		for range 10 {
 			b.stopOne(n)
 		}
-		t.Logf("%d requests before a machine leaves", l.sent())
+		t.Logf("%d requests until tasks were stopped", l.sent())
 		b.borrow(strings.TrimSpace(string(endpoint)), n)
 
 		sent := l.sent()
+		t.Logf("%d requests until a machine was drained", sent)
 		server.kill()
 		eventually(t, "requests are served while the server is dead", func() bool { return l.sent() > sent+500 })
 		server = start(t, "server", "--data-dir", dir, "--listen", "127.0.0.1:0")

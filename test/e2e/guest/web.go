@@ -39,7 +39,7 @@ func webHandler() http.Handler {
 	tell := func(w http.ResponseWriter) {
 		w.Header().Set("X-Version", os.Getenv("VERSION"))
 		w.Header().Set("X-Process", me)
-		w.Header().Set("X-Pid", strconv.Itoa(os.Getpid()))
+		w.Header().Set("X-Port", os.Getenv("PORT"))
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/hold", func(w http.ResponseWriter, r *http.Request) {

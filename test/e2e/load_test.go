@@ -63,8 +63,7 @@ type load struct {
 
 	mu     sync.Mutex
 	counts map[string]int // of requests, by kind
-	by     map[string]int // answers of each process of the latest version
-	newest string         // version that answered last
+	by     map[string]int // answers, by version and process
 	failed []failure
 }
 
@@ -118,7 +117,6 @@ func (l *load) client(k requests) {
 		if err != nil {
 			l.failed = append(l.failed, failure{k.name, began, err})
 		} else {
-			l.newest = answer.Get("X-Version")
 			l.by[answer.Get("X-Version")+" "+answer.Get("X-Process")]++
 		}
 		l.mu.Unlock()

@@ -77,7 +77,7 @@ func (s *story) tell() {
 	s.define()
 	s.cli.ecs("update-service", "--service", worker, "--task-definition", "web")
 	s.stable(n)
-	l.reached()
+	l.forget()
 	eventually(s.t, "all tasks of the new version answer", func() bool {
 		by := l.reached()
 		for who := range by {

@@ -127,7 +127,7 @@ func TestFlows(t *testing.T) {
 			t.Errorf("a connection ended by %v", broken)
 		}
 	}
-	l.reached()
+	l.forget()
 	eventually(t, "all new tasks get connections", func() bool { return len(l.reached()) == n })
 	b.scale(n + 2)
 	b.scale(2)

@@ -98,6 +98,7 @@ func TestHTTPS(t *testing.T) {
 	again, certFile, keyFile := selfSigned(t, "shop.example")
 	c.aws("acm", "import-certificate", "--certificate-arn", imported, "--certificate", "fileb://"+certFile, "--private-key", "fileb://"+keyFile)
 	eventually(t, "the certificate that replaced the first is shown", func() bool { return shown(t, b.address, "shop.example").Equal(again) })
+	l.forget()
 	eventually(t, "requests go on", func() bool { return len(l.reached()) >= n })
 	l.report()
 	if _, err := (&http.Client{Transport: over(roots, "elsewhere.example", false)()}).Get("https://" + b.address + "/"); err == nil { //nolint:noctx // it is refused

@@ -64,6 +64,7 @@ type load struct {
 	mu     sync.Mutex
 	counts map[string]int // of requests, by kind
 	by     map[string]int // answers, by version and process
+	since  time.Time      // requests that began before do not count there
 	failed []failure
 }
 
@@ -116,7 +117,7 @@ func (l *load) client(k requests) {
 		l.counts[k.name]++
 		if err != nil {
 			l.failed = append(l.failed, failure{k.name, began, err})
-		} else {
+		} else if began.After(l.since) {
 			l.by[answer.Get("X-Version")+" "+answer.Get("X-Process")]++
 		}
 		l.mu.Unlock()
@@ -197,13 +198,19 @@ func (l *load) report() {
 	}
 }
 
-// reached are the processes that answered since the last time it was asked.
+// forget forgets who answered so far.
+func (l *load) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.by)
+	l.since = time.Now()
+}
+
+// reached are the processes that answered since then, by version and process.
 func (l *load) reached() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	by := maps.Clone(l.by)
-	clear(l.by)
-	return by
+	return maps.Clone(l.by)
 }
 
 // freePort is a port of 127.0.0.1 that nobody has, outside the range from which the kernel and tasks take theirs.

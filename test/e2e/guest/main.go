@@ -22,7 +22,7 @@ func main() {
 	}
 	verbs := map[string]func([]string) error{
 		"write": write, "serve": serve, "fetch": fetch, "say": say, "exit": exit, "ask": ask,
-		"tally": tally, "stubborn": stubborn, "told": told, "variable": variable, "sizes": sizes,
+		"web": web, "tally": tally, "stubborn": stubborn, "told": told, "variable": variable, "sizes": sizes,
 	}
 	do, ok := verbs[verb]
 	if !ok {

@@ -144,27 +144,25 @@ func (a *API) describeTargetGroups(_ context.Context, call control.Call, in *cli
 // chosenGroups are the target groups that are named or used by a load balancer, or all of the region; each once.
 func chosenGroups(v *store.View, call control.Call, in *client.DescribeTargetGroupsInput, users map[string][]string) (list []*model.TargetGroup, err error) {
 	balancer := aws.ToString(in.LoadBalancerArn)
-	if balancer != "" && len(in.TargetGroupArns)+len(in.Names) > 0 || len(in.TargetGroupArns) > 0 && len(in.Names) > 0 {
+	switch {
+	case balancer != "" && len(in.TargetGroupArns)+len(in.Names) > 0, len(in.TargetGroupArns) > 0 && len(in.Names) > 0:
 		return nil, invalid("Only one of target group ARNs, target group names and a load balancer ARN can be specified")
-	}
-	if balancer != "" {
+	case len(in.TargetGroupArns) > 0:
+		return groupsByARN(v, call, in.TargetGroupArns)
+	case balancer != "":
 		if _, err := control.FindLoadBalancer(v, call, balancer); err != nil {
 			return nil, err
 		}
 	}
-	if len(in.TargetGroupArns) > 0 {
-		return groupsByARN(v, call, in.TargetGroupArns)
-	}
-	found := map[string]bool{}
 	for g := range v.TargetGroups() {
-		if g.Region == call.Region && (len(in.Names) == 0 || slices.Contains(in.Names, g.Name)) &&
-			(balancer == "" || slices.Contains(users[g.ARN], balancer)) {
+		named := len(in.Names) == 0 || slices.Contains(in.Names, g.Name)
+		used := balancer == "" || slices.Contains(users[g.ARN], balancer)
+		if g.Region == call.Region && named && used {
 			list = append(list, g)
-			found[g.Name] = true
 		}
 	}
 	for _, name := range in.Names {
-		if !found[name] {
+		if !slices.ContainsFunc(list, func(g *model.TargetGroup) bool { return g.Name == name }) {
 			return nil, &model.Error{Code: "TargetGroupNotFound", Message: "One or more target groups not found"}
 		}
 	}

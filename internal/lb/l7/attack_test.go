@@ -216,12 +216,12 @@ func takeBody(h *desync.Head, rest []byte) (string, []byte) {
 		n := min(int(h.Length), len(rest))
 		return string(rest[:n]), rest[n:]
 	}
-	end := bytes.Index(rest, []byte("0\r\n\r\n"))
-	if end < 0 {
+	chunks, after, ended := bytes.Cut(rest, []byte("0\r\n\r\n"))
+	if !ended {
 		return string(rest), nil
 	}
 	var all strings.Builder
-	for chunk := range strings.SplitSeq(string(rest[:end]), "\r\n") {
+	for chunk := range strings.SplitSeq(string(chunks), "\r\n") {
 		all.WriteString(chunk)
 		all.WriteByte('|')
 	}
@@ -230,7 +230,7 @@ func takeBody(h *desync.Head, rest []byte) (string, []byte) {
 	for i := 1; i < len(parts); i += 2 {
 		all.WriteString(parts[i])
 	}
-	return all.String(), rest[end+5:]
+	return all.String(), after
 }
 
 // TestModes sends one request of each class in each mode.

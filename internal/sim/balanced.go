@@ -29,7 +29,7 @@ func (p *people) lead(name string) (group, listener string) {
 		ARN: scope().TargetGroup(name, ids.Balancing()), Name: name, Region: region, Protocol: "HTTP", ProtocolVersion: "HTTP1",
 		Port: 80, TargetType: pick(p.w, []string{"ip", "instance"}), CreatedAt: p.w.now, Cause: cause,
 		Check: model.TargetCheck{
-			Protocol: "HTTP", Port: "traffic-port", Path: "/", Interval: pick(p.w, []time.Duration{5, 10, 20}) * time.Second,
+			Protocol: "HTTP", Port: "traffic-port", Path: "/", Interval: pick(p.w, []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second}),
 			Timeout: 2 * time.Second, Healthy: 2 + p.w.rng.IntN(2), Unhealthy: 2, Matcher: "200",
 		},
 		Attributes: map[string]string{

@@ -47,7 +47,7 @@ func newChecker(w *world) *checker {
 }
 
 // committed checks a transaction that was carried out.
-func (c *checker) committed(txn *store.Txn, by actor) {
+func (c *checker) committed(txn *store.Txn, by actor) { //nolint:gocyclo // one case for each kind of record
 	scheduler := by.server != nil && !by.api
 	if scheduler {
 		c.acted = c.w.now

@@ -83,8 +83,8 @@ func mutants() map[string]struct {
 		"targets are removed when they begin to leave": {
 			[]string{"no request fails because of us"},
 			plan(func(_ core.View, c *core.Change) {
-				for i := len(c.Puts) - 1; i >= 0; i-- {
-					if t, ok := c.Puts[i].(*model.Target); ok && t.Draining() {
+				for i, v := range slices.Backward(c.Puts) {
+					if t, ok := v.(*model.Target); ok && t.Draining() {
 						c.Puts = slices.Delete(c.Puts, i, i+1)
 						c.Deletes = append(c.Deletes, t.Key())
 					}

@@ -161,12 +161,17 @@ func chosenGroups(v *store.View, call control.Call, in *client.DescribeTargetGro
 			list = append(list, g)
 		}
 	}
-	for _, name := range in.Names {
+	return list, allNamed(list, in.Names)
+}
+
+// allNamed refuses names of which no target group is there.
+func allNamed(list []*model.TargetGroup, names []string) error {
+	for _, name := range names {
 		if !slices.ContainsFunc(list, func(g *model.TargetGroup) bool { return g.Name == name }) {
-			return nil, &model.Error{Code: "TargetGroupNotFound", Message: "One or more target groups not found"}
+			return &model.Error{Code: "TargetGroupNotFound", Message: "One or more target groups not found"}
 		}
 	}
-	return list, nil
+	return nil
 }
 
 // groupsByARN are target groups by their ARNs, each once.

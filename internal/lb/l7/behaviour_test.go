@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/maitred/maitred/internal/lb/accesslog"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -53,13 +54,19 @@ func TestRules(t *testing.T) {
 	if got := rec.bytes(); !strings.HasPrefix(got, "GET /v2/x?y HTTP/1.1\r\n") {
 		t.Errorf("a transform: the target got %q", got)
 	}
-	for i, want := range []struct {
+	r.entry(3) // of three connections, in the order of their ends
+	entries := map[string]accesslog.Entry{}
+	for i := range 3 {
+		e := r.entry(i + 1)
+		entries[e.Actions] = e
+	}
+	for _, want := range []struct {
 		actions  string
 		priority int
 		redirect string
 		uri      string
 	}{{"redirect", 1, "https://127.0.0.1:443/old/b?c=d", ""}, {"fixed-response", 2, "", ""}, {"forward", 3, "", "/v2/x?y"}} {
-		if e := r.entry(i + 1); e.Actions != want.actions || e.Priority != want.priority || e.Redirect != want.redirect || e.URI != want.uri {
+		if e := entries[want.actions]; e.Actions != want.actions || e.Priority != want.priority || e.Redirect != want.redirect || e.URI != want.uri {
 			t.Errorf("the access log says %s", e.Append(nil))
 		}
 	}

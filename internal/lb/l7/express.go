@@ -25,7 +25,7 @@ type plainRequest struct {
 }
 
 // scan looks at the fields of a head; it says whether the request is plain.
-func (p *plainRequest) scan(head *desync.Head) bool {
+func (p *plainRequest) scan(head *desync.Head) bool { //nolint:gocyclo // one case for each kind of field
 	*p = plainRequest{}
 	if head.Class != desync.Compliant || head.Refuse != 0 || head.Minor != 1 || head.Chunked || head.Length != 0 || !head.Plain() {
 		return false
@@ -285,7 +285,7 @@ func (ex *exchange) odd(t *target, p *pool, c *targetConn) {
 	out := (&http.Request{Method: ex.request.method, Header: http.Header{}, Close: false}).WithContext(ex.ctx)
 	s := &sending{pool: p, conn: c, request: out, lasting: true}
 	s.unhook = context.AfterFunc(ex.ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-	resp, err := s.readHead()
+	resp, err := s.readHead() //nolint:bodyclose // the exchange does, when the client has it
 	if err != nil {
 		s.unhook()
 		_ = c.Close()

@@ -82,7 +82,8 @@ func lowerName(to, name []byte) []byte {
 // writePlain makes the head that a target is sent, in the connection's buffer.
 func (h *h1) writePlain(ex *exchange, c *targetConn) {
 	r, p := ex.request, ex.profile
-	b := append(c.head[:0], r.method...)
+	b := c.head[:0]
+	b = append(b, r.method...)
 	b = append(append(append(b, ' '), h.head.Target...), " HTTP/1.1\r\nHost: "...)
 	b = forwarded.AppendHost(b, r.host, h.conn.settings.port, p.preserveHost)
 	b = append(b, "\r\n"...)
@@ -109,7 +110,8 @@ func (h *h1) writePlain(ex *exchange, c *targetConn) {
 	if r.method == http.MethodPost || r.method == http.MethodPut || r.method == http.MethodPatch {
 		b = append(b, "\r\nContent-Length: 0"...)
 	}
-	c.head = append(b, "\r\n\r\n"...)
+	b = append(b, "\r\n\r\n"...)
+	c.head = b
 }
 
 func appendField(b, name, value []byte) []byte {

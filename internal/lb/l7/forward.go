@@ -105,7 +105,7 @@ func (ex *exchange) attempt(t *target, out *http.Request) error {
 		out.Body = &uploaded{from: ex.request.body}
 	}
 	ex.sentAt = ex.server.now()
-	resp, err := t.transport.RoundTrip(out)
+	resp, err := t.transport.RoundTrip(out) //nolint:bodyclose // the exchange does, when the client has it
 	if err != nil {
 		t.errors.Add(1)
 		return err //nolint:wrapcheck // judged by again and fail

@@ -5,7 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -39,17 +39,15 @@ func (s *Server) h2server(idle time.Duration) *h2server {
 		Handler: http.HandlerFunc(s.serveStream), Protocols: &protocols,
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: idle, PingTimeout: idle, WriteByteTimeout: idle},
 		IdleTimeout: idle, ReadHeaderTimeout: idle, MaxHeaderBytes: maxHead,
-		ErrorLog: log.New(io.Discard, "", 0), // what clients do wrong is no event of ours
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // what clients do wrong is no event of ours
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, connOf(nc))
 		},
 	}
 	s.h2[idle] = h
-	s.work.Add(1)
-	go func() {
-		defer s.work.Done()
+	s.work.Go(func() {
 		_ = h.http.Serve(h.queue) // ends with the queue, which cut or shutdown close
-	}()
+	})
 	context.AfterFunc(s.ctx, h.close)
 	return h
 }
@@ -191,7 +189,7 @@ type stream struct {
 	once    sync.Once
 }
 
-func (st *stream) makeRequest(now time.Time) *request {
+func (st *stream) makeRequest(now time.Time) *request { //nolint:gocyclo // one case for each thing that a request can have wrong
 	hr := st.request
 	r := &request{
 		method: hr.Method, host: hr.Host, header: make(http.Header, len(hr.Header)+6), length: hr.ContentLength, protocol: "HTTP/2.0", http2: true,

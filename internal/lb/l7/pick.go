@@ -1,6 +1,7 @@
 package l7
 
 import (
+	"slices"
 	"time"
 
 	"github.com/maitred/maitred/internal/core/routing"
@@ -100,12 +101,7 @@ func (ex *exchange) byAlgorithm(g *group, v *view, usable func(*routing.Target) 
 }
 
 func contains(list []*target, t *target) bool {
-	for _, x := range list {
-		if x == t {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, t)
 }
 
 // stuck gives the target that the client's cookies name, if it may still have requests.
@@ -135,14 +131,14 @@ func (ex *exchange) stuck(v *view, tried []*target) *target {
 }
 
 // judge looks for anomalies, at most once a second.
-func (g *group) judge(v *view) {
-	now := g.groups.server.now()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if now.Sub(g.judged) < time.Second {
+func (x *group) judge(v *view) {
+	now := x.groups.server.now()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if now.Sub(x.judged) < time.Second {
 		return
 	}
-	g.judged = now
+	x.judged = now
 	all := make([]*anomaly.Target, 0, len(v.of.Eligible))
 	for _, rt := range v.of.Eligible {
 		if t := v.targets[rt.Path]; t != nil && rt.Health.State == model.TargetHealthy {

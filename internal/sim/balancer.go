@@ -28,6 +28,7 @@ type balancer struct {
 	cut    time.Time // until then the store cannot be reached
 	next   time.Time // when it looks at the store, zero for never
 	joined time.Time
+	known  bool // to the store, in this life
 
 	table    *routing.Table
 	flights  *flight.Targets
@@ -52,7 +53,7 @@ func (b *balancer) boot() {
 		panic(err)
 	}
 	b.life++
-	b.store, b.ending, b.sending, b.joined = st, false, false, b.w.now
+	b.store, b.ending, b.sending, b.known, b.joined = st, false, false, false, b.w.now
 	b.table, b.flights = &routing.Table{}, flight.New(b.drained)
 	b.requests, b.checked, b.drains = map[*request]bool{}, map[string]*checked{}, map[string]time.Time{}
 	b.outbox = map[model.Key]model.Record{}
@@ -61,8 +62,17 @@ func (b *balancer) boot() {
 	b.wake(0)
 }
 
-// serves says that clients reach the balancer.
-func (b *balancer) serves() bool { return b.store != nil && !b.ending && b.view != nil }
+// serves says that clients reach the balancer: it opens its ports when the store knows of it.
+func (b *balancer) serves() bool {
+	if b.store == nil || b.ending || b.view == nil {
+		return false
+	}
+	if !b.known {
+		r, _, ok := b.store.View().Get(model.BalancerKey(b.id))
+		b.known = ok && r.(*model.Balancer).Connected && r.(*model.Balancer).JoinedAt.Equal(b.joined)
+	}
+	return b.known
+}
 
 // later plans something for this life of the balancer.
 func (b *balancer) later(d time.Duration, do func()) {

@@ -132,7 +132,9 @@ func DeleteTargetGroup(tx *store.Tx, call Call, id string) (more bool, err error
 		if GroupInUse(tx.View(), id) {
 			return false, refused("ResourceInUse", "Target group '%s' is currently in use by a listener or a rule", id)
 		}
-		// Whoever begins to use it meanwhile depends on it, as whoever registers a target does.
+		// Whoever begins to use it later depends on it, as whoever registers a target does; who has begun meanwhile wins.
+		tx.GuardPrefix(model.KindListener, "")
+		tx.GuardPrefix(model.KindRule, "")
 		tx.Delete(g.Key())
 	}
 	n := 0

@@ -144,7 +144,7 @@ func TestExampleThatWasChanged(t *testing.T) {
 	c := clientIn(p.api, "eu-west-1")
 	define(t, c, "web", types.ContainerDefinition{Image: aws.String("an-image")})
 	if _, err := c.UpdateService(t.Context(), &ecs.UpdateServiceInput{
-		Service: aws.String("web"), TaskDefinition: aws.String("web"),
+		Service: aws.String("web"), TaskDefinition: aws.String("web"), LoadBalancers: []types.LoadBalancer{},
 		DeploymentConfiguration: &types.DeploymentConfiguration{MinimumHealthyPercent: aws.Int32(0), MaximumPercent: aws.Int32(100)},
 	}); err != nil {
 		t.Fatal(err)

@@ -81,7 +81,7 @@ func mutants() map[string]struct {
 			}),
 		},
 		"targets are removed when they begin to leave": {
-			[]string{"no request fails because of us"},
+			[]string{"no request fails because of us", "the stop signal waits"},
 			plan(func(_ core.View, c *core.Change) {
 				for i, v := range slices.Backward(c.Puts) {
 					if t, ok := v.(*model.Target); ok && t.Draining() {

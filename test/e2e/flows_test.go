@@ -21,9 +21,9 @@ type held struct {
 	conn net.Conn
 	in   *bufio.Reader
 
+	process, port string // who answers, as the first answer said: it never changes
+
 	mu      sync.Mutex
-	process string // that answers
-	port    string // of its target
 	answers int
 	broken  error
 }
@@ -69,13 +69,15 @@ func (h *held) ask() error {
 	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
 		return err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	process := answer.Header.Get("X-Process")
-	if h.process != "" && h.process != process {
+	if h.process == "" {
+		h.process, h.port = process, answer.Header.Get("X-Port")
+	}
+	if h.process != process {
 		return fmt.Errorf("process %s answers, and before it %s did", process, h.process)
 	}
-	h.process, h.port = process, answer.Header.Get("X-Port")
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.answers++
 	return nil
 }

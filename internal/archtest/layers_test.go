@@ -102,6 +102,36 @@ func layers() []layer {
 			why:      "logs come from a driver and are kept on the disk; which group they belong to is told by who starts it",
 		},
 		{
+			packages: "internal/metrics",
+			may:      nouns("internal/metrics/..."),
+			why:      "measurements are no records of the store; whose they are is told by who puts them",
+		},
+		{
+			packages: "internal/metrics/...",
+			may:      nouns("internal/metrics"),
+			why:      "each part of the metrics does one thing with series and points",
+		},
+		{
+			packages: "internal/meter/...",
+			may:      nouns("internal/metrics", "internal/store", "internal/peer"),
+			why:      "what agents and balancers measured becomes metrics by what the store says it was measured of",
+		},
+		{
+			packages: "internal/scaler/...",
+			may:      nouns("internal/core/...", "internal/control", "internal/store", "internal/metrics/..."),
+			why:      "the scaler is the thin shell of core/alarm and core/scaling: measurements and a snapshot in, a guarded commit out",
+		},
+		{
+			packages: "internal/api/cloudwatch",
+			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/metrics/...", "internal/core/alarm"),
+			why:      "measurements are no records of the store: the API reads them from where they are kept",
+		},
+		{
+			packages: "internal/api/autoscaling",
+			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/core/schedule"),
+			why:      "an API converts at the border and writes through control; what a schedule means is core's business",
+		},
+		{
 			packages: "internal/api/...",
 			may:      nouns("internal/api/wire/...", "internal/control", "internal/store"),
 			why:      "an API converts at the border, writes through control and reads the store; two APIs meet in control, never in each other",

@@ -298,6 +298,8 @@ type Balancer struct {
 	Connected bool `json:"connected"`
 	// Failed are the listeners that it cannot serve, by ARN, and why.
 	Failed map[string]string `json:"failed,omitempty"`
+	// Peer is how a server reads what it measured, nil where it cannot.
+	Peer *Peer `json:"peer,omitempty"`
 }
 
 // Key implements Record.

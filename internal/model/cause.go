@@ -12,16 +12,19 @@ const (
 	CauseHealth   CauseKind = "health"   // a health check changed its mind
 	CauseMachine  CauseKind = "machine"  // a machine joined, left, or lost its tasks
 	CauseOperator CauseKind = "operator" // somebody at the keyboard of the server: a start, a Ctrl-C
+	CauseAlarm    CauseKind = "alarm"    // measurements moved an alarm
+	CauseSchedule CauseKind = "schedule" // the time of a scheduled action came
 
 	CauseDeployment CauseKind = "deployment" // a deployment took a step
 	CauseService    CauseKind = "service"    // a service was brought to its desired count
 	CauseRetry      CauseKind = "retry"      // a back-off was over
+	CauseScaling    CauseKind = "scaling"    // a scaling policy changed the desired count
 )
 
 // Outside says whether a chain of causes may end in this kind.
 func (k CauseKind) Outside() bool {
 	switch k {
-	case CauseAPI, CauseExit, CauseHealth, CauseMachine, CauseOperator:
+	case CauseAPI, CauseExit, CauseHealth, CauseMachine, CauseOperator, CauseAlarm, CauseSchedule:
 		return true
 	default:
 		return false

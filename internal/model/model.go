@@ -14,34 +14,42 @@ type Kind string
 // The tables. The part before the colon says who writes it: the control plane writes what is wanted, the agent of a
 // machine or a balancer what it observed. No table has two writers.
 const (
-	KindCluster        Kind = "cluster"      // control: Cluster
-	KindTaskDefinition Kind = "taskdef"      // control: TaskDefinition
-	KindFamily         Kind = "family"       // control: Family
-	KindService        Kind = "service"      // control: Service
-	KindServiceState   Kind = "servicestate" // control (the scheduler): ServiceState
-	KindDeployment     Kind = "deployment"   // control: Deployment
-	KindEvent          Kind = "event"        // control (the scheduler): ServiceEvent
-	KindTask           Kind = "task"         // control: Task
-	KindObserved       Kind = "observed"     // agent: Observed
-	KindMachine        Kind = "machine"      // agent: Machine
-	KindInstance       Kind = "instance"     // control: Instance
-	KindOccupancy      Kind = "occupancy"    // control: Occupancy
-	KindPlacement      Kind = "placement"    // control (the scheduler): Placement
-	KindSetting        Kind = "setting"      // control: Setting
-	KindToken          Kind = "token"        // control: Token
-	KindVPC            Kind = "vpc"          // control: VPC
-	KindSubnet         Kind = "subnet"       // control: Subnet
-	KindSecurityGroup  Kind = "group"        // control: SecurityGroup
-	KindSecret         Kind = "secret"       // control: StoredSecret
-	KindLogGroup       Kind = "loggroup"     // control: LogGroup
-	KindLoadBalancer   Kind = "loadbalancer" // control: LoadBalancer
-	KindListener       Kind = "listener"     // control: Listener
-	KindRule           Kind = "rule"         // control: Rule
-	KindTargetGroup    Kind = "targetgroup"  // control: TargetGroup
-	KindTarget         Kind = "target"       // control: Target
-	KindTargetHealth   Kind = "targethealth" // balancer: TargetHealth
-	KindBalancer       Kind = "balancer"     // balancer: Balancer
-	KindCertificate    Kind = "certificate"  // control: Certificate
+	KindCluster         Kind = "cluster"         // control: Cluster
+	KindTaskDefinition  Kind = "taskdef"         // control: TaskDefinition
+	KindFamily          Kind = "family"          // control: Family
+	KindService         Kind = "service"         // control: Service
+	KindServiceState    Kind = "servicestate"    // control (the scheduler): ServiceState
+	KindDeployment      Kind = "deployment"      // control: Deployment
+	KindEvent           Kind = "event"           // control (the scheduler): ServiceEvent
+	KindTask            Kind = "task"            // control: Task
+	KindObserved        Kind = "observed"        // agent: Observed
+	KindMachine         Kind = "machine"         // agent: Machine
+	KindInstance        Kind = "instance"        // control: Instance
+	KindOccupancy       Kind = "occupancy"       // control: Occupancy
+	KindPlacement       Kind = "placement"       // control (the scheduler): Placement
+	KindSetting         Kind = "setting"         // control: Setting
+	KindToken           Kind = "token"           // control: Token
+	KindVPC             Kind = "vpc"             // control: VPC
+	KindSubnet          Kind = "subnet"          // control: Subnet
+	KindSecurityGroup   Kind = "group"           // control: SecurityGroup
+	KindSecret          Kind = "secret"          // control: StoredSecret
+	KindLogGroup        Kind = "loggroup"        // control: LogGroup
+	KindLoadBalancer    Kind = "loadbalancer"    // control: LoadBalancer
+	KindListener        Kind = "listener"        // control: Listener
+	KindRule            Kind = "rule"            // control: Rule
+	KindTargetGroup     Kind = "targetgroup"     // control: TargetGroup
+	KindTarget          Kind = "target"          // control: Target
+	KindTargetHealth    Kind = "targethealth"    // balancer: TargetHealth
+	KindBalancer        Kind = "balancer"        // balancer: Balancer
+	KindCertificate     Kind = "certificate"     // control: Certificate
+	KindAlarm           Kind = "alarm"           // control: Alarm
+	KindAlarmState      Kind = "alarmstate"      // control: AlarmState
+	KindAlarmEvent      Kind = "alarmevent"      // control: AlarmEvent
+	KindScalable        Kind = "scalable"        // control: ScalableTarget
+	KindScalingPolicy   Kind = "scalingpolicy"   // control: ScalingPolicy
+	KindScheduledAction Kind = "scheduled"       // control: ScheduledAction
+	KindScalingState    Kind = "scalingstate"    // control: ScalingState
+	KindScalingActivity Kind = "scalingactivity" // control: ScalingActivity
 )
 
 // Kinds lists every table.
@@ -51,6 +59,8 @@ func Kinds() []Kind {
 		KindTask, KindObserved, KindMachine, KindInstance, KindOccupancy, KindPlacement, KindSetting,
 		KindToken, KindVPC, KindSubnet, KindSecurityGroup, KindSecret, KindLogGroup,
 		KindLoadBalancer, KindListener, KindRule, KindTargetGroup, KindTarget, KindTargetHealth, KindBalancer, KindCertificate,
+		KindAlarm, KindAlarmState, KindAlarmEvent, KindScalable,
+		KindScalingPolicy, KindScheduledAction, KindScalingState, KindScalingActivity,
 	}
 }
 
@@ -128,6 +138,22 @@ func New(k Kind) Record { //nolint:gocyclo // one case for each table
 		return &Balancer{}
 	case KindCertificate:
 		return &Certificate{}
+	case KindAlarm:
+		return &Alarm{}
+	case KindAlarmState:
+		return &AlarmState{}
+	case KindAlarmEvent:
+		return &AlarmEvent{}
+	case KindScalable:
+		return &ScalableTarget{}
+	case KindScalingPolicy:
+		return &ScalingPolicy{}
+	case KindScheduledAction:
+		return &ScheduledAction{}
+	case KindScalingState:
+		return &ScalingState{}
+	case KindScalingActivity:
+		return &ScalingActivity{}
 	}
 	return nil
 }

@@ -11,19 +11,23 @@ const (
 	Daemon  = "DAEMON"
 )
 
-// Service is what its owner wants: so many tasks of a task definition, kept running. It is written by API calls alone.
+// Service is what its owner wants: so many tasks of a task definition, kept running. It is written by API calls, and DesiredCount by the scaler.
 type Service struct {
-	ARN           string        `json:"arn"`
-	Name          string        `json:"name"`
-	Cluster       string        `json:"cluster"` // ARN
-	Region        string        `json:"region"`
-	Status        Status        `json:"status"`
-	Scheduling    string        `json:"scheduling"` // REPLICA or DAEMON
-	DesiredCount  int           `json:"desired"`    // of a REPLICA service
-	LaunchType    string        `json:"launch"`     // EC2, FARGATE, EXTERNAL
-	MinHealthy    int           `json:"min"`        // minimumHealthyPercent
-	MaxPercent    int           `json:"max"`        // maximumPercent
-	Primary       string        `json:"primary"`    // id of the deployment that is rolled out, or was last
+	ARN          string `json:"arn"`
+	Name         string `json:"name"`
+	Cluster      string `json:"cluster"` // ARN
+	Region       string `json:"region"`
+	Status       Status `json:"status"`
+	Scheduling   string `json:"scheduling"` // REPLICA or DAEMON
+	DesiredCount int    `json:"desired"`    // of a REPLICA service: the count that the scheduler keeps
+	// Declared is the desired count that an API call last gave; Scaled says that a scaler has set DesiredCount since. A
+	// call that declares the same again leaves what the scaler set.
+	Declared      int           `json:"declared,omitempty"`
+	Scaled        bool          `json:"scaled,omitempty"`
+	LaunchType    string        `json:"launch"`  // EC2, FARGATE, EXTERNAL
+	MinHealthy    int           `json:"min"`     // minimumHealthyPercent
+	MaxPercent    int           `json:"max"`     // maximumPercent
+	Primary       string        `json:"primary"` // id of the deployment that is rolled out, or was last
 	Constraints   []Constraint  `json:"constraints,omitempty"`
 	Strategy      []Strategy    `json:"strategy,omitempty"`
 	HealthGrace   time.Duration `json:"grace,omitempty"`     // healthCheckGracePeriodSeconds

@@ -32,6 +32,14 @@ const (
 	tTargetHealth
 	tBalancer
 	tCertificate
+	tAlarm
+	tAlarmState
+	tAlarmEvent
+	tScalable
+	tScalingPolicy
+	tScheduledAction
+	tScalingState
+	tScalingActivity
 	tables
 	tNone = -1
 )
@@ -90,6 +98,22 @@ func tableOf(k model.Kind) int { //nolint:gocyclo // one case for each table
 		return tBalancer
 	case model.KindCertificate:
 		return tCertificate
+	case model.KindAlarm:
+		return tAlarm
+	case model.KindAlarmState:
+		return tAlarmState
+	case model.KindAlarmEvent:
+		return tAlarmEvent
+	case model.KindScalable:
+		return tScalable
+	case model.KindScalingPolicy:
+		return tScalingPolicy
+	case model.KindScheduledAction:
+		return tScheduledAction
+	case model.KindScalingState:
+		return tScalingState
+	case model.KindScalingActivity:
+		return tScalingActivity
 	}
 	return tNone
 }

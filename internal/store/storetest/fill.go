@@ -35,6 +35,8 @@ func fill(r *rand.Rand, v reflect.Value, depth int) {
 		v.SetBool(r.IntN(2) == 0)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(r.Uint64()) >> r.IntN(64))
+	case reflect.Float64:
+		v.SetFloat(float64(r.Int64()) / 1024)
 	case reflect.Uint8:
 		v.SetUint(uint64(r.IntN(256)))
 	case reflect.Pointer:

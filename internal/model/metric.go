@@ -1,0 +1,48 @@
+package model
+
+import "strings"
+
+// Dimension is one part of what a metric is about ("Dimensions" of CloudWatch).
+type Dimension struct {
+	Name  string `json:"n"`
+	Value string `json:"v"`
+}
+
+// Metric names what is measured: a namespace, a name and the exact set of dimensions. Dimensions are sorted by name.
+type Metric struct {
+	Namespace  string      `json:"ns"`
+	Name       string      `json:"name"`
+	Dimensions []Dimension `json:"dims,omitempty"`
+}
+
+// String gives the metric as a person reads it: namespace, name, dimensions.
+func (m Metric) String() string {
+	parts := []string{m.Namespace, m.Name}
+	for _, d := range m.Dimensions {
+		parts = append(parts, d.Name+"="+d.Value)
+	}
+	return strings.Join(parts, " ")
+}
+
+// The namespaces that maitred itself publishes in. Those of AWS have AWS's metrics; NamespaceFast has the same services,
+// targets and tasks each second.
+const (
+	NamespaceECS         = "AWS/ECS"
+	NamespaceInsights    = "ECS/ContainerInsights"
+	NamespaceApplication = "AWS/ApplicationELB"
+	NamespaceNetwork     = "AWS/NetworkELB"
+	NamespaceFast        = "Maitred"
+)
+
+// MetricQuery is one part of what is asked of metrics: a statistic of a metric, or an expression over other parts
+// ("MetricDataQuery").
+type MetricQuery struct {
+	ID         string  `json:"id"`
+	Expression string  `json:"expr,omitempty"`
+	Label      string  `json:"label,omitempty"`
+	Metric     *Metric `json:"metric,omitempty"` // nil for an expression
+	Statistic  string  `json:"stat,omitempty"`   // Average, Sum, Minimum, Maximum, SampleCount, p99, tm95 …
+	Unit       string  `json:"unit,omitempty"`   // "": all units
+	Period     int     `json:"period,omitempty"` // seconds
+	Hidden     bool    `json:"hidden,omitempty"` // ReturnData is false
+}

@@ -191,7 +191,10 @@ func (w *world) fleet(ctx context.Context, m *maitred, n int, f *figure) error {
 	if err := m.scale(ctx, name, 0); err != nil {
 		return err
 	}
-	return m.untilStopped(ctx, arns, w.pollMany(n))
+	if err := m.untilStopped(ctx, arns, w.pollMany(n)); err != nil {
+		return fmt.Errorf("%s does not stop: %w", f.Name, err)
+	}
+	return nil
 }
 
 // untilStopped waits until tasks are over.
@@ -260,7 +263,7 @@ func (w *world) victims(ctx context.Context, m *maitred, service string, n int) 
 		return nil, err
 	}
 	if err := m.untilRunning(ctx, service, n, w.pollMany(n)); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s do not run: %w", service, err)
 	}
 	arns, err := m.list(ctx, service)
 	if err != nil {

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -101,7 +102,8 @@ func bench(ctx context.Context, o options, out io.Writer) error {
 			continue
 		}
 		if err := m.run(ctx, w); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+			// What was measured until then took minutes, and is as true as before.
+			return errors.Join(fmt.Errorf("%s: %w", m.name, err), w.report().write(out))
 		}
 	}
 	if o.json {

@@ -117,6 +117,11 @@ func layers() []layer {
 			why:      "what agents and balancers measured becomes metrics by what the store says it was measured of",
 		},
 		{
+			packages: "internal/source",
+			may:      nouns("internal/metrics", "internal/store"),
+			why:      "a backlog is read where a service's tag says, and becomes a metric",
+		},
+		{
 			packages: "internal/scaler/...",
 			may:      nouns("internal/core/...", "internal/control", "internal/store", "internal/metrics/..."),
 			why:      "the scaler is the thin shell of core/alarm and core/scaling: measurements and a snapshot in, a guarded commit out",
@@ -243,7 +248,7 @@ type owner struct {
 func owners() []owner {
 	return []owner{
 		{
-			library: "github.com/aws/aws-sdk-go-v2/service/...", packages: []string{"internal/api/..."},
+			library: "github.com/aws/aws-sdk-go-v2/service/...", packages: []string{"internal/api/...", "internal/source"}, // which is a client of other people's queues
 			why: "the SDK's types are the wire; inside, model's are used, so that an SDK upgrade touches internal/api alone",
 		},
 		{

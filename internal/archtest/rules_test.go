@@ -40,7 +40,7 @@ func TestRulesBite(t *testing.T) {
 		{"api siblings", layering, "internal/api/ecs/x.go", `import _ ` + m + `api/elbv2"`, []string{"imports internal/api/elbv2"}},
 		{"api and wire", layering, "internal/api/ecs/x.go", `import _ ` + m + `api/wire/codec"`, nil},
 		{"api and the SDK", layering, "internal/api/ecs/x.go", `import _ "github.com/aws/aws-sdk-go-v2/service/ecs/types"`, nil},
-		{"control and the SDK", layering, "internal/control/x.go", `import _ "github.com/aws/aws-sdk-go-v2/service/ecs"`, []string{"only internal/api/... does"}},
+		{"control and the SDK", layering, "internal/control/x.go", `import _ "github.com/aws/aws-sdk-go-v2/service/ecs"`, []string{"only internal/api/... and internal/source does"}},
 		{"engine and etcd", layering, "internal/engine/x.go", `import _ "go.etcd.io/etcd/client/v3"`, []string{"only internal/store/etcd/... does"}},
 		{"sim and the engine", layering, "internal/sim/x.go", `import _ ` + m + `engine"`, nil},
 		{"sim and the fake driver", layering, "internal/sim/x.go", `import _ ` + m + `driver/fake"`, nil},

@@ -1,0 +1,168 @@
+// Package source reads how much work waits for a service: the length of a queue, the answer to a query, a number in a
+// JSON document. It is read each second and published as the metrics Backlog and BacklogPerTask of the service, for
+// scaling policies to follow.
+//
+// Where it is read is a URL, in the tag maitred:backlog of the service:
+//
+//	redis://HOST:PORT/DB?list=KEY                   the length of a list
+//	redis://HOST:PORT/DB?stream=KEY&group=GROUP     what a consumer group of a stream has not been given, or not acknowledged;
+//	                                                without group, the length of the stream
+//	nats://HOST:PORT?stream=NAME&consumer=NAME      what a JetStream consumer has not been given, or not acknowledged;
+//	                                                without consumer, the messages of the stream
+//	postgres://USER@HOST:PORT/DB?query=SELECT…      the first column of the first row
+//	sqs+http://HOST:PORT/ACCOUNT/QUEUE?region=R     ApproximateNumberOfMessages, of anything that speaks SQS's JSON protocol
+//	json+http://HOST:PORT/PATH?value=/POINTER       a number in a JSON document, by its JSON Pointer (RFC 6901)
+//	prometheus+http://HOST:PORT?query=PROMQL        the sum of an instant query
+//
+// sqs, json and prometheus have https too. A parameter secret=NAME names a secret that is the password (the secret key of
+// sqs, whose access key is the user of the URL).
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Tag is the tag of a service that says where its backlog is read.
+const Tag = "maitred:backlog"
+
+// Source is where a backlog is read. It is used by one goroutine at a time.
+type Source interface {
+	// Read gives the number of things that wait, now.
+	Read(ctx context.Context) (float64, error)
+	Close() error
+}
+
+// Secrets opens a secret by name.
+type Secrets func(ctx context.Context, name string) (string, error)
+
+// spec is a parsed URL: what is read, and how one gets there.
+type spec struct {
+	kind   string // the scheme, without +http and +https
+	target *url.URL
+	values url.Values // the parameters that are ours
+	secret string
+}
+
+// kind is a sort of source.
+type kind struct {
+	http     bool     // it is reached by HTTP: kind+http or kind+https
+	required []string // one parameter of each set, separated by |, has to be there
+	optional []string
+	open     func(ctx context.Context, s *spec, password string) (Source, error)
+}
+
+func kinds() map[string]kind {
+	return map[string]kind{
+		"redis":      {required: []string{"list|stream"}, optional: []string{"group"}, open: openRedis},
+		"nats":       {required: []string{"stream"}, optional: []string{"consumer"}, open: openNATS},
+		"postgres":   {required: []string{"query"}, open: openPostgres},
+		"sqs":        {http: true, optional: []string{"region"}, open: openSQS},
+		"json":       {http: true, required: []string{"value"}, open: openJSON},
+		"prometheus": {http: true, required: []string{"query"}, open: openPrometheus},
+	}
+}
+
+// Check says what is wrong with a URL, without reaching for it.
+func Check(raw string) error {
+	_, err := parse(raw)
+	return err
+}
+
+// Open prepares to read a backlog. Nothing is reached for before the first Read.
+func Open(ctx context.Context, raw string, secrets Secrets) (Source, error) {
+	s, err := parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	password := ""
+	if s.secret != "" {
+		if password, err = secrets(ctx, s.secret); err != nil {
+			return nil, fmt.Errorf("the secret %q of the backlog's source: %w", s.secret, err)
+		}
+	}
+	return kinds()[s.kind].open(ctx, s, password)
+}
+
+var errHost = errors.New("it has no host")
+
+func parse(raw string) (*spec, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		// url.Error repeats the URL, in which a password may be.
+		if broken, ok := errors.AsType[*url.Error](err); ok {
+			err = broken.Err
+		}
+		return nil, fmt.Errorf("the source of a backlog is not a URL: %w", err)
+	}
+	name, transport, web := strings.Cut(u.Scheme, "+")
+	k, known := kinds()[name]
+	switch {
+	case !known:
+		return nil, fmt.Errorf("the source of a backlog cannot be %q: there are redis, nats, postgres, and with +http or +https sqs, json, prometheus", u.Scheme)
+	case k.http != web || web && transport != "http" && transport != "https":
+		return nil, fmt.Errorf("the source of a backlog cannot be %q: %s is reached by %s", u.Scheme, name, reached(k, name))
+	case u.Host == "":
+		return nil, fmt.Errorf("the source of a backlog, %s: %w", name, errHost)
+	}
+	s := &spec{kind: name, values: u.Query(), secret: u.Query().Get("secret")}
+	if err := s.check(k); err != nil {
+		return nil, fmt.Errorf("the source of a backlog, %s: %w", name, err)
+	}
+	s.target = &url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: u.Path}
+	if web {
+		s.target.Scheme = transport
+	}
+	return s, nil
+}
+
+func reached(k kind, name string) string {
+	if k.http {
+		return name + "+http:// or " + name + "+https://"
+	}
+	return name + "://"
+}
+
+// check says which parameter is missing, or means nothing.
+func (s *spec) check(k kind) error {
+	known := append([]string{"secret"}, k.optional...)
+	for _, set := range k.required {
+		names := strings.Split(set, "|")
+		known = append(known, names...)
+		given := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return s.values.Get(n) == "" })
+		if len(given) != 1 {
+			return fmt.Errorf("it takes one parameter %s", strings.Join(names, " or "))
+		}
+	}
+	for name, values := range s.values {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("it has no parameter %q", name)
+		}
+		if len(values) != 1 {
+			return fmt.Errorf("it has the parameter %q more than once", name)
+		}
+	}
+	return nil
+}
+
+// password is that of the URL, unless there is a secret.
+func (s *spec) password(secret string) string {
+	if secret != "" {
+		return secret
+	}
+	p, _ := s.target.User.Password()
+	return p
+}
+
+// amount refuses what is not a number of things.
+func amount(v float64) (float64, error) {
+	if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
+		return 0, fmt.Errorf("%v is not a number of things that wait", v)
+	}
+	return v, nil
+}

@@ -205,7 +205,7 @@ func startPostgres(t *testing.T, port string) {
 	uid, _ := strconv.Atoi(who.Uid)
 	gid, _ := strconv.Atoi(who.Gid)
 	as := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}} //nolint:gosec // ids are small
-	dir, err := os.MkdirTemp("", "maitred-postgres-") //nolint:usetesting // another user has to reach it
+	dir, err := os.MkdirTemp("", "maitred-postgres-")                                               //nolint:usetesting // another user has to reach it
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	must(t, os.Chown(dir, uid, gid))

@@ -16,7 +16,7 @@ func PutScheduledAction(tx *store.Tx, call Call, resource, name string, edit fun
 		return nil, err
 	}
 	a := model.ScheduledAction{Name: name, Target: t.Path(), CreatedAt: call.Now}
-	old, exists := find(tx.View().ScheduledActions(t.Path()), name)
+	old, exists := tx.View().ScheduledAction(t.Path(), name)
 	if exists {
 		a = *old
 	}
@@ -47,19 +47,10 @@ func actionsOf(v *store.View, target string) (n int) {
 	return n
 }
 
-func find(actions func(func(*model.ScheduledAction) bool), name string) (*model.ScheduledAction, bool) {
-	for a := range actions {
-		if a.Name == name {
-			return a, true
-		}
-	}
-	return nil, false
-}
-
 // DeleteScheduledAction deletes a scheduled action of a resource (service/CLUSTER/SERVICE) by name ("DeleteScheduledAction").
 func DeleteScheduledAction(tx *store.Tx, call Call, resource, name string) error {
 	target := model.ScalablePath(call.Region, resource)
-	a, ok := find(tx.View().ScheduledActions(target), name)
+	a, ok := tx.View().ScheduledAction(target, name)
 	if !ok {
 		return refused("ObjectNotFoundException", "No scheduled action found for %s, scheduled action name: %s", targetNamed(resource), name)
 	}

@@ -26,7 +26,7 @@ func impure(importPath, member string) bool {
 	switch importPath {
 	case "time":
 		return slices.Contains([]string{
-			"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "NewTimer", "NewTicker", "Tick", "Local",
+			"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "NewTimer", "NewTicker", "Tick", "Local", "LoadLocation",
 		}, member)
 	case "fmt":
 		return slices.Contains([]string{"Print", "Printf", "Println", "Scan", "Scanf", "Scanln"}, member)

@@ -59,7 +59,7 @@ func CreateService(tx *store.Tx, call Call, in NewService) (*model.Service, erro
 	}
 	svc := &model.Service{
 		ARN: arn, Name: in.Name, Cluster: cluster.ARN, Region: cluster.Region, Status: model.Active,
-		Scheduling: in.Scheduling, DesiredCount: in.DesiredCount, LaunchType: in.LaunchType,
+		Scheduling: in.Scheduling, DesiredCount: in.DesiredCount, Declared: in.DesiredCount, LaunchType: in.LaunchType,
 		MinHealthy: in.MinHealthy, MaxPercent: in.MaxPercent, Constraints: in.Constraints, Strategy: in.Strategy,
 		HealthGrace: in.HealthGrace, PropagateTags: in.PropagateTags, ManagedTags: in.ManagedTags, Tags: in.Tags,
 		ExecuteCommand: in.ExecuteCommand, CreatedAt: call.Now, Document: in.Document,
@@ -125,7 +125,7 @@ func again(v *store.View, old *model.Service, in NewService) (*model.Service, er
 		return nil, lost(old)
 	}
 	now := NewService{
-		Cluster: old.Cluster, Name: old.Name, TaskDefinition: d.TaskDefinition, DesiredCount: old.DesiredCount,
+		Cluster: old.Cluster, Name: old.Name, TaskDefinition: d.TaskDefinition, DesiredCount: declared(old),
 		Scheduling: old.Scheduling, LaunchType: old.LaunchType, MinHealthy: old.MinHealthy, MaxPercent: old.MaxPercent,
 		Constraints: old.Constraints, Strategy: old.Strategy, HealthGrace: old.HealthGrace,
 		PropagateTags: old.PropagateTags, ManagedTags: old.ManagedTags, Tags: old.Tags, Document: old.Document,
@@ -154,6 +154,7 @@ func forget(tx *store.Tx, service string) {
 
 // ServiceUpdate is what UpdateService changes; nil means unchanged.
 type ServiceUpdate struct {
+	// DesiredCount is what is declared: the same as before leaves what a scaler has set since.
 	DesiredCount   *int
 	TaskDefinition *string // ARN
 	MinHealthy     *int
@@ -186,7 +187,9 @@ func UpdateService(tx *store.Tx, call Call, service string, in ServiceUpdate) (*
 		return nil, lost(old)
 	}
 	svc := *old
-	set(&svc.DesiredCount, in.DesiredCount)
+	if in.DesiredCount != nil {
+		declare(tx.View(), &svc, *in.DesiredCount)
+	}
 	set(&svc.MinHealthy, in.MinHealthy)
 	set(&svc.MaxPercent, in.MaxPercent)
 	edit := &ServiceEdit{Service: &svc, Network: d.Network, Balancers: d.LoadBalancers, Revision: d.Document, Deploy: in.Force}
@@ -261,7 +264,8 @@ func set[T any](to, value *T) {
 }
 
 // DeleteService begins the end of a service (given by ARN): its tasks are stopped, then it is INACTIVE. A service that
-// is on its way there, or there, is left as it is.
+// is on its way there, or there, is left as it is. If it is a scalable target, that is deregistered; what does not fit into
+// the transaction is left for EndScaling.
 func DeleteService(tx *store.Tx, call Call, service string, force bool) (*model.Service, error) {
 	old, ok := tx.View().Service(service)
 	if !ok {
@@ -274,7 +278,7 @@ func DeleteService(tx *store.Tx, call Call, service string, force bool) (*model.
 		return nil, model.InvalidParameter("The service cannot be stopped while it is scaled above 0.")
 	}
 	svc := *old
-	svc.Status, svc.DesiredCount = model.Draining, 0
+	svc.Status, svc.DesiredCount, svc.Declared, svc.Scaled = model.Draining, 0, 0, false
 	svc.Cause = call.Cause("deletes " + svc.Name)
 	if len(liveDeployments(tx, service)) == 0 {
 		svc.Status, svc.ClosedAt = model.Inactive, call.Now
@@ -282,6 +286,7 @@ func DeleteService(tx *store.Tx, call Call, service string, force bool) (*model.
 	if d, ok := tx.View().Deployment(service, old.Primary); ok && d.Rollout == model.RolloutInProgress {
 		tx.Put(stopped(call, d, "the service was deleted"))
 	}
+	unscale(tx, call, &svc)
 	tx.Put(&svc)
 	return &svc, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/maitred/maitred/internal/agent/host"
 	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/api/acm"
+	"github.com/maitred/maitred/internal/api/autoscaling"
 	"github.com/maitred/maitred/internal/api/ec2"
 	"github.com/maitred/maitred/internal/api/ecs"
 	"github.com/maitred/maitred/internal/api/elbv2"
@@ -108,8 +109,9 @@ func services(
 	balancers := elbv2.New(elbv2.Deps{
 		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC, Addresses: addresses,
 	})
+	scaling := autoscaling.New(autoscaling.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs})
 	return []*wire.Service{
-		ecs.New(deps).Service(), balancers.Service(), elbv2.Classic(), certificates.Service(), sts.New(deps.Account),
+		ecs.New(deps).Service(), scaling.Service(), balancers.Service(), elbv2.Classic(), certificates.Service(), sts.New(deps.Account),
 		networks.Service(), events.Service(),
 	}
 }

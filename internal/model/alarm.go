@@ -67,6 +67,8 @@ type Alarm struct {
 	Suppressor string `json:"suppressor,omitempty"`
 	Wait       int    `json:"wait,omitempty"`
 	Extension  int    `json:"extension,omitempty"`
+	// Children are the names of the alarms that Rule looks at, sorted.
+	Children []string `json:"children,omitempty"`
 
 	// Policy is the ARN of the scaling policy that made the alarm for itself, "" for one that a user made.
 	Policy    string    `json:"policy,omitempty"`
@@ -108,6 +110,12 @@ func AlarmPath(region, name string) string {
 	return region + "/" + strings.NewReplacer("%", "%25", "/", "%2F").Replace(name)
 }
 
+// AlarmName gives the name in the path of an alarm.
+func AlarmName(path string) string {
+	_, name, _ := strings.Cut(path, "/")
+	return strings.NewReplacer("%25", "%", "%2F", "/").Replace(name)
+}
+
 // AlarmState is what an alarm was last found to be. It is written on transitions, and by SetAlarmState.
 type AlarmState struct {
 	Alarm      string     `json:"alarm"` // path
@@ -136,8 +144,11 @@ const (
 	AlarmActed      = "Action"
 )
 
-// MaxAlarmEvents is how many events of an alarm are kept, for two weeks at most.
-const MaxAlarmEvents = 100
+// MaxAlarmEvents is how many events of an alarm are kept, for AlarmEventsKept at most, also when the alarm is deleted.
+const (
+	MaxAlarmEvents  = 100
+	AlarmEventsKept = 14 * 24 * time.Hour
+)
 
 // AlarmEvent is one item of an alarm's history ("AlarmHistoryItem").
 type AlarmEvent struct {

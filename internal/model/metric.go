@@ -46,3 +46,21 @@ type MetricQuery struct {
 	Period     int     `json:"period,omitempty"` // seconds
 	Hidden     bool    `json:"hidden,omitempty"` // ReturnData is false
 }
+
+// The statistics that every series has ("Statistic").
+const (
+	StatAverage     = "Average"
+	StatSum         = "Sum"
+	StatMinimum     = "Minimum"
+	StatMaximum     = "Maximum"
+	StatSampleCount = "SampleCount"
+)
+
+// BasicStatistic says whether a statistic can be told from a statistic set alone: all others are "extended".
+func BasicStatistic(s string) bool {
+	switch s {
+	case StatAverage, StatSum, StatMinimum, StatMaximum, StatSampleCount:
+		return true
+	}
+	return false
+}

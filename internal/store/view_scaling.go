@@ -34,7 +34,8 @@ func (v *View) ScalableTargets(region string) iter.Seq[*model.ScalableTarget] {
 	return prefixed[*model.ScalableTarget](v, tScalable, parent(region))
 }
 
-// ScalingPolicies yields the policies of a scalable target (given by path) by name, of all if it is "".
+// ScalingPolicies yields the policies of a scalable target (given by path) by name; of a region if only that is given, of all if
+// it is "".
 func (v *View) ScalingPolicies(target string) iter.Seq[*model.ScalingPolicy] {
 	return prefixed[*model.ScalingPolicy](v, tScalingPolicy, parent(target))
 }
@@ -44,9 +45,15 @@ func (v *View) ScalingPolicy(target, name string) (*model.ScalingPolicy, bool) {
 	return lookup[*model.ScalingPolicy](v, tScalingPolicy, model.ScalingPolicyKey(target, name).Path)
 }
 
-// ScheduledActions yields the scheduled actions of a scalable target (given by path) by name, of all if it is "".
+// ScheduledActions yields the scheduled actions of a scalable target (given by path) by name; of a region if only that is
+// given, of all if it is "".
 func (v *View) ScheduledActions(target string) iter.Seq[*model.ScheduledAction] {
 	return prefixed[*model.ScheduledAction](v, tScheduledAction, parent(target))
+}
+
+// ScheduledAction finds a scheduled action of a scalable target (given by path) by name.
+func (v *View) ScheduledAction(target, name string) (*model.ScheduledAction, bool) {
+	return lookup[*model.ScheduledAction](v, tScheduledAction, model.ScheduledActionKey(target, name).Path)
 }
 
 // ScalingState finds what the scaler remembers of a scalable target (given by path).
@@ -54,7 +61,8 @@ func (v *View) ScalingState(target string) (*model.ScalingState, bool) {
 	return lookup[*model.ScalingState](v, tScalingState, target)
 }
 
-// ScalingActivities yields the activities of a scalable target (given by path), oldest first; of all if it is "".
+// ScalingActivities yields the activities of a scalable target (given by path), oldest first; of a region if only that is
+// given, of all if it is "".
 func (v *View) ScalingActivities(target string) iter.Seq[*model.ScalingActivity] {
 	return prefixed[*model.ScalingActivity](v, tScalingActivity, parent(target))
 }

@@ -60,7 +60,7 @@ func (a *API) updateService(ctx context.Context, call control.Call, in *ecs.Upda
 			return err
 		}
 		changed, err = control.UpdateService(tx, call, service, control.ServiceUpdate{
-			TaskDefinition: definition, Force: in.ForceNewDeployment,
+			TaskDefinition: definition, Force: in.ForceNewDeployment, DesiredCount: declaredCount(in.DesiredCount),
 			Edit: func(e *control.ServiceEdit) error { return a.edit(tx, call, e, in) },
 		})
 		return err
@@ -86,6 +86,9 @@ func (a *API) deleteService(ctx context.Context, call control.Call, in *ecs.Dele
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := a.updateAll(ctx, func(tx *store.Tx) bool { return control.EndScaling(tx, call, service) }); err != nil {
 		return nil, err
 	}
 	out, err := a.serviceOut(a.store.View(), call, deleted)
@@ -166,6 +169,14 @@ func (a *API) listServices(_ context.Context, call control.Call, in *ecs.ListSer
 	}
 	arns, next := page(p, arns, itself, strings.Compare)
 	return &ecs.ListServicesOutput{ServiceArns: arns, NextToken: next}, nil
+}
+
+// declaredCount is a number of the API as one of ours, nil for none.
+func declaredCount(n *int32) *int {
+	if n == nil {
+		return nil
+	}
+	return new(int(*n))
 }
 
 // firstError gives the first of several errors.

@@ -96,7 +96,7 @@ func (a *API) specify(v *store.View, call control.Call, cluster string, asked *a
 	}
 	document, revision, err := a.serviceDocuments(svc, doc)
 	return control.NewService{
-		Cluster: cluster, Name: svc.Name, TaskDefinition: *definition, DesiredCount: svc.DesiredCount,
+		Cluster: cluster, Name: svc.Name, TaskDefinition: *definition, DesiredCount: int(aws.ToInt32(asked.DesiredCount)),
 		Scheduling: svc.Scheduling, LaunchType: svc.LaunchType, MinHealthy: svc.MinHealthy, MaxPercent: svc.MaxPercent,
 		Constraints: svc.Constraints, Strategy: svc.Strategy, HealthGrace: svc.HealthGrace,
 		LoadBalancers: balancersIn(asked.LoadBalancers), PropagateTags: svc.PropagateTags, ManagedTags: svc.ManagedTags, ExecuteCommand: svc.ExecuteCommand, Tags: asked.tags,
@@ -138,15 +138,12 @@ func (a *API) edit(tx *store.Tx, call control.Call, e *control.ServiceEdit, in *
 	return err
 }
 
-// applyService takes over the members that a request gives. What is not given stays; an empty list removes what was
-// there ("UpdateService").
+// applyService takes over the members that a request gives, but for the desired count, of which control decides what is
+// made. What is not given stays; an empty list removes what was there ("UpdateService").
 func applyService(svc *model.Service, doc *serviceDocument, in *ecs.UpdateServiceInput) error {
-	if in.DesiredCount != nil {
-		if svc.Scheduling == model.Daemon {
-			return model.InvalidParameter("The daemon scheduling strategy does not support a desired count for services. " +
-				"Remove the desired count value and try again")
-		}
-		svc.DesiredCount = int(*in.DesiredCount)
+	if in.DesiredCount != nil && svc.Scheduling == model.Daemon {
+		return model.InvalidParameter("The daemon scheduling strategy does not support a desired count for services. " +
+			"Remove the desired count value and try again")
 	}
 	doc.configure(svc, in.DeploymentConfiguration)
 	if err := applyPlacement(svc, in); err != nil {

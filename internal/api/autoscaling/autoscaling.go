@@ -1,0 +1,117 @@
+// Package autoscaling is the API of Application Auto Scaling: services of ECS are scalable targets, whose desired counts
+// scaling policies and scheduled actions move between two bounds. It checks what a request says with the API's own errors,
+// converts the AWS SDK's types to those of package model and back, and leaves what a request means to package control.
+// Whoever measures and scales follows the store; nothing is scaled here but what a call itself moves into its bounds.
+//
+// What is not there: predictive scaling, and all scalable dimensions but ecs:service:DesiredCount. Both are refused.
+//
+// Three things make the scaler look at a target tracking policy each second, on data of each second, instead of waiting for
+// the policy's alarms: a predefined metric of high resolution, a customised metric of the namespace Maitred, and the tag
+// maitred:scaling=fast of the service, which holds for all its policies.
+package autoscaling
+
+import (
+	"context"
+	"errors"
+	"time"
+	_ "time/tzdata" // scheduled actions name zones, and not every machine knows them
+
+	"github.com/maitred/maitred/internal/api/wire"
+	"github.com/maitred/maitred/internal/api/wire/codec"
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// Deps is what the API works with.
+type Deps struct {
+	Store   *store.Store
+	Account string // 12 digits
+	Now     func() time.Time
+	IDs     arn.IDs
+}
+
+// API implements the operations. It may be used by any number of goroutines.
+type API struct {
+	Deps
+	codec *codec.Codec // of the documents of policies
+}
+
+// New returns the API.
+func New(deps Deps) *API { return &API{deps, codec.New()} }
+
+// Service describes the API to the wire.
+func (a *API) Service() *wire.Service {
+	return &wire.Service{
+		Name: "application-autoscaling", SigningNames: []string{"application-autoscaling"},
+		TargetPrefix: "AnyScaleFrontendService", JSONVersion: "1.1",
+		Naming: codec.Identity, InternalCode: "InternalServiceException", Ops: a.table(),
+	}
+}
+
+// op makes an operation of a method.
+func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
+	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
+		scope := arn.Scope{Region: r.Region, Account: a.Account}
+		out, err := do(ctx, control.Call{
+			Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: a.Now().UTC(), IDs: a.IDs,
+		}, in)
+		if err != nil {
+			return nil, wireError(err)
+		}
+		return out, nil
+	})
+}
+
+// update carries out a use case, which may be called more than once, each time with a newer view.
+func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
+	_, err := a.Store.Update(ctx, do)
+	return err
+}
+
+// updateAll carries out a use case in parts, as long as it says that there is more.
+func (a *API) updateAll(ctx context.Context, do func(*store.Tx) (more bool, err error)) error {
+	for more := true; more; {
+		if err := a.update(ctx, func(tx *store.Tx) (err error) {
+			more, err = do(tx)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wireError translates an error to what the caller sees; what is not the caller's is hidden by the wire.
+func wireError(err error) error {
+	if refusal, ok := errors.AsType[*model.Error](err); ok {
+		return refused(refusal)
+	}
+	if errors.Is(err, store.ErrTooLarge) {
+		return invalid("The request is too large to be carried out at once")
+	}
+	for _, busy := range []error{store.ErrContended, store.ErrUnknownOutcome, store.ErrNotSeen} {
+		if errors.Is(err, busy) {
+			return &wire.Error{Code: "ConcurrentUpdateException", Message: "The store does not take the request: " + busy.Error(), Fault: wire.Receiver}
+		}
+	}
+	for _, away := range []error{store.ErrClosed, store.ErrNoSpace} {
+		if errors.Is(err, away) {
+			return &wire.Error{Code: "InternalServiceException", Message: "The store does not take the request: " + away.Error(), Fault: wire.Receiver}
+		}
+	}
+	return err
+}
+
+// refused is a refusal of control in the codes of this API. Those of alarms are CloudWatch's.
+func refused(e *model.Error) *wire.Error {
+	code := e.Code
+	switch code {
+	case "ValidationError":
+		code = "ValidationException"
+	case "LimitExceededFault":
+		code = "LimitExceededException"
+	}
+	return &wire.Error{Code: code, Message: e.Message}
+}

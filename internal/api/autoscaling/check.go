@@ -1,0 +1,184 @@
+package autoscaling
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
+
+	"github.com/maitred/maitred/internal/api/wire"
+	"github.com/maitred/maitred/internal/control"
+)
+
+// invalid refuses a bad value.
+func invalid(format string, args ...any) *wire.Error {
+	return wire.Errorf("ValidationException", format, args...)
+}
+
+// broken says in AWS's words that a member breaks a rule of the API's model.
+func broken(member, value, rule string) *wire.Error {
+	return invalid("1 validation error detected: Value %s at '%s' failed to satisfy constraint: Member must %s", value, member, rule)
+}
+
+func quoted(value string) string { return fmt.Sprintf("'%.200s'", value) }
+
+// null refuses a member that is missing.
+func null(member string) *wire.Error { return broken(member, "null", "not be null") }
+
+// first gives the first of several errors.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enum is an enumeration of the SDK.
+type enum[E any] interface {
+	~string
+	Values() []E
+}
+
+// checkEnum refuses a value that is given and no member of its enumeration.
+func checkEnum[E enum[E]](member string, value E) error {
+	if value == "" || slices.Contains(value.Values(), value) {
+		return nil
+	}
+	names := make([]string, 0, len(value.Values()))
+	for _, v := range value.Values() {
+		names = append(names, string(v))
+	}
+	return broken(member, quoted(string(value)), "satisfy enum value set: ["+strings.Join(names, ", ")+"]")
+}
+
+// text checks a string that is given: it has a length and no character that its model excludes.
+func text(member string, s *string, most int, excluded *regexp.Regexp) error {
+	switch {
+	case s == nil:
+		return null(member)
+	case *s == "":
+		return broken(member, "''", "have length greater than or equal to 1")
+	case len([]rune(*s)) > most:
+		return broken(member, quoted(*s), fmt.Sprintf("have length less than or equal to %d", most))
+	case excluded != nil && excluded.MatchString(*s):
+		return broken(member, quoted(*s), "satisfy regular expression pattern; these are not allowed: "+excluded.String())
+	}
+	return nil
+}
+
+// least refuses a number that is given and too small.
+func least(member string, n *int32, min int32) error {
+	if n == nil || *n >= min {
+		return nil
+	}
+	return broken(member, fmt.Sprintf("'%d'", *n), fmt.Sprintf("have value greater than or equal to %d", min))
+}
+
+// The longest of what is named ("RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction").
+const (
+	resourceMax = 1600
+	nameMax     = 256
+)
+
+var (
+	// control characters, and what is not a character at all
+	unprintable = regexp.MustCompile(`[\p{C}\x{FFFD}]`)
+	// what the name of a policy must not have ("PutScalingPolicy")
+	noPolicyName = regexp.MustCompile(`[^ -~]`)
+	// what a scheduled action must not be called
+	noActionName = regexp.MustCompile(`^ | $|[\x00-\x1f\x7f-\x{9f}:/|]`)
+)
+
+// resource is what all operations on one scalable target name.
+type resource struct {
+	namespace types.ServiceNamespace
+	id        *string
+	dimension types.ScalableDimension
+}
+
+// check checks the three members, all of them required.
+func (r resource) check() error {
+	if err := first(checkNamespace(r.namespace), text("resourceId", r.id, resourceMax, nil)); err != nil {
+		return err
+	}
+	if r.dimension == "" {
+		return null("scalableDimension")
+	}
+	return first(checkDimension(r.dimension), checkResource(*r.id))
+}
+
+// filter checks the three members where they choose some of many: a resource need not be named, and a dimension not given.
+func (r resource) filter() error {
+	if err := first(checkNamespace(r.namespace), checkDimension(r.dimension)); err != nil {
+		return err
+	}
+	if r.id == nil {
+		if r.dimension != "" {
+			return invalid("ResourceId must be specified when ScalableDimension is specified")
+		}
+		return nil
+	}
+	return first(text("resourceId", r.id, resourceMax, nil), checkResource(*r.id))
+}
+
+const unsupported = "Unsupported service namespace, resource type or scalable dimension: "
+
+func checkNamespace(n types.ServiceNamespace) error {
+	switch n {
+	case "":
+		return null("serviceNamespace")
+	case types.ServiceNamespaceEcs:
+		return nil
+	}
+	if err := checkEnum("serviceNamespace", n); err != nil {
+		return err
+	}
+	return invalid(unsupported+"maitred scales services of ECS alone, so ServiceNamespace has to be ecs, got %s", n)
+}
+
+func checkDimension(d types.ScalableDimension) error {
+	if d == "" || d == types.ScalableDimensionECSServiceDesiredCount {
+		return nil
+	}
+	if err := checkEnum("scalableDimension", d); err != nil {
+		return err
+	}
+	return invalid(unsupported+"maitred scales services of ECS alone, so ScalableDimension has to be %s, got %s", types.ScalableDimensionECSServiceDesiredCount, d)
+}
+
+func checkResource(id string) error {
+	if _, ok := control.ScalableService(control.Call{}, id); !ok {
+		return invalid(unsupported+"ResourceId has to be service/<cluster>/<service>, got '%.300s'", id)
+	}
+	return nil
+}
+
+// count is a number of the API as one of ours, nil for none.
+func count(n *int32) *int {
+	if n == nil {
+		return nil
+	}
+	return new(int(*n))
+}
+
+// number is one of our numbers as the API has it.
+func number(n int) *int32 { return aws.Int32(int32(n)) }
+
+// checkCapacities checks the bounds that a request gives.
+func checkCapacities(least, most *int32) error {
+	if least != nil && *least < 0 {
+		return invalid("Minimum capacity cannot be less than 0, got %d", *least)
+	}
+	if most != nil && *most < 0 {
+		return invalid("Maximum capacity cannot be less than 0, got %d", *most)
+	}
+	if least != nil && most != nil && *most < *least {
+		return invalid("Maximum capacity cannot be less than minimum capacity")
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package control
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// Scale sets the desired count of a service (given by ARN), as a scaler and not as a declaration: an UpdateService that
+// declares the same count as before leaves it. The deployments share the new count as they do after an UpdateService, by
+// what they are owed. cause says what decided, down to something outside. Nothing is written if the service has that
+// count already. Refusals: ServiceNotFoundException, ServiceNotActiveException, and InvalidParameterException for a
+// DAEMON service or a negative count. Whether the count is within the bounds of the scalable target is the caller's
+// business.
+func Scale(tx *store.Tx, service string, desired int, cause model.Cause) (*model.Service, error) {
+	old, err := activeService(tx, service)
+	switch {
+	case err != nil:
+		return nil, err
+	case old.Scheduling == model.Daemon:
+		return nil, model.InvalidParameter("The daemon scheduling strategy does not support a desired count for services.")
+	case desired < 0:
+		return nil, model.InvalidParameter(fmt.Sprintf("desiredCount should not be negative, got %d.", desired))
+	case desired == old.DesiredCount:
+		tx.Guard(old.Key())
+		return old, nil
+	}
+	svc := *old
+	svc.Declared = declared(old)
+	svc.DesiredCount, svc.Scaled, svc.Cause = desired, true, cause
+	tx.Put(&svc)
+	return &svc, nil
+}
+
+// declared is the desired count that an API call last gave to a service.
+func declared(svc *model.Service) int {
+	if svc.Scaled {
+		return svc.Declared
+	}
+	return svc.DesiredCount
+}
+
+// declare sets the desired count that a call gives. If it is what was given before, and a scaler has changed it since, then
+// what the scaler has set stays: whoever applies the same description again does not mean to undo it.
+func declare(v *store.View, svc *model.Service, count int) {
+	again := svc.Scaled && count == svc.Declared
+	svc.Declared = count
+	if again {
+		if _, scalable := v.ScalableTarget(scalableOf(svc)); scalable {
+			return
+		}
+	}
+	svc.DesiredCount, svc.Scaled = count, false
+}
+
+// ScalingState gives a copy of what the scaler remembers of a scalable target (given by path), for AddScalingActivity and to
+// be put.
+func ScalingState(v *store.View, target string) *model.ScalingState {
+	if old, ok := v.ScalingState(target); ok {
+		s := *old
+		return &s
+	}
+	return &model.ScalingState{Target: target}
+}
+
+const (
+	// ScalingActivitiesKept is how long activities are kept ("Scaling activities for Application Auto Scaling").
+	ScalingActivitiesKept = 6 * 7 * 24 * time.Hour
+	// activitiesPart is how many old activities one new activity removes.
+	activitiesPart = 8
+)
+
+// AddScalingActivity writes an activity of the target that a state is of. It numbers it, and counts it in the state, which
+// the caller has to put. What is too old, or too much, goes. It writes up to nine records.
+func AddScalingActivity(tx *store.Tx, state *model.ScalingState, a *model.ScalingActivity) {
+	state.LastActivity++
+	a.Target, a.Number = state.Target, state.LastActivity
+	tx.Put(a)
+	n := 0
+	for old := range tx.View().ScalingActivities(state.Target) {
+		recent := a.StartedAt.Sub(old.StartedAt) <= ScalingActivitiesKept
+		if n++; n > activitiesPart || recent && old.Number > a.Number-model.MaxScalingActivities {
+			return
+		}
+		tx.Delete(old.Key())
+	}
+}
+
+// The texts of activities ("Scaling activities for Application Auto Scaling").
+const (
+	waitingForCount  = " Waiting for change to be fulfilled by ecs."
+	fulfilledCount   = " Change successfully fulfilled by ecs."
+	deregisteredText = " The scalable target was deregistered before the change was fulfilled by ecs."
+)
+
+// SettingCount is the description of an activity that sets the desired count.
+func SettingCount(n int) string { return "Setting desired count to " + strconv.Itoa(n) + "." }
+
+// CountSet is how the status message of an activity begins that has set the desired count.
+func CountSet(n int) string { return "Successfully set desired count to " + strconv.Itoa(n) + "." }
+
+// CountWaiting is the status message of such an activity while the running count is another one.
+func CountWaiting(n int) string { return CountSet(n) + waitingForCount }
+
+// CountFulfilled is the status message of such an activity that is over.
+func CountFulfilled(n int) string { return CountSet(n) + fulfilledCount }
+
+// CountOverridden is the status message of such an activity when somebody else has set the desired count since.
+func CountOverridden(n, to int) string {
+	return CountSet(n) + " Found it was later changed to " + strconv.Itoa(to) + "."
+}
+
+// endActivities ends those activities of a target (given by path) that are under way: nobody will look after them. It also
+// makes the scaler forget what belongs to the target's policies and actions, but not how far it has counted.
+func endActivities(tx *store.Tx, call Call, target string) {
+	n := 0
+	for old := range tx.View().ScalingActivities(target) {
+		if old.Status != model.ActivityInProgress {
+			continue
+		}
+		if n++; n > activitiesPart {
+			break
+		}
+		a := *old
+		a.Status, a.StatusMessage, a.EndedAt = model.ActivityOverridden, CountSet(a.Desired)+deregisteredText, call.Now
+		tx.Put(&a)
+	}
+	if old, ok := tx.View().ScalingState(target); ok {
+		tx.Put(&model.ScalingState{Target: target, LastActivity: old.LastActivity})
+	}
+}

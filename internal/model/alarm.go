@@ -125,6 +125,8 @@ type AlarmState struct {
 	// Since is when Value became what it is; UpdatedAt when the state was last written.
 	Since     time.Time `json:"since"`
 	UpdatedAt time.Time `json:"updated"`
+	// LeftAlarm is when Value was last ALARM and became something else: an extension period begins then.
+	LeftAlarm time.Time `json:"leftAlarm,omitzero"`
 	// Set says that SetAlarmState wrote it: the next evaluation restores the truth.
 	Set   bool  `json:"set,omitempty"`
 	Cause Cause `json:"cause"`

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -131,4 +132,22 @@ func endActivities(tx *store.Tx, call Call, target string) {
 	if old, ok := tx.View().ScalingState(target); ok {
 		tx.Put(&model.ScalingState{Target: target, LastActivity: old.LastActivity})
 	}
+}
+
+// NoteServiceEvents adds lines to a service's events, beside those of the scheduler.
+func NoteServiceEvents(tx *store.Tx, svc *model.Service, now time.Time, ids arn.IDs, messages ...string) {
+	state := model.ServiceState{Service: svc.ARN}
+	if old, ok := tx.View().ServiceState(svc.ARN); ok {
+		state = *old
+	}
+	for _, m := range messages {
+		state.LastEvent++
+		tx.Put(&model.ServiceEvent{
+			ID: ids.UUID(), Service: svc.ARN, Number: state.LastEvent, At: now, Message: "(service " + svc.Name + ") " + m,
+		})
+		if old := state.LastEvent - model.MaxServiceEvents; old > 0 {
+			tx.Delete(model.EventKey(svc.ARN, old))
+		}
+	}
+	tx.Put(&state)
 }

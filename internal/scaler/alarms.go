@@ -1,0 +1,277 @@
+package scaler
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/core/alarm"
+	"github.com/maitred/maitred/internal/metrics/expr"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// actionsEvery is how often scaling actions are repeated while an alarm stays in a state ("Using Amazon CloudWatch alarms").
+const actionsEvery = time.Minute
+
+// follow watches an alarm that is new or has changed, and forgets one that is gone.
+func (l *Loop) follow(view *store.View, path string) {
+	a, ok := view.Alarm(path)
+	if !ok {
+		delete(l.alarms, path)
+		return
+	}
+	w := &watched{of: a, due: a.UpdatedAt}
+	if old := l.alarms[path]; old != nil {
+		w.fired = old.fired
+	}
+	if len(a.Queries) > 0 {
+		plan, err := expr.NewPlan(a.Queries)
+		if err != nil { // it was checked when it was put
+			l.Log.Error("the metric math of an alarm cannot be read", "alarm", a.Name, "error", err)
+		}
+		w.plan = plan
+	}
+	l.alarms[path] = w
+}
+
+// restated takes the measurements that SetAlarmState gave with a state, and lets its actions be carried out.
+func (l *Loop) restated(view *store.View, path string) {
+	w, s := l.alarms[path], stateOf(view, path)
+	if w == nil || s == nil || !s.Set {
+		return
+	}
+	var data struct {
+		Points []float64 `json:"recentDatapoints"`
+	}
+	_ = json.Unmarshal([]byte(s.ReasonData), &data) // without measurements a policy does nothing
+	slices.Reverse(data.Points)                     // the oldest is the first there
+	w.points, w.fires, w.fired = data.Points, len(data.Points) > 0, s.UpdatedAt
+}
+
+func stateOf(view *store.View, path string) *model.AlarmState {
+	s, ok := view.AlarmState(path)
+	if !ok {
+		return nil
+	}
+	return s
+}
+
+// evaluate evaluates the alarms that are due: those on metrics first, then the composite ones that look at them.
+func (l *Loop) evaluate(ctx context.Context, view *store.View, now time.Time) error {
+	moved := false
+	for _, path := range slices.Sorted(maps.Keys(l.alarms)) {
+		w := l.alarms[path]
+		if w.of.Composite() || w.due.After(now) {
+			continue
+		}
+		transition, err := l.evaluateMetric(ctx, view, w, now)
+		if err != nil {
+			return err
+		}
+		moved = moved || transition
+	}
+	return l.evaluateComposites(ctx, moved, now)
+}
+
+func (l *Loop) evaluateMetric(ctx context.Context, view *store.View, w *watched, now time.Time) (transition bool, err error) {
+	w.due = alarm.Next(w.of, now)
+	prev := stateOf(view, w.of.Key().Path)
+	if prev != nil && prev.Set && w.fires {
+		return false, nil // the actions of a state that was set are carried out before the truth is restored
+	}
+	points, err := l.pointsOf(w, now)
+	if err != nil {
+		l.tell(w, err)
+		return false, nil
+	}
+	w.told = ""
+	v := alarm.Evaluate(w.of, prev, points, now)
+	w.points = w.points[:0]
+	for _, p := range v.Points {
+		w.points = append(w.points, p.Value)
+	}
+	if v.Kept {
+		l.repeat(w, prev, now)
+		return false, nil
+	}
+	return l.become(ctx, w, v, now)
+}
+
+// tell logs an error of an alarm once.
+func (l *Loop) tell(w *watched, err error) {
+	if text := err.Error(); text != w.told {
+		w.told = text
+		l.Log.Error("an alarm cannot be evaluated; it keeps its state", "alarm", w.of.Name, "error", err)
+	}
+}
+
+// pointsOf reads what an alarm looks at.
+func (l *Loop) pointsOf(w *watched, now time.Time) ([]alarm.Point, error) {
+	start, end := alarm.Window(w.of, now)
+	read, err := readQueries(l.Metrics, w.of.Region, queriesOf(w.of), w.plan, start, end)
+	if err != nil {
+		return nil, err
+	}
+	points := make([]alarm.Point, len(read))
+	for i, p := range read {
+		points[i] = alarm.Point{At: p.At, Value: p.Value, Samples: p.Samples}
+	}
+	return points, nil
+}
+
+func queriesOf(a *model.Alarm) []model.MetricQuery {
+	if a.Metric == nil {
+		return a.Queries
+	}
+	return []model.MetricQuery{{ID: "m", Metric: a.Metric, Statistic: a.Statistic, Unit: a.Unit, Period: a.Period}}
+}
+
+// become writes the state that an alarm has now, if it is another one, and has its actions carried out.
+func (l *Loop) become(ctx context.Context, w *watched, v alarm.Verdict, now time.Time) (transition bool, err error) {
+	var state *model.AlarmState
+	_, err = l.Store.Update(ctx, func(tx *store.Tx) error {
+		l.guard(tx)
+		path := w.of.Key().Path
+		a, ok := tx.View().Alarm(path)
+		prev := stateOf(tx.View(), path)
+		state, transition = nil, false
+		if !ok {
+			return nil
+		}
+		if state, transition = alarm.Become(a, prev, v, now); !transition {
+			if prev != nil && prev.Set { // what was set is the truth as well
+				kept := *prev
+				kept.Set = false
+				tx.Put(&kept)
+			}
+			return nil
+		}
+		if prev == nil {
+			prev = &model.AlarmState{Alarm: path, Value: model.AlarmInsufficient}
+		}
+		state.Cause = model.Cause{Kind: model.CauseAlarm, Subject: a.Name, At: now, Detail: v.Reason}
+		control.NoteAlarmEvent(tx, state, control.AlarmTransition(a, prev, state, now))
+		tx.Put(state)
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("write the state of alarm %s: %w", w.of.Name, err)
+	}
+	if transition {
+		w.fires, w.fired = true, now
+		if !w.of.Composite() {
+			l.hooks.transition(w.of, state, now)
+		}
+		return true, nil
+	}
+	l.repeat(w, state, now)
+	return false, nil
+}
+
+// repeat carries out the scaling actions of a state that lasts.
+func (l *Loop) repeat(w *watched, state *model.AlarmState, now time.Time) {
+	if state != nil && !now.Before(w.fired.Add(actionsEvery)) {
+		w.fires, w.fired = true, now
+	}
+}
+
+// evaluateComposites evaluates composite alarms until none of them changes: they may look at one another. The API keeps
+// them from going in circles, so there is an end.
+func (l *Loop) evaluateComposites(ctx context.Context, moved bool, now time.Time) error {
+	for again := true; again; {
+		again = false
+		for _, path := range slices.Sorted(maps.Keys(l.alarms)) {
+			w := l.alarms[path]
+			if !w.of.Composite() || !moved && w.due.After(now) {
+				continue
+			}
+			w.due = alarm.Next(w.of, now)
+			rule, err := alarm.ParseRule(w.of.Rule)
+			if err != nil {
+				l.tell(w, err)
+				continue
+			}
+			view := l.Store.View()
+			v := alarm.EvaluateComposite(w.of, stateOf(view, path), rule, children(view, w.of.Region))
+			transition, err := l.become(ctx, w, v, now)
+			if err != nil {
+				return err
+			}
+			again = again || transition
+			if err := l.permit(ctx, w, now); err != nil {
+				return err
+			}
+		}
+		moved = again
+	}
+	return nil
+}
+
+func children(view *store.View, region string) func(string) (alarm.Child, bool) {
+	return func(ref string) (alarm.Child, bool) {
+		name := ref
+		if n, _, ok := arn.AlarmName(ref); ok {
+			name = n
+		}
+		path := model.AlarmPath(region, name)
+		a, ok := view.Alarm(path)
+		s := stateOf(view, path)
+		if !ok || s == nil {
+			return alarm.Child{}, false
+		}
+		return alarm.Child{ARN: a.ARN, Value: s.Value, Since: s.Since}, true
+	}
+}
+
+// permit carries out the actions of a composite alarm's state when nothing holds them back any more.
+func (l *Loop) permit(ctx context.Context, w *watched, now time.Time) error {
+	view := l.Store.View()
+	state := stateOf(view, w.of.Key().Path)
+	if state == nil {
+		return nil
+	}
+	var suppressor *model.AlarmState
+	if w.of.Suppressor != "" {
+		name := w.of.Suppressor
+		if n, _, ok := arn.AlarmName(name); ok {
+			name = n
+		}
+		suppressor = stateOf(view, model.AlarmPath(w.of.Region, name))
+	}
+	switch p := alarm.Actions(w.of, state, suppressor, now); p.Timing {
+	case alarm.Now:
+		l.hooks.transition(w.of, state, now)
+		_, err := l.Store.Update(ctx, func(tx *store.Tx) error {
+			l.guard(tx)
+			s := stateOf(tx.View(), state.Alarm)
+			if s == nil || !s.Since.Equal(state.Since) {
+				return nil
+			}
+			acted := *s
+			acted.Acted = now
+			tx.Put(&acted)
+			return nil
+		})
+		return err
+	case alarm.Later:
+		w.fires = false
+		if !p.At.IsZero() && p.At.Before(w.due) {
+			w.due = p.At
+		}
+	case alarm.Never:
+	}
+	return nil
+}
+
+// guard makes a transaction depend on this term of leadership.
+func (l *Loop) guard(tx *store.Tx) {
+	if l.fence != nil {
+		tx.Fence(*l.fence)
+	}
+}

@@ -1,0 +1,239 @@
+package scaler
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/core/scaling"
+	"github.com/maitred/maitred/internal/core/schedule"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// TagScaling is the tag of a service whose target tracking policies are looked at each second if its value is Fast.
+const (
+	TagScaling = "maitred:scaling"
+	Fast       = "fast"
+)
+
+// turn is what is looked up once in a turn for all targets.
+type turn struct {
+	view  *store.View
+	now   time.Time
+	steps map[string]map[string][]*model.Alarm // by region, what control.PolicyAlarms gives
+}
+
+func (t *turn) alarmsOf(region, policy string) []*model.Alarm {
+	if t.steps[region] == nil {
+		t.steps[region] = control.PolicyAlarms(t.view, region)
+	}
+	return t.steps[region][policy]
+}
+
+// decide decides on the targets to look at: given ones, those of alarms that fire, and those whose time has come.
+func (l *Loop) decide(ctx context.Context, look map[string]bool, now time.Time) error {
+	t := &turn{view: l.Store.View(), now: now, steps: map[string]map[string][]*model.Alarm{}}
+	l.fired(t, look)
+	for path, s := range l.targets {
+		if !s.due.IsZero() && !s.due.After(now) {
+			look[path] = true
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(look)) {
+		if s := l.targets[path]; s != nil {
+			if err := l.target(ctx, t, path, s); err != nil {
+				return err
+			}
+		}
+	}
+	for _, w := range l.alarms {
+		w.fires = false
+	}
+	return nil
+}
+
+// fired adds the targets of the policies that alarms trigger now.
+func (l *Loop) fired(t *turn, look map[string]bool) {
+	var targets map[string]string // by ARN of the policy; made when it is needed
+	for path, w := range l.alarms {
+		s := stateOf(t.view, path)
+		if !w.fires || s == nil || !w.of.ActionsEnabled {
+			continue
+		}
+		for _, action := range actionsOf(w.of, s.Value) {
+			policy, _, ok := arn.PolicyOfAction(action)
+			if !ok {
+				continue
+			}
+			if targets == nil {
+				targets = map[string]string{}
+				for p := range t.view.ScalingPolicies("") {
+					targets[p.ARN] = p.Target
+				}
+			}
+			look[targets[policy]] = true
+		}
+	}
+}
+
+// target decides on one target and writes what comes of it. The decision is made again inside the transaction, so that it
+// is about what is there when it is written.
+func (l *Loop) target(ctx context.Context, t *turn, path string, s *scaled) error {
+	in, svc, ok := l.input(t, t.view, path, s)
+	if !ok {
+		s.due = time.Time{}
+		return nil
+	}
+	d := scaling.Decide(in)
+	s.recent = d.State.Recent
+	s.due = d.Wake
+	if l.fast(in, svc) {
+		s.due = nextSecond(t.now)
+	}
+	if !d.Save && !d.Change && len(d.Activities) == 0 && d.Min == nil && d.Max == nil && len(d.Ended) == 0 && !s.open {
+		return nil
+	}
+	open := false
+	_, err := l.Store.Update(ctx, func(tx *store.Tx) error {
+		l.guard(tx)
+		in, svc, ok := l.input(t, tx.View(), path, s)
+		if !ok {
+			return nil
+		}
+		open = l.write(tx, in, svc, scaling.Decide(in))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("scale %s: %w", path, err)
+	}
+	s.open = open
+	return nil
+}
+
+func nextSecond(now time.Time) time.Time { return now.Truncate(time.Second).Add(time.Second) }
+
+// input is what is known of a target; false if there is nothing to decide on.
+func (l *Loop) input(t *turn, view *store.View, path string, s *scaled) (in scaling.Input, svc *model.Service, ok bool) {
+	target, ok := view.ScalableTarget(path)
+	if !ok {
+		return in, nil, false
+	}
+	svc, ok = view.Service(target.Service)
+	if !ok || svc.Status != model.Active {
+		return in, nil, false
+	}
+	state := model.ScalingState{Target: path}
+	if known, ok := view.ScalingState(path); ok {
+		state = *known
+	}
+	state.Recent = s.recent
+	in = scaling.Input{
+		Now: t.now, Target: target, State: &state, Desired: svc.DesiredCount, Policies: slices.Collect(view.ScalingPolicies(path)),
+		Actions: l.actions(view, path), Deploying: deploying(view, svc), Fast: tagged(svc),
+	}
+	in.Running, in.Pending = counts(view, svc)
+	in.External = changedByOthers(view, svc, path)
+	for _, p := range in.Policies {
+		in.Signals = append(in.Signals, l.signals(t, view, target, p)...)
+	}
+	in.Series = l.series(t, in, svc, s)
+	return in, svc, true
+}
+
+func tagged(svc *model.Service) bool {
+	return slices.Contains(svc.Tags, model.Tag{Key: TagScaling, Value: Fast})
+}
+
+// counts counts the tasks of a service that run, and those that shall; ones that are to stop count for neither.
+func counts(view *store.View, svc *model.Service) (running, pending int) {
+	for task := range view.TasksOfService(svc.ARN) {
+		switch status := task.LastStatus(); {
+		case task.Desired != model.TaskRunning:
+		case status == model.TaskRunning:
+			running++
+		case status.Order() < model.TaskRunning.Order():
+			pending++
+		}
+	}
+	return running, pending
+}
+
+// deploying says whether a deployment of the service is in progress.
+func deploying(view *store.View, svc *model.Service) bool {
+	current := 0
+	for d := range view.Deployments(svc.ARN) {
+		if d.Current {
+			current++
+		}
+		if d.ID == svc.Primary && d.Rollout == model.RolloutInProgress {
+			return true
+		}
+	}
+	return current > 1
+}
+
+// changedByOthers says whether the desired count is another one than the last activity set.
+func changedByOthers(view *store.View, svc *model.Service, path string) bool {
+	last := svc.DesiredCount
+	for a := range view.ScalingActivities(path) {
+		if a.Desired >= 0 {
+			last = a.Desired
+		}
+	}
+	return last != svc.DesiredCount
+}
+
+// actions are the scheduled actions of a target. One whose schedule cannot be read any more is told of and left out.
+func (l *Loop) actions(view *store.View, path string) (actions []scaling.Action) {
+	for a := range view.ScheduledActions(path) {
+		zone, err := time.LoadLocation(a.Zone) // UTC for ""
+		var s *schedule.Schedule
+		if err == nil {
+			s, err = schedule.Parse(a.Schedule, zone)
+		}
+		if err != nil {
+			l.Log.Error("a scheduled action cannot be read", "action", a.ARN, "error", err)
+			continue
+		}
+		actions = append(actions, scaling.Action{ScheduledAction: a, Next: s.Bounded(a.CreatedAt, a.Start, a.End).Next})
+	}
+	return actions
+}
+
+// signals are what the alarms of a policy say.
+func (l *Loop) signals(t *turn, view *store.View, target *model.ScalableTarget, p *model.ScalingPolicy) (signals []scaling.Signal) {
+	add := func(path string, high bool) {
+		w, state := l.alarms[path], stateOf(view, path)
+		if w == nil || state == nil {
+			return
+		}
+		cause := state.Cause
+		signals = append(signals, scaling.Signal{
+			Policy: p.Name, Alarm: w.of, State: state.Value, High: high, Points: w.points, Cause: &cause,
+			Fire: w.fires && triggers(w.of, state.Value, p),
+		})
+	}
+	if p.Step == nil {
+		for i, name := range p.Alarms {
+			add(model.AlarmPath(target.Region, name), i == 0)
+		}
+		return signals
+	}
+	for _, a := range t.alarmsOf(target.Region, p.ARN) {
+		add(a.Key().Path, a.Comparison == model.Greater || a.Comparison == model.GreaterOrEqual)
+	}
+	return signals
+}
+
+// triggers says whether a policy is among the actions of an alarm in a state.
+func triggers(a *model.Alarm, v model.AlarmValue, p *model.ScalingPolicy) bool {
+	return a.ActionsEnabled && slices.ContainsFunc(actionsOf(a, v), func(action string) bool {
+		policy, _, ok := arn.PolicyOfAction(action)
+		return ok && policy == p.ARN
+	})
+}

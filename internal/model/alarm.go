@@ -62,7 +62,8 @@ type Alarm struct {
 	LowSamples string `json:"lowSamples,omitempty"`
 
 	// Rule is the expression of a composite alarm, "" for a metric alarm; Suppressor is the alarm that keeps it from
-	// acting, with the seconds of ActionsSuppressorWaitPeriod and ActionsSuppressorExtensionPeriod.
+	// acting, with the seconds of ActionsSuppressorWaitPeriod and ActionsSuppressorExtensionPeriod. Both name alarms, or
+	// have their ARNs, as it was given (control.AlarmRef).
 	Rule       string `json:"rule,omitempty"`
 	Suppressor string `json:"suppressor,omitempty"`
 	Wait       int    `json:"wait,omitempty"`
@@ -125,6 +126,8 @@ type AlarmState struct {
 	// Since is when Value became what it is; UpdatedAt when the state was last written.
 	Since     time.Time `json:"since"`
 	UpdatedAt time.Time `json:"updated"`
+	// LeftAlarm is when Value was last ALARM and became something else: an extension period begins then.
+	LeftAlarm time.Time `json:"leftAlarm,omitzero"`
 	// Set says that SetAlarmState wrote it: the next evaluation restores the truth.
 	Set   bool  `json:"set,omitempty"`
 	Cause Cause `json:"cause"`

@@ -1,0 +1,237 @@
+// Package block is how points are kept, in memory, in the journal and in the database: a block is a sequence of entries, in
+// any order, each with an offset in the block's span, a statistic set, and what is known of its values. Entries of the same
+// offset add up, so blocks are merged by putting one behind the other.
+//
+// An entry is a header of 16 bits (offset 9, kind 2, by the minute 1, length of the first number 4) and numbers. A number is
+// its bits without the zero bytes at the end; single values of whole numbers take 2 to 5 bytes in all, others up to 10.
+package block
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+
+	"github.com/maitred/maitred/internal/metrics"
+)
+
+// MaxOffset is the largest offset of an entry.
+const MaxOffset = 1<<9 - 1
+
+// ErrDamaged says that bytes are no block.
+var ErrDamaged = errors.New("a block of points is damaged")
+
+// The kinds of entries.
+const (
+	single   = iota // one value
+	constant        // some number of the same value
+	plain           // a statistic set
+	full            // a statistic set and its values
+)
+
+// Point is an entry of a block.
+type Point struct {
+	Offset int
+	Minute bool // it was put with a resolution of a minute
+	metrics.Stats
+	values []byte // of a full entry, checked
+	guess  bool
+}
+
+// Append writes an entry behind dst.
+func Append(dst []byte, offset int, minute bool, s *Set) []byte {
+	kind, first := single, s.Min
+	switch {
+	case s.Count == 1 && s.Min == s.Max && s.Sum == s.Min:
+	case s.Min == s.Max && s.Sum == s.Min*s.Count:
+		kind = constant
+	case s.Values.lost || len(s.Values.bins) == 0 || s.Count == 1 || s.Min == s.Max || s.Min < 0:
+		kind = plain
+	default:
+		kind = full
+	}
+	dst = appendHeader(dst, offset, kind, minute, first)
+	if kind == single {
+		return dst
+	}
+	dst = appendCount(dst, s.Count)
+	if kind == constant {
+		return dst
+	}
+	dst = appendNumber(appendNumber(dst, s.Max), s.Sum)
+	if kind == full {
+		dst = s.Values.append(dst)
+	}
+	return dst
+}
+
+func appendHeader(dst []byte, offset, kind int, minute bool, first float64) []byte {
+	bits, n := trim(first)
+	h := uint16(offset&MaxOffset) | uint16(kind)<<9 | uint16(n)<<12
+	if minute {
+		h |= 1 << 11
+	}
+	dst = binary.LittleEndian.AppendUint16(dst, h)
+	return append(dst, bits[:n]...)
+}
+
+// trim gives the bytes of a number and how many of them are needed.
+func trim(v float64) (b [8]byte, n int) {
+	binary.BigEndian.PutUint64(b[:], math.Float64bits(v+0))
+	for n = 8; n > 0 && b[n-1] == 0; n-- {
+	}
+	return b, n
+}
+
+func appendNumber(dst []byte, v float64) []byte {
+	b, n := trim(v)
+	return append(append(dst, byte(n)), b[:n]...)
+}
+
+// appendCount is short for whole numbers.
+func appendCount(dst []byte, n float64) []byte {
+	if n == math.Trunc(n) && n < 1<<53 {
+		return binary.AppendUvarint(dst, uint64(n)<<1)
+	}
+	return binary.LittleEndian.AppendUint64(append(dst, 1), math.Float64bits(n))
+}
+
+func (v *Values) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(append(dst, v.shift), uint64(len(v.bins)))
+	last := uint64(0)
+	for _, b := range v.bins {
+		dst = appendCount(binary.AppendUvarint(dst, b.key-last), b.n)
+		last = b.key
+	}
+	return dst
+}
+
+// Offset is that of the first entry of a block.
+func Offset(b []byte) int { return int(binary.LittleEndian.Uint16(b) & MaxOffset) }
+
+// Next reads the first entry of a block and gives what follows it.
+func Next(b []byte) (p Point, rest []byte, err error) {
+	r := reader{b: b}
+	h := uint16(r.fixed(2))
+	kind := h >> 9 & 3
+	p.Offset, p.Minute = int(h&MaxOffset), h>>11&1 == 1
+	p.Min = r.trimmed(int(h >> 12))
+	p.Count, p.Max, p.Sum = 1, p.Min, p.Min
+	if kind != single {
+		p.Count = r.count()
+		p.Sum = p.Min * p.Count
+	}
+	if kind == plain || kind == full {
+		p.Max, p.Sum = r.number(), r.number()
+	}
+	if kind == full {
+		before := r.b
+		r.values(nil)
+		p.values = before[:len(before)-len(r.b)]
+	}
+	p.guess = kind != full
+	if r.bad || p.Max < p.Min || math.IsInf(p.Sum, 0) {
+		return Point{}, nil, ErrDamaged
+	}
+	return p, r.b, nil
+}
+
+// AddTo adds a point to a set, and its values if they are asked for.
+func (p *Point) AddTo(s *Set, values bool) {
+	s.Stats.Add(p.Stats)
+	switch {
+	case !values || s.Values.lost:
+	case p.guess:
+		s.guess(p.Stats)
+	default:
+		r := reader{b: p.values}
+		r.values(&s.Values)
+	}
+}
+
+// reader reads numbers; once bad, it stays so.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) fixed(n int) (v uint64) {
+	if len(r.b) < n {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	for i := range n {
+		v |= uint64(r.b[i]) << (8 * i)
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) trimmed(n int) float64 {
+	if n > 8 || len(r.b) < n {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	var b [8]byte
+	copy(b[:], r.b[:n])
+	r.b = r.b[n:]
+	return r.finite(math.Float64frombits(binary.BigEndian.Uint64(b[:])))
+}
+
+func (r *reader) number() float64 { return r.trimmed(int(r.fixed(1))) }
+
+func (r *reader) finite(v float64) float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		r.bad = true
+		return 0
+	}
+	return v
+}
+
+func (r *reader) count() float64 {
+	n := r.uvarint()
+	v := float64(n >> 1)
+	if n&1 == 1 {
+		v = r.finite(math.Float64frombits(r.fixed(8)))
+	}
+	if v <= 0 {
+		r.bad = true
+	}
+	return v
+}
+
+// values reads bins and adds them to v, or only checks them if there is none.
+func (r *reader) values(v *Values) {
+	shift, n := uint8(r.fixed(1)), r.uvarint()
+	if shift > 62 || shift != 0 && shift < firstShift || n == 0 || n > maxBins {
+		r.bad = true
+		return
+	}
+	if v != nil && shift > v.shift {
+		v.coarsen(shift)
+	}
+	key, top := uint64(0), math.Float64bits(math.MaxFloat64)>>shift
+	for i := uint64(0); i < n && !r.bad; i++ {
+		step := r.uvarint()
+		if step > top-key || step == 0 && i > 0 {
+			r.bad = true
+			return
+		}
+		key += step
+		if c := r.count(); v != nil {
+			v.add(key>>(v.shift-shift), c)
+		}
+	}
+	if v != nil {
+		v.bound()
+	}
+}

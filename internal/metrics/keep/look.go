@@ -1,0 +1,115 @@
+package keep
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// read puts in what the database has, all of one moment.
+func (d *database) read(v *view, f *fold) (err error) {
+	ctx := context.Background()
+	tx, err := d.readers.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tx.Rollback()) }()
+	if v.applied, v.marks, err = readMeta(ctx, tx); err != nil {
+		return err
+	}
+	v.unwhole()
+	found, err := v.find(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, s := range found {
+		for k := range tiers {
+			if err := v.readTier(ctx, tx, f, k, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unwhole takes from memory what the database has moved on meanwhile: that is read there.
+func (v *view) unwhole() {
+	for i := range v.streams {
+		for j := range v.streams[i].slots {
+			if sl := &v.streams[i].slots[j]; sl.number*slotSpan < v.marks[0] {
+				sl.whole = false
+			}
+		}
+	}
+}
+
+// found is a series in the database, with what memory has of it.
+type found struct {
+	id     int64
+	memory *streamView // nil: nothing
+}
+
+func (v *view) find(ctx context.Context, tx *sql.Tx) (all []found, err error) {
+	query, args := `SELECT id, key FROM series WHERE key >= ? AND key < ?`, []any{v.prefix, behind(v.prefix)}
+	if v.exact {
+		query, args = `SELECT id, key FROM series WHERE key = ?`, args[:1]
+	}
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key []byte
+		var f found
+		if err := rows.Scan(&f.id, &key); err != nil {
+			return nil, err
+		}
+		for i := range v.streams {
+			if v.streams[i].key == string(key) {
+				f.memory = &v.streams[i]
+			}
+		}
+		all = append(all, f)
+	}
+	return all, rows.Err()
+}
+
+// rowsOf gives the rows of a series one after the other, each found by its id.
+const rowsOf = `WITH RECURSIVE t(i) AS (SELECT ? UNION ALL SELECT i + 4294967296 FROM t WHERE i + 4294967296 <= ?)
+	SELECT r.id >> 32, r.%s FROM t CROSS JOIN %s r ON r.id = t.i`
+
+func (v *view) readTier(ctx context.Context, tx *sql.Tx, f *fold, k int, s found) error {
+	t := &tiers[k]
+	from, to := max(f.start, v.marks[k]), f.end
+	if k > 0 {
+		to = min(to, v.marks[k-1])
+	}
+	if from >= to || f.period%t.width != 0 && k > 0 {
+		return nil
+	}
+	column, unit := "points", t.width
+	if f.seconds() {
+		column, unit = "fine", 1
+	}
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf(rowsOf, column, t.table), rowID(t, from, s.id), rowID(t, to-1, s.id))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var number int64
+		var points sql.RawBytes
+		if err := rows.Scan(&number, &points); err != nil {
+			return err
+		}
+		if k == 0 && s.memory != nil && s.memory.whole(number) {
+			continue
+		}
+		if err := f.add(points, number*t.span, unit, unit); err != nil {
+			return fmt.Errorf("the row %d of series %d in table %s: %w", number, s.id, t.table, err)
+		}
+	}
+	return rows.Err()
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -29,6 +30,16 @@ func FindAlarm(v *store.View, call Call, name string) (*model.Alarm, error) {
 	return a, nil
 }
 
+// AlarmRef gives the name of the alarm that is meant by a name or an ARN, as they stand in rules of composite alarms and name
+// suppressors. ok is false for the ARN of an alarm of another region or account.
+func AlarmRef(in arn.Scope, nameOrARN string) (name string, ok bool) {
+	name, scope, isARN := arn.AlarmName(nameOrARN)
+	if !isARN {
+		return nameOrARN, true
+	}
+	return name, scope == in
+}
+
 // PutAlarm makes an alarm of the call's region, or replaces the whole definition of the one that has its name. That one
 // keeps its state, its tags and the scaling policy that it belongs to, if a names none. The ARN, the region, the time and the
 // cause are set here, in a copy: a stays as it is. A new alarm has INSUFFICIENT_DATA. It writes up to five
@@ -37,7 +48,7 @@ func PutAlarm(tx *store.Tx, call Call, a *model.Alarm) error {
 	put := *a
 	put.ARN, put.Region, put.UpdatedAt = call.Scope.Alarm(a.Name), call.Region, call.Now
 	old, exists := tx.View().Alarm(put.Key().Path)
-	if err := checkChildren(tx, &put); err != nil {
+	if err := checkChildren(tx, call, &put); err != nil {
 		return err
 	}
 	what := alarmCreated
@@ -72,7 +83,15 @@ func roomForAlarm(v *store.View, region string) error {
 }
 
 // checkChildren wants the alarms that a composite alarm looks at to exist, and to stay until it is written.
-func checkChildren(tx *store.Tx, a *model.Alarm) error {
+func checkChildren(tx *store.Tx, call Call, a *model.Alarm) error {
+	if a.Suppressor != "" {
+		name, ok := AlarmRef(call.Scope, a.Suppressor)
+		key := model.AlarmKey(a.Region, name)
+		if _, exists := tx.View().Alarm(key.Path); !ok || !exists || name == a.Name {
+			return invalid("ActionsSuppressor %.300s is not another alarm that exists in this region", a.Suppressor)
+		}
+		tx.Guard(key)
+	}
 	var missing []string
 	for _, name := range a.Children {
 		key := model.AlarmKey(a.Region, name)
@@ -199,6 +218,9 @@ func SetAlarmState(tx *store.Tx, call Call, name string, value model.AlarmValue,
 	s.Cause = call.Cause(fmt.Sprintf("the state of alarm %s is set to %s", name, value))
 	if old.Value != value {
 		s.Since, s.Acted = call.Now, time.Time{}
+		if old.Value == model.AlarmAlarm {
+			s.LeftAlarm = call.Now
+		}
 		noteTransition(tx, call, a, old, &s)
 	}
 	tx.Put(&s)

@@ -62,7 +62,8 @@ type Alarm struct {
 	LowSamples string `json:"lowSamples,omitempty"`
 
 	// Rule is the expression of a composite alarm, "" for a metric alarm; Suppressor is the alarm that keeps it from
-	// acting, with the seconds of ActionsSuppressorWaitPeriod and ActionsSuppressorExtensionPeriod.
+	// acting, with the seconds of ActionsSuppressorWaitPeriod and ActionsSuppressorExtensionPeriod. Both name alarms, or
+	// have their ARNs, as it was given (control.AlarmRef).
 	Rule       string `json:"rule,omitempty"`
 	Suppressor string `json:"suppressor,omitempty"`
 	Wait       int    `json:"wait,omitempty"`

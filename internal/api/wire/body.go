@@ -10,14 +10,15 @@ import (
 	"strings"
 )
 
-// readBody reads the whole body, decompressed, within the limit. SDKs compress
-// large bodies of PutMetricData (AWS: "requestCompression").
-func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// readBody reads the whole body, decompressed, within the limit, and counts in
+// sent what was read of it as it came. SDKs compress large bodies of
+// PutMetricData (AWS: "requestCompression").
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, sent *int64) ([]byte, error) {
 	limit := h.config.BodyBytesMax
 	if r.ContentLength > limit {
 		return nil, bodyTooLarge(limit)
 	}
-	raw := http.MaxBytesReader(w, r.Body, limit)
+	raw := counter{http.MaxBytesReader(w, r.Body, limit), sent}
 	switch encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding {
 	case "", "identity":
 		body, err := readAll(raw, r.ContentLength, limit)
@@ -34,6 +35,18 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 		e.HTTPStatus = http.StatusUnsupportedMediaType
 		return nil, e
 	}
+}
+
+// counter counts the bytes that are read through it.
+type counter struct {
+	reader io.Reader
+	n      *int64
+}
+
+func (c counter) Read(p []byte) (int, error) {
+	n, err := c.reader.Read(p)
+	*c.n += int64(n)
+	return n, err
 }
 
 // readAll reads at most limit bytes; more are an error. The length that the

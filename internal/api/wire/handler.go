@@ -109,7 +109,7 @@ func (c *call) run(w http.ResponseWriter, r *http.Request) (answer, error) {
 	if err := c.checkMethod(r); err != nil {
 		return answer{}, err
 	}
-	body, err := c.handler.readBody(w, r)
+	body, err := c.handler.readBody(w, r, &c.request.BodyBytes)
 	if err != nil {
 		return answer{}, err
 	}

@@ -235,6 +235,7 @@ func TestRequestIsDescribed(t *testing.T) {
 			t.Parallel()
 			var got Request
 			h := newTestHandler(t, Config{NewRequestID: func() string { return "id" }}, smallServices(&got)...)
+			tc.want.BodyBytes = max(0, tc.r.ContentLength)
 			w := serve(h, tc.r)
 			if diff := cmp.Diff(tc.want, got); w.Code != 200 || diff != "" {
 				t.Errorf("status %d, body %s, request (-want +got):\n%s", w.Code, w.Body, diff)
@@ -370,6 +371,9 @@ func TestSDKCompresses(t *testing.T) {
 	if diff := cmp.Diff(in, e.input, sameValue); !compressed || diff != "" {
 		t.Errorf("compressed %v, want true; input (-sent +received):\n%s", compressed, diff)
 	}
+	if n := e.request.BodyBytes; n == 0 || n > 1000 {
+		t.Errorf("the body has %d bytes, want the size of the compressed one", n)
+	}
 }
 
 // TestOverTheNetwork runs the handler in a real server: chunked bodies over the
@@ -440,7 +444,7 @@ func TestClientOperations(t *testing.T) {
 		counts[d.service.Name] = len(d.operations())
 	}
 	// The versions of the SDK are pinned; a new operation must show up here.
-	want := map[string]int{"ecs": 88, "elbv2": 51, "autoscaling": 14, "cloudwatch": 55, "logs": 118, "sts": 11}
+	want := map[string]int{"ecs": 88, "elbv2": 51, "autoscaling": 14, "cloudwatch": 59, "logs": 118, "sts": 11}
 	if diff := cmp.Diff(want, counts); diff != "" {
 		t.Errorf("operations (-want +got):\n%s", diff)
 	}

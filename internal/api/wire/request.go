@@ -26,6 +26,7 @@ type Request struct {
 	AccessKeyID string // from the Authorization header; empty if there is none
 	RequestID   string
 	RemoteAddr  string // host:port of the peer
+	BodyBytes   int64  // of the body as it was sent, before decompression
 }
 
 // scope is the Credential of a Signature Version 4: who signed, for what.

@@ -1,0 +1,137 @@
+// Package cloudwatch is the API of Amazon CloudWatch: metrics and alarms. It checks what a request says with CloudWatch's own
+// errors, converts the AWS SDK's types to those of packages model and metrics and back, and leaves what a request means to
+// package control and to whoever keeps the measurements. Alarms are evaluated, and their actions carried out, elsewhere.
+//
+// It speaks the three protocols that clients of CloudWatch speak: awsJson 1.0, rpc-v2-cbor and awsQuery.
+//
+// What CloudWatch has and this version has not is refused where it is asked for: by the operation's name, or by
+// ValidationError with the name of the member.
+package cloudwatch
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/maitred/maitred/internal/api/wire"
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/metrics"
+	"github.com/maitred/maitred/internal/metrics/keep"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// Lister tells which metrics there are; keep.Store is one.
+type Lister interface {
+	List(f keep.Filter) (keep.Page, error)
+	// Units gives the units that a metric has had.
+	Units(region string, m model.Metric) ([]string, error)
+}
+
+// Deps is what the API works with.
+type Deps struct {
+	Store   *store.Store
+	Account string // 12 digits
+	Now     func() time.Time
+	IDs     arn.IDs
+	// Reader, Putter and Lister are where measurements are kept. Without one of them the operations that need it fail.
+	Reader metrics.Reader
+	Putter metrics.Putter
+	Lister Lister
+}
+
+// API implements the operations. It may be used by any number of goroutines.
+type API struct{ Deps }
+
+// New returns the API.
+func New(deps Deps) *API { return &API{deps} }
+
+// Service describes the API to the wire.
+func (a *API) Service() *wire.Service {
+	return &wire.Service{
+		Name: "cloudwatch", SigningNames: []string{"monitoring"}, TargetPrefix: "GraniteServiceVersion20100801",
+		JSONVersion: "1.0", CBOR: true, QueryVersion: "2010-08-01",
+		Namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/", InternalCode: internalFault,
+		Errors: map[string]wire.ErrorModel{
+			"ConcurrentModificationException": {HTTPStatus: http.StatusTooManyRequests},
+			"InvalidFormatFault":              {QueryCode: "InvalidFormat"},
+			"LimitExceededFault":              {QueryCode: "LimitExceeded"},
+			"ResourceNotFound":                {HTTPStatus: http.StatusNotFound},
+			"ResourceNotFoundException":       {HTTPStatus: http.StatusNotFound},
+			internalFault:                     {HTTPStatus: http.StatusInternalServerError, QueryCode: "InternalServiceError"},
+			missingParameter:                  {QueryCode: "MissingParameter"},
+			invalidParameter:                  {QueryCode: "InvalidParameterValue"},
+			invalidCombination:                {QueryCode: "InvalidParameterCombination"},
+		},
+		Ops: a.table(),
+	}
+}
+
+// The shapes of CloudWatch's errors; in the query protocol some have other names.
+const (
+	internalFault      = "InternalServiceFault"
+	missingParameter   = "MissingRequiredParameterException"
+	invalidParameter   = "InvalidParameterValueException"
+	invalidCombination = "InvalidParameterCombinationException"
+)
+
+// op makes an operation of a method.
+func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
+	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
+		out, err := do(ctx, a.call(r), in)
+		if err != nil {
+			return nil, wireError(err)
+		}
+		return out, nil
+	})
+}
+
+func (a *API) call(r *wire.Request) control.Call {
+	scope := arn.Scope{Region: r.Region, Account: a.Account}
+	return control.Call{
+		Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: a.Now().UTC(), IDs: a.IDs,
+	}
+}
+
+// update carries out a use case, which may be called more than once, each time with a newer view.
+func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
+	_, err := a.Store.Update(ctx, do)
+	return err
+}
+
+// updateAll carries out a use case in parts, as long as it says that there is more.
+func (a *API) updateAll(ctx context.Context, do func(*store.Tx) (more bool, err error)) error {
+	for more := true; more; {
+		if err := a.update(ctx, func(tx *store.Tx) (err error) {
+			more, err = do(tx)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wireError translates an error to what the caller sees; what is not the caller's is hidden by the wire.
+func wireError(err error) error {
+	if refusal, ok := errors.AsType[*model.Error](err); ok {
+		return &wire.Error{Code: refusal.Code, Message: refusal.Message}
+	}
+	if errors.Is(err, store.ErrTooLarge) {
+		return invalid("The request is too large to be carried out at once; ask for less in one request")
+	}
+	for _, busy := range []error{store.ErrContended, store.ErrUnknownOutcome, store.ErrNotSeen, store.ErrClosed, store.ErrNoSpace} {
+		if errors.Is(err, busy) {
+			return &wire.Error{
+				Code: "ServiceUnavailable", Message: "The store does not take the request: " + busy.Error(), Fault: wire.Receiver,
+				HTTPStatus: http.StatusServiceUnavailable,
+			}
+		}
+	}
+	return err
+}
+
+// errNoMetrics is what operations on measurements fail with where none are kept.
+var errNoMetrics = &wire.Error{Code: internalFault, Message: "Measurements are not kept by this server.", Fault: wire.Receiver}

@@ -16,6 +16,7 @@ import (
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/driver/keeper"
 	"github.com/maitred/maitred/internal/logs/disk"
+	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/peer"
 	"github.com/maitred/maitred/internal/store"
@@ -40,6 +41,7 @@ type server struct {
 	logs    openLog     // nil where there is no agent
 	put     *disk.Store // log events that were put here; nil where there is no server
 	kept    *disk.Store // those that this machine's containers wrote; nil where there is no agent
+	metrics *keep.Store // nil where there is no server
 	peers   *peer.Caller
 	keyFile sync.Mutex // of secrets, while the server uses or changes it
 	turn    *os.File   // the lock of a balancer's identity; nil where there is a server or an agent

@@ -25,12 +25,17 @@ type preparer struct {
 	endpoints func(*model.Task, *model.TaskDefinition, *driver.Spec)
 }
 
-func (s *server) newPreparer(endpoints *endpoints) *preparer {
+// resolver finds the values of secrets.
+func (s *server) resolver() *secrets.Resolver {
 	r := &secrets.Resolver{View: s.store.View, Keys: s.keys, Objects: s.cfg.S3Dir}
 	if s.cfg.SecretsEndpoint != "" {
 		r.Endpoint = &secrets.Endpoint{URL: s.cfg.SecretsEndpoint}
 	}
-	return &preparer{secrets: r, logs: s.prepareLogs, endpoints: endpoints.prepare}
+	return r
+}
+
+func (s *server) newPreparer(endpoints *endpoints) *preparer {
+	return &preparer{secrets: s.resolver(), logs: s.prepareLogs, endpoints: endpoints.prepare}
 }
 
 // prepare implements agent.Config.Prepare. Errors end the container, as ECS's do: a service tries again by another task.

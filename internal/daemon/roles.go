@@ -14,6 +14,7 @@ import (
 	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/api/acm"
 	"github.com/maitred/maitred/internal/api/autoscaling"
+	"github.com/maitred/maitred/internal/api/cloudwatch"
 	"github.com/maitred/maitred/internal/api/ec2"
 	"github.com/maitred/maitred/internal/api/ecs"
 	"github.com/maitred/maitred/internal/api/elbv2"
@@ -25,6 +26,7 @@ import (
 	"github.com/maitred/maitred/internal/engine"
 	"github.com/maitred/maitred/internal/logs"
 	"github.com/maitred/maitred/internal/logs/disk"
+	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -52,6 +54,9 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 		return errors.Join(err, listener.Close())
 	}
 	s.put = put
+	if err := s.openMetrics(ctx, roles); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	api, err := s.api()
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -61,6 +66,7 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 			Store: s.store, Account: s.cfg.Account, IDs: random, Timings: s.timings, Refuse: refuse, Connected: control.AgentConnected, Resync: resync, Log: s.cfg.Log,
 		})
 	})
+	s.startScaling(ctx, roles)
 	roles.run(ctx, "API", func(ctx context.Context) error { return serve(ctx, listener, s.handler(api), s.cfg.Log) })
 	return nil
 }
@@ -92,27 +98,40 @@ func (s *server) joined(ctx context.Context) error {
 
 // api is the handler of all AWS APIs.
 func (s *server) api() (http.Handler, error) {
-	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log}, services(ecs.Deps{
-		Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, VPC: s.cfg.VPC, Refuse: refuse, Log: s.cfg.Log,
-	}, s.put, s.logSources, s.sealing, s.cfg.BalancerAddresses)...)
+	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log}, services(parts{
+		ecs: ecs.Deps{
+			Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, VPC: s.cfg.VPC, Refuse: refuse, Log: s.cfg.Log,
+		},
+		put: s.put, sources: s.logSources, sealing: s.sealing, addresses: s.cfg.BalancerAddresses, metrics: s.metrics,
+	})...)
+}
+
+// parts are what the APIs work with. Only ecs is needed to list their operations.
+type parts struct {
+	ecs       ecs.Deps
+	put       *disk.Store
+	sources   func() logs.Source
+	sealing   func(func(acm.Seal) error) error
+	addresses []string
+	metrics   *keep.Store
 }
 
 // services are the AWS APIs that are served.
-func services(
-	deps ecs.Deps, put *disk.Store, sources func() logs.Source, sealing func(func(acm.Seal) error) error, addresses []string,
-) []*wire.Service {
-	events := apilogs.New(apilogs.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, Put: put, Sources: sources})
-	networks := ec2.New(ec2.Deps{
-		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC,
-	})
-	certificates := acm.New(acm.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Sealing: sealing})
+func services(p parts) []*wire.Service {
+	d := p.ecs
+	events := apilogs.New(apilogs.Deps{Store: d.Store, Account: d.Account, Now: d.Now, Put: p.put, Sources: p.sources})
+	networks := ec2.New(ec2.Deps{Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Timings: d.Timings, VPC: d.VPC})
+	certificates := acm.New(acm.Deps{Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Sealing: p.sealing})
 	balancers := elbv2.New(elbv2.Deps{
-		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC, Addresses: addresses,
+		Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Timings: d.Timings, VPC: d.VPC, Addresses: p.addresses,
 	})
-	scaling := autoscaling.New(autoscaling.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs})
+	scaling := autoscaling.New(autoscaling.Deps{Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs})
+	metrics := cloudwatch.New(cloudwatch.Deps{
+		Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Reader: p.metrics, Putter: p.metrics, Lister: p.metrics,
+	})
 	return []*wire.Service{
-		ecs.New(deps).Service(), scaling.Service(), balancers.Service(), elbv2.Classic(), certificates.Service(), sts.New(deps.Account),
-		networks.Service(), events.Service(),
+		ecs.New(d).Service(), balancers.Service(), scaling.Service(), metrics.Service(), events.Service(), certificates.Service(),
+		networks.Service(), sts.New(d.Account), elbv2.Classic(),
 	}
 }
 
@@ -131,7 +150,7 @@ type Operation struct {
 func Operations() []API {
 	var apis []API
 	deps := ecs.Deps{Store: &store.Store{}, Account: Defaults().Account, Now: time.Now, IDs: arn.IDs(random), Refuse: refuse}
-	for _, service := range services(deps, nil, nil, nil, nil) {
+	for _, service := range services(parts{ecs: deps}) {
 		api := API{Name: service.Name}
 		for _, op := range service.Table() {
 			api.Operations = append(api.Operations, Operation{op.Name, string(op.Status), op.Error})

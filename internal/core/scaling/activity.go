@@ -86,11 +86,11 @@ func (v *vote) measured() string {
 	for i, p := range v.inputs.Points {
 		points[i] = number(p)
 	}
-	threshold := v.inputs.Threshold
-	if v.signal != nil {
-		threshold = v.signal.Alarm.Threshold
+	text := strings.Join(points, ", ")
+	if v.signal == nil {
+		return fmt.Sprintf("%s; the target value is %s", text, number(v.inputs.Threshold))
 	}
-	return fmt.Sprintf("%s: %s; the threshold is %s", v.inputs.Metric, strings.Join(points, ", "), number(threshold))
+	return fmt.Sprintf("%s: %s; the threshold is %s", v.inputs.Metric, text, number(v.signal.Alarm.Threshold))
 }
 
 // key is under which name it is remembered what a policy is kept from: by each of its alarms.

@@ -59,8 +59,8 @@ func (d *decider) second(p *model.ScalingPolicy) []Second {
 // proposals are what the load asks for: to scale out, and to be scaled in to.
 type proposals struct {
 	out, in int
-	load    float64 // mean of value × running
 	values  []float64
+	text    string // how out came about
 }
 
 // fastCounts reckons with the mean load of seconds.
@@ -72,14 +72,16 @@ func (d *decider) fastCounts(p *model.ScalingPolicy, points []Second) proposals 
 		loads[i] = s.Value * float64(s.Running)
 		f.values = append(f.values, s.Value)
 	}
-	f.load = mean(loads)
 	if d.Running == 0 { // what is measured of no tasks is not theirs
 		f.out = proportional(0, mean(f.values), target)
 		f.in = f.out
+		f.text = proportionText(0, mean(f.values), target, f.out)
 		return f
 	}
-	f.out = ceil(f.load / target)
-	f.in = ceil(f.load / (LowFactor * target))
+	load := mean(loads)
+	f.out = ceil(load / target)
+	f.in = ceil(load / (LowFactor * target))
+	f.text = fmt.Sprintf("ceil(%s load of %d s / %s) = %d", number(load), len(points), number(target), f.out)
 	return f
 }
 
@@ -95,7 +97,7 @@ func (d *decider) fastVote(p *model.ScalingPolicy, points []Second) *vote {
 	case f.out > d.desired:
 		v.direction = 1
 		v.count = min(f.out, max(fastOut*v.base, v.base+fastOutMin))
-		v.inputs.Formula = fmt.Sprintf("ceil(%s load of %d s / %s) = %d", number(f.load), len(points), number(p.Tracking.Value), f.out)
+		v.inputs.Formula = f.text
 		if v.count < f.out {
 			v.inputs.Formula += fmt.Sprintf(", at most %d at once", v.count)
 		}

@@ -15,6 +15,8 @@ import (
 type shape struct {
 	name string
 	load func(second int) float64
+	// initial is how many tasks there are at first.
+	initial int
 	// fast and standard are how often the direction of scaling may turn at most, by what the load does itself.
 	fast, standard int
 	changes        int // of the fast lane at most
@@ -51,7 +53,8 @@ func constants() []shape {
 	for i, n := range noises {
 		for j, level := range []float64{120, 330, 505, 1240, 5000} { // of tasks with a capacity of 100: 2.4, 6.6, 10.1, 24.8, 100
 			all = append(all, shape{
-				name: fmt.Sprintf("constant %v, noise %s", level, n.name), load: noisy(uint64(10*i+j), constant(level), n.of), changes: 25,
+				name: fmt.Sprintf("constant %v, noise %s", level, n.name), load: noisy(uint64(10*i+j), constant(level), n.of),
+				initial: 4, changes: 25,
 			})
 		}
 	}
@@ -65,7 +68,8 @@ func moving() []shape {
 		seed := uint64(1000 + len(all))
 		noise := func(r *rand.Rand) float64 { return 0.1*r.Float64() - 0.05 }
 		all = append(all, shape{
-			name: name, load: noisy(seed, func(s int) float64 { return load(float64(s)) }, noise), fast: fast, standard: standard, changes: changes,
+			name: name, load: noisy(seed, func(s int) float64 { return load(float64(s)) }, noise),
+			initial: int(math.Ceil(load(0) / 40)), fast: fast, standard: standard, changes: changes,
 		})
 	}
 	wave := func(s, period float64) float64 { return math.Sin(2 * math.Pi * s / period) }
@@ -110,7 +114,7 @@ func policy(fast bool) *model.ScalingPolicy {
 
 func run(s shape, fast bool) loop.Trace {
 	return loop.Run(loop.Model{
-		Load: s.load, Capacity: 100, Start: time.Second, Policy: policy(fast), Min: 1, Max: 200, Initial: 4, Length: hour * time.Second,
+		Load: s.load, Capacity: 100, Start: time.Second, Policy: policy(fast), Min: 1, Max: 200, Initial: s.initial, Length: hour * time.Second,
 	})
 }
 

@@ -252,9 +252,9 @@ func (d *decider) notReady(another *model.ScalingPolicy, trackers []*vote) strin
 		if p == another || p.Tracking == nil || p.Tracking.NoScaleIn {
 			continue
 		}
-		c, out, cools := d.cooling(p)
+		c, _, cools := d.cooling(p)
 		ready := slices.ContainsFunc(trackers, func(v *vote) bool { return v.policy == p })
-		if !ready || cools && !out && !c.Began.IsZero() && !d.fast(p) {
+		if !ready || cools && !c.Began.IsZero() && !d.fast(p) {
 			names = append(names, p.Name)
 		}
 	}

@@ -89,7 +89,9 @@ func moving() []shape {
 	}
 	for _, period := range []float64{20, 60, 100} { // the window bridges what comes again within a minute
 		add(fmt.Sprintf("on and off in %v s", period), 0, 1, 15, func(s float64) float64 { return choose(onOff(s, period), 1500, 500) })
-		add(fmt.Sprintf("sawtooth of %v s", min(period, 60)), 0, 1, 20, func(s float64) float64 { return 500 + 1000*math.Mod(s, min(period, 60))/60 })
+	}
+	for _, period := range []float64{20, 40, 60} {
+		add(fmt.Sprintf("sawtooth of %v s", period), 0, 1, 20, func(s float64) float64 { return 500 + 1000*math.Mod(s, period)/period })
 	}
 	for _, period := range []float64{300, 600, 1800} {
 		turns := 2 * int(hour/period)

@@ -3,6 +3,7 @@ package scaling_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -24,6 +25,9 @@ func inputs() *rapid.Generator[scaling.Input] {
 			Deploying: n("deploying", 0, 4) == 0, External: n("external", 0, 4) == 0, Fast: n("fast", 0, 5) == 0,
 			Target: &model.ScalableTarget{Region: "eu-west-1", Resource: "service/demo/web", Min: lower, Max: lower + n("more", 0, 30)},
 			State:  &model.ScalingState{Cooldowns: map[string]model.Cooldown{}, Recent: map[string][]model.Proposal{}, LastActivity: 7},
+		}
+		if n("known", 0, 3) > 0 {
+			in.State.Target = in.Target.Path()
 		}
 		in.Target.Suspended = model.Suspended{In: n("in", 0, 9) == 0, Out: n("out", 0, 9) == 0}
 		for i := range n("policies", 1, 4) {
@@ -141,6 +145,11 @@ func TestDecideAlways(t *testing.T) {
 		if !d.Wake.IsZero() && !d.Wake.After(in.Now) {
 			t.Fatalf("wakes at %s", d.Wake)
 		}
+		kept, was := d.State, *in.State
+		kept.Recent, was.Recent, was.Target = nil, nil, in.Target.Path()
+		if d.Save != (asText(t, kept) != asText(t, was) || in.State.Target == "") {
+			t.Fatalf("save %v: %s", d.Save, cmp.Diff(was, kept))
+		}
 		checkActivities(t, in, d)
 	})
 }
@@ -249,4 +258,75 @@ func wantsOut(in scaling.Input, p *model.ScalingPolicy, tasks float64) bool {
 		base = min(base, in.Desired)
 	}
 	return high && tasks > float64(base)+1e-6
+}
+
+// FuzzDecide: measurements and targets of any size and sort lead to a count within the bounds.
+func FuzzDecide(f *testing.F) {
+	f.Add(50.0, 80.0, 3, 3, 1000, false)
+	f.Add(-1.0, 1e300, 0, 0, 1<<40, true)
+	f.Add(5e-324, math.Inf(1), 1, 5, 10, false)
+	f.Add(math.Pow(2, 360), math.NaN(), 1<<40, 7, 10, true)
+	f.Fuzz(func(t *testing.T, target, value float64, running, desired, upper int, fast bool) {
+		if running < 0 || desired < 0 || upper < 1 || math.IsNaN(target) || math.IsInf(target, 0) {
+			return
+		}
+		p := &model.ScalingPolicy{Name: "p", Tracking: &model.Tracking{Value: target, Fast: fast}}
+		second := scaling.Second{At: start(), Value: value, Running: running}
+		for _, high := range []bool{true, false} {
+			d := scaling.Decide(scaling.Input{
+				Now: start(), Target: &model.ScalableTarget{Min: 1, Max: upper}, Policies: []*model.ScalingPolicy{p},
+				Running: running, Desired: desired, Series: []scaling.Series{{Policy: "p", Points: []scaling.Second{second, second}}},
+				Signals: []scaling.Signal{{
+					Policy: "p", High: high, Fire: true, State: model.AlarmAlarm, Points: []float64{value}, Alarm: &model.Alarm{Name: "a"},
+				}},
+			})
+			if d.Change && (d.Desired < 1 || d.Desired > upper) {
+				t.Fatalf("desired %d → %d", desired, d.Desired)
+			}
+		}
+	})
+}
+
+// TestCauseOfAlarm: what is known of why an alarm is in its state stands behind what its policy does, else what it measured.
+func TestCauseOfAlarm(t *testing.T) {
+	t.Parallel()
+	known := &model.Cause{Kind: model.CauseAPI, Subject: "SetAlarmState", ID: "r1", At: start()}
+	measured := &model.Cause{Kind: model.CauseAlarm, Subject: "high", At: start(), Detail: "a / 10: 80; the threshold is 50"}
+	queries := []model.MetricQuery{
+		{ID: "a", Metric: &model.Metric{Namespace: "Demo", Name: "Backlog"}, Hidden: true}, {ID: "e", Expression: "a / 10"},
+	}
+	tracking := &model.ScalingPolicy{Name: "p", Tracking: &model.Tracking{Value: 50, Queries: queries}}
+	step := &model.ScalingPolicy{Name: "p", Step: &model.Step{
+		Adjustment: model.ChangeInCapacity, Steps: []model.StepRange{{Lower: new(float64), Change: 1}},
+	}}
+	for _, c := range []struct {
+		policy *model.ScalingPolicy
+		by     *model.Cause
+		detail string
+	}{
+		{tracking, known, "ceil(1 running × 80 / 50) = 2"},
+		{tracking, measured, "ceil(1 running × 80 / 50) = 2"},
+		{step, known, "1 running +1 = 2, because 80 is 30 from 50"},
+		{step, measured, "1 running +1 = 2, because 80 is 30 from 50"},
+	} {
+		s := scaling.Signal{
+			Policy: "p", High: true, Fire: true, State: model.AlarmAlarm, Points: []float64{80},
+			Alarm: &model.Alarm{Name: "high", Threshold: 50, Comparison: model.Greater, Queries: queries},
+		}
+		if c.by == known {
+			s.Cause = known
+		}
+		d := scaling.Decide(scaling.Input{
+			Now: start(), Target: &model.ScalableTarget{Min: 1, Max: 10}, Running: 1, Desired: 1,
+			Policies: []*model.ScalingPolicy{c.policy}, Signals: []scaling.Signal{s},
+		})
+		want := model.Cause{Kind: model.CauseScaling, Subject: "p", At: start(), Detail: c.detail, By: c.by}
+		if diff := cmp.Diff(want, d.Cause); diff != "" {
+			t.Error(diff)
+		}
+		if a := d.Activities[0]; a.Inputs.Metric != "a / 10" || scaling.EventText(&a) != "Message: Successfully set desired count to 2. "+
+			"Waiting for change to be fulfilled by ecs. Cause: monitor alarm high in state ALARM triggered policy p" {
+			t.Error(a.Inputs.Metric, scaling.EventText(&a))
+		}
+	}
 }

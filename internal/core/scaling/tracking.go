@@ -101,7 +101,7 @@ func (d *decider) floor(p *model.ScalingPolicy) int {
 		return d.fastCounts(p, f).out
 	}
 	count := 0
-	for _, s := range d.Signals {
+	for _, s := range d.signals {
 		if points := finite(s.Points); s.Policy == p.Name && s.State != model.AlarmInsufficient && len(points) > 0 {
 			count = max(count, proportional(d.base(), slices.Max(points), p.Tracking.Value))
 		}

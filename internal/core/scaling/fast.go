@@ -65,7 +65,7 @@ func (d *decider) second(p *model.ScalingPolicy) []Second {
 type proposals struct {
 	out, in int
 	values  []float64
-	text    string // how out came about
+	load    float64 // mean of value × running
 }
 
 // fastCounts reckons with the mean load of seconds.
@@ -80,13 +80,11 @@ func (d *decider) fastCounts(p *model.ScalingPolicy, points []Second) proposals 
 	if d.Running == 0 { // what is measured of no tasks is not theirs
 		f.out = proportional(0, mean(f.values), target)
 		f.in = f.out
-		f.text = proportionText(0, mean(f.values), target, f.out)
 		return f
 	}
-	load := mean(loads)
-	f.out = ceil(load / target)
-	f.in = ceil(load / (fastLow * target))
-	f.text = fmt.Sprintf("ceil(%s load of %d s / %s) = %d", number(load), len(points), number(target), f.out)
+	f.load = mean(loads)
+	f.out = ceil(f.load / target)
+	f.in = ceil(f.load / (fastLow * target))
 	return f
 }
 
@@ -102,7 +100,7 @@ func (d *decider) fastVote(p *model.ScalingPolicy, points []Second) *vote {
 	case f.out > d.desired:
 		v.direction = 1
 		v.count = min(f.out, max(fastOut*v.base, v.base+fastOutMin))
-		v.inputs.Formula = f.text
+		v.inputs.Formula = d.fastText(f, p.Tracking.Value)
 		if v.count < f.out {
 			v.inputs.Formula += fmt.Sprintf(", at most %d at once", v.count)
 		}
@@ -116,6 +114,14 @@ func (d *decider) fastVote(p *model.ScalingPolicy, points []Second) *vote {
 		}
 	}
 	return v
+}
+
+// fastText says how the count to scale out to came about.
+func (d *decider) fastText(f proposals, target float64) string {
+	if d.Running == 0 {
+		return proportionText(0, mean(f.values), target, f.out)
+	}
+	return fmt.Sprintf("ceil(%s load of %d s / %s) = %d", number(f.load), len(f.values), number(target), f.out)
 }
 
 // propose adds a proposal to the window of a policy, and gives the highest in it. Of the proposals only those are kept that

@@ -86,11 +86,11 @@ func (v *vote) measured() string {
 	for i, p := range v.inputs.Points {
 		points[i] = number(p)
 	}
-	threshold := v.inputs.Threshold
-	if v.signal != nil {
-		threshold = v.signal.Alarm.Threshold
+	text := strings.Join(points, ", ")
+	if v.signal == nil {
+		return fmt.Sprintf("%s; the target value is %s", text, number(v.inputs.Threshold))
 	}
-	return fmt.Sprintf("%s: %s; the threshold is %s", v.inputs.Metric, strings.Join(points, ", "), number(threshold))
+	return fmt.Sprintf("%s: %s; the threshold is %s", v.inputs.Metric, text, number(v.signal.Alarm.Threshold))
 }
 
 // key is under which name it is remembered what a policy is kept from: by each of its alarms.
@@ -147,8 +147,9 @@ func (d *decider) unblock(votes []*vote) {
 }
 
 // Fulfil says what has become of an activity in progress, given the counts of the service now: Successful when as many
-// run, Overridden when something else is desired; false if neither. The state is what is remembered of the target then: the
-// cool-down begins when an activity has succeeded.
+// run, Overridden when something else is desired; false if neither. There is no time after which it is given up: a service
+// may wait for room. The state is what is remembered of the target then, with which to decide on: the cool-down begins when
+// an activity has succeeded. After each decision that changes the desired count, those in progress before are to be looked at.
 func Fulfil(a *model.ScalingActivity, state *model.ScalingState, now time.Time, running, desired int) (model.ScalingActivity, model.ScalingState, bool) {
 	s := copyState(state)
 	c, ours := model.Cooldown{}, false

@@ -75,7 +75,7 @@ func lastUpTo(next func(time.Time) (time.Time, bool), after, until time.Time) (l
 // run carries out one action, and says why the bounds are others now; nil if they are not.
 func (d *decider) run(a due) *model.Cause {
 	if d.Target.Suspended.Scheduled {
-		d.out.Held = append(d.out.Held, Held{Why: fmt.Sprintf("scheduled action %s was due, and scheduled scaling is suspended", a.Name)})
+		d.out.Held = append(d.out.Held, Held{Policy: a.Name, Why: "it was due, and scheduled scaling is suspended"})
 		return nil
 	}
 	lower, upper := d.min, d.max

@@ -39,10 +39,10 @@ func (d *decider) credited(v *vote) {
 	if !ok || !out || v.fast {
 		return
 	}
-	more := v.count - v.base
-	v.count = c.To + more - (c.To - c.From)
-	v.inputs.Cooldown = d.pauseText(v.policy, c) + fmt.Sprintf(": of %d more, %d were added by then", more, c.To-c.From)
-	v.inputs.Formula += fmt.Sprintf("; %d + %d = %d in the cool-down", c.From, more, v.count)
+	more, added, from := v.count-v.base, c.To-c.From, max(v.base, c.To)
+	v.count = from + more - added
+	v.inputs.Cooldown = d.pauseText(v.policy, c) + fmt.Sprintf(": of %d more, %d were added by then", more, added)
+	v.inputs.Formula += fmt.Sprintf("; %d %+d %+d = %d in the cool-down", from, more, -added, v.count)
 }
 
 // pauseText says which cool-down it is.
@@ -71,8 +71,8 @@ func (d *decider) begin(v *vote, to int) {
 	if !v.out() {
 		from = max(v.base, d.desired)
 	}
-	if c, out, ok := d.cooling(v.policy); ok && out && v.out() {
-		from = c.From
+	if c, out, ok := d.cooling(v.policy); ok && out && v.out() { // what is added now comes to what was
+		from = to - (c.To - c.From) - (to - d.desired)
 	}
 	d.state.Cooldowns[v.policy.Name] = model.Cooldown{Activity: d.state.LastActivity + 1, From: from, To: to}
 }

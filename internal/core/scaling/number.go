@@ -6,20 +6,24 @@ import (
 )
 
 // number writes a measurement for people.
-func number(f float64) string { return strconv.FormatFloat(rounded(f, 1e4), 'f', -1, 64) }
-
-// rounded leaves out what lies behind a digit, if the number is not too large to have one there.
-func rounded(f, digit float64) float64 {
-	if math.Abs(f) > 1e9 {
-		return f
+func number(f float64) string {
+	if f != 0 && math.Abs(f) < 0.001 || math.Abs(f) > 1e9 {
+		return strconv.FormatFloat(f, 'g', 4, 64)
 	}
-	return math.Round(f*digit) / digit
+	return strconv.FormatFloat(math.Round(f*1e4)/1e4, 'f', -1, 64)
 }
 
-// ceil is the count that a number of tasks comes to. What the arithmetic of floats adds to a whole number is left out.
-func ceil(f float64) int {
-	return int(math.Ceil(max(0, min(rounded(f, 1e6), math.MaxInt32))))
+// exact leaves out what the arithmetic of floats has added to a number: 0.7 three times is 2.1.
+func exact(f float64) float64 {
+	r, err := strconv.ParseFloat(strconv.FormatFloat(f, 'g', 12, 64), 64)
+	if err != nil {
+		return f // it is at the end of what there is
+	}
+	return r
 }
+
+// ceil is the count that a number of tasks comes to.
+func ceil(f float64) int { return int(math.Ceil(max(0, min(exact(f), math.MaxInt32)))) }
 
 // finite leaves out what is no number.
 func finite(points []float64) []float64 {
@@ -38,5 +42,5 @@ func mean(points []float64) float64 {
 	for _, p := range points {
 		sum += p / float64(len(points))
 	}
-	return rounded(sum, 1e6) // 3 × 0.1 / 3 is 0.1
+	return exact(sum)
 }

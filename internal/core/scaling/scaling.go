@@ -92,9 +92,9 @@ type Decision struct {
 	Wake time.Time
 }
 
-// Held is a policy that was triggered and did nothing.
+// Held is a policy that was triggered and did nothing, or a scheduled action that was due.
 type Held struct {
-	Policy string
+	Policy string // name of the policy, or of the action
 	Code   string // a reason that activities know (model.AtMaxCapacity …), or ""
 	Why    string // one sentence
 }
@@ -115,15 +115,19 @@ type decider struct {
 	min, max int
 	desired  int
 	policies []*model.ScalingPolicy // by name
+	signals  []Signal               // by policy and alarm
 	state    model.ScalingState
 	out      Decision
-	repaired bool
 }
 
 func newDecider(in Input) *decider {
 	d := &decider{Input: in, min: in.Target.Min, max: in.Target.Max, desired: in.Desired}
 	d.policies = slices.Clone(in.Policies)
 	slices.SortStableFunc(d.policies, func(a, b *model.ScalingPolicy) int { return cmp.Compare(a.Name, b.Name) })
+	d.signals = slices.Clone(in.Signals)
+	slices.SortStableFunc(d.signals, func(a, b Signal) int {
+		return cmp.Or(cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Alarm.Name, b.Alarm.Name))
+	})
 	d.state = copyState(in.State)
 	d.state.Target = in.Target.Path()
 	return d

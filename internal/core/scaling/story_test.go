@@ -27,6 +27,7 @@ import (
 //	alarm|ok|insufficient <policy> [high|low] <points, 40x15 for fifteen of them>
 //	quiet <policy> …: the alarm does not repeat its actions
 //	second <policy> <values>: of the last seconds, newest first
+//	seconds <n> <policy> <value>: so many decisions a second apart; those are shown that change anything
 //	decide, after <duration>, running <n>, state
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -83,6 +84,8 @@ func (s *story) statement(words []string) {
 		s.alarm(words[0], rest)
 	case "second":
 		s.second(rest)
+	case "seconds":
+		s.seconds(s.number(rest[0]), rest[1], rest[2])
 	case "after":
 		s.in.Now = s.in.Now.Add(s.duration(rest[0]))
 		for i := range s.in.Signals {
@@ -90,6 +93,7 @@ func (s *story) statement(words []string) {
 		}
 	case "running":
 		s.in.Running = s.number(rest[0])
+		s.in.Series = nil
 		s.fulfil()
 	case "decide":
 		s.decide()
@@ -312,7 +316,22 @@ func (s *story) second(words []string) {
 	s.in.Series = []scaling.Series{series}
 }
 
-func (s *story) decide() {
+func (s *story) seconds(n int, policy, value string) {
+	for range n {
+		s.in.Now = s.in.Now.Add(time.Second)
+		s.second([]string{policy, value, value, value})
+		before := s.out.Len()
+		if desired := s.in.Desired; s.decide() == desired {
+			text := s.out.String()[:before]
+			s.out.Reset()
+			s.out.WriteString(text)
+		} else {
+			fmt.Fprintf(&s.out, "  at %s\n", s.in.Now.Format(time.TimeOnly))
+		}
+	}
+}
+
+func (s *story) decide() int {
 	s.in.Pending = max(0, s.in.Desired-s.in.Running)
 	d := scaling.Decide(s.in)
 	if d.Change {
@@ -352,6 +371,7 @@ func (s *story) decide() {
 		s.in.Signals[i].Fire = false
 	}
 	s.fulfil()
+	return s.in.Desired
 }
 
 func (s *story) show(a *model.ScalingActivity) {

@@ -34,8 +34,9 @@ func proportionText(base int, value, target float64, count int) string {
 	return fmt.Sprintf("ceil(%d running × %s / %s) = %d", base, number(value), number(target), count)
 }
 
-// trackingVote is what a target tracking policy wants when an alarm triggers it: to scale out by the average of what the
-// alarm looked at, to scale in by the largest of it, "so as to never remove too much".
+// trackingVote is what a target tracking policy wants when an alarm triggers it. AWS does not say which of an alarm's points
+// it takes, only that it adds enough and never removes too much ("Target tracking scaling policies"). To scale out it is
+// the newest here, because older ones were measured of fewer tasks while a scale-out goes on; to scale in the largest.
 func (d *decider) trackingVote(p *model.ScalingPolicy, s *Signal) *vote {
 	v := d.newVote(p, s, d.base())
 	target := p.Tracking.Value
@@ -45,7 +46,7 @@ func (d *decider) trackingVote(p *model.ScalingPolicy, s *Signal) *vote {
 		v.why = "the alarm has no measurements"
 		return v
 	}
-	value := mean(points)
+	value := points[0]
 	if !s.High {
 		value = slices.Max(points)
 	}
@@ -100,7 +101,7 @@ func (d *decider) floor(p *model.ScalingPolicy) int {
 		return d.fastCounts(p, f).out
 	}
 	count := 0
-	for _, s := range d.Signals {
+	for _, s := range d.signals {
 		if points := finite(s.Points); s.Policy == p.Name && s.State != model.AlarmInsufficient && len(points) > 0 {
 			count = max(count, proportional(d.base(), slices.Max(points), p.Tracking.Value))
 		}

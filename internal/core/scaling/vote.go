@@ -59,8 +59,8 @@ func (d *decider) votes() []*vote {
 
 func (d *decider) alarmVotes(p *model.ScalingPolicy) []*vote {
 	var all []*vote
-	for i := range d.Signals {
-		s := &d.Signals[i]
+	for i := range d.signals {
+		s := &d.signals[i]
 		switch {
 		case s.Policy != p.Name || s.State != model.AlarmAlarm:
 		case p.Step != nil:
@@ -141,7 +141,7 @@ func (d *decider) repairUp(v *vote) bool {
 func (d *decider) mayScaleOut(v *vote) bool {
 	if v.count <= d.desired {
 		if !v.fast {
-			d.block(v, model.AtDesiredCapacity, "as many are desired: "+v.inputs.Formula)
+			d.block(v, model.AtDesiredCapacity, d.desiredText(v))
 		}
 		return false
 	}
@@ -208,7 +208,7 @@ func (d *decider) mayScaleIn(v, want *vote, trackers []*vote) bool {
 	case v.flapping:
 		d.block(v, model.AnticipatedFlapping, "with one less it would scale out: "+v.inputs.Formula)
 	case v.count >= d.desired:
-		d.block(v, model.AtDesiredCapacity, "as many are desired: "+v.inputs.Formula)
+		d.block(v, model.AtDesiredCapacity, d.desiredText(v))
 	case d.Deploying:
 		d.block(v, model.Unscalable, "a deployment is in progress")
 	case d.Target.Suspended.In:
@@ -252,9 +252,9 @@ func (d *decider) notReady(another *model.ScalingPolicy, trackers []*vote) strin
 		if p == another || p.Tracking == nil || p.Tracking.NoScaleIn {
 			continue
 		}
-		c, out, cools := d.cooling(p)
+		c, _, cools := d.cooling(p)
 		ready := slices.ContainsFunc(trackers, func(v *vote) bool { return v.policy == p })
-		if !ready || cools && !out && !c.Began.IsZero() && !d.fast(p) {
+		if !ready || cools && !c.Began.IsZero() && !d.fast(p) {
 			names = append(names, p.Name)
 		}
 	}
@@ -278,4 +278,9 @@ func (d *decider) needed() (name string, count int) {
 
 func (d *decider) hold(v *vote, why string) {
 	d.out.Held = append(d.out.Held, Held{Policy: v.policy.Name, Why: why})
+}
+
+// desiredText says that a policy wants what is desired already, of which some may not run yet.
+func (d *decider) desiredText(v *vote) string {
+	return fmt.Sprintf("%d are desired, %d of them pending: %s", d.desired, d.Pending, v.inputs.Formula)
 }

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomodule/redigo/redis"
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/maitred/maitred/internal/source"
 	"github.com/maitred/maitred/internal/testneeds"
@@ -92,13 +92,22 @@ func TestRedis(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
 	start(t, exec.CommandContext(t.Context(), testneeds.Command(t, "redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "", "--requirepass", "pw"))
-	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + port, Password: "pw", DB: 3, DisableIdentity: true})
+	var c redis.Conn
+	until(t, "redis", func() (err error) {
+		c, err = redis.Dial("tcp", "127.0.0.1:"+port, redis.DialPassword("pw"), redis.DialDatabase(3))
+		return err
+	})
 	t.Cleanup(func() { _ = c.Close() })
-	until(t, "redis", func() error { return c.Ping(t.Context()).Err() })
+	do := func(command string, args ...any) any {
+		t.Helper()
+		answer, err := c.Do(command, args...)
+		must(t, err)
+		return answer
+	}
 	at := "redis://:pw@127.0.0.1:" + port + "/3"
 	_, list := wants(t, at+"?list=jobs")
 	list(0)
-	must(t, c.RPush(t.Context(), "jobs", 1, 2, 3).Err())
+	do("RPUSH", "jobs", 1, 2, 3)
 	list(3)
 
 	_, stream := wants(t, at+"?stream=s")
@@ -107,17 +116,24 @@ func TestRedis(t *testing.T) {
 	if v, err := reader.Read(t.Context()); err == nil {
 		t.Errorf("a group of no stream has %v", v)
 	}
-	must(t, c.XGroupCreateMkStream(t.Context(), "s", "g", "0").Err())
+	do("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
+	var first any
 	for i := range 5 {
-		must(t, c.XAdd(t.Context(), &redis.XAddArgs{Stream: "s", Values: []any{"n", i}}).Err())
+		if id := do("XADD", "s", "*", "n", i); i == 0 {
+			first = id
+		}
 	}
 	group(5)
-	given, err := c.XReadGroup(t.Context(), &redis.XReadGroupArgs{Group: "g", Consumer: "c", Streams: []string{"s", ">"}, Count: 2}).Result()
-	must(t, err)
+	do("XREADGROUP", "GROUP", "g", "c", "COUNT", 2, "STREAMS", "s", ">")
 	group(5) // two of them are given to somebody, who is not through with them
-	must(t, c.XAck(t.Context(), "s", "g", given[0].Messages[0].ID).Err())
+	do("XACK", "s", "g", first)
 	group(4)
 	stream(5)
+	do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	if _, err := reader.Read(t.Context()); err == nil {
+		t.Error("a connection that was cut is read")
+	}
+	group(4) // and made anew
 }
 
 func TestNATS(t *testing.T) {

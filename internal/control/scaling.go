@@ -44,10 +44,10 @@ func scalableOf(svc *model.Service) string {
 
 // TargetUpdate is what RegisterScalableTarget asks for. What is nil is not changed; a new target needs both bounds.
 type TargetUpdate struct {
-	Resource            string // service/CLUSTER/SERVICE
-	Min, Max            *int
-	In, Out, Scheduled  *bool       // suspended
-	Tags                []model.Tag // of a new target
+	Resource           string // service/CLUSTER/SERVICE
+	Min, Max           *int
+	In, Out, Scheduled *bool       // suspended
+	Tags               []model.Tag // of a new target
 }
 
 // RegisterScalableTarget makes a service a scalable target, or changes the one that it is. A desired count outside of the

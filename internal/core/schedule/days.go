@@ -33,7 +33,8 @@ func parseDays(dom, dow string) (days, error) {
 	if err := d.parse(dom, d.parseDom); err != nil {
 		return d, err
 	}
-	return d, d.parse(dow, d.parseDow)
+	err := d.parse(dow, d.parseDow)
+	return d, err
 }
 
 // parse reads the items of a field; ? is every day, and stands alone.

@@ -42,12 +42,14 @@ func show(t *testing.T, d *datadriven.TestData, expr string) string {
 		t.Fatal(err)
 	}
 	parts := []string{expr + ":"}
-	at, ok := moment(t, arg(d, "after", "2026-03-01T12:00:00Z")), true
+	at := moment(t, arg(d, "after", "2026-03-01T12:00:00Z"))
 	for range n {
-		if at, ok = s.Next(at); !ok {
+		next, ok := s.Next(at)
+		if !ok {
 			parts = append(parts, "never")
 			break
 		}
+		at = next
 		parts = append(parts, at.In(s.Zone()).Format("Mon 2006-01-02T15:04:05 MST"))
 	}
 	return strings.Join(parts, "\n  ")

@@ -58,8 +58,8 @@ func (w *world) balanced() {
 
 const label = "app/lb/00000000000000aa/targetgroup/blue/00000000000000bb"
 
-// math is a customised metric: the backlog per task.
-func math() *types.CustomizedMetricSpecification {
+// backlog is a customised metric that is computed: the backlog per task.
+func backlog() *types.CustomizedMetricSpecification {
 	return &types.CustomizedMetricSpecification{Metrics: []types.TargetTrackingMetricDataQuery{
 		{Id: aws.String("e1"), Expression: aws.String("m1 / m2"), Label: aws.String("backlog per task")},
 		{Id: aws.String("m1"), ReturnData: aws.Bool(false), MetricStat: stat("Queue", "Visible", "Sum")},
@@ -124,7 +124,7 @@ func TestTargetTrackingMakesAlarms(t *testing.T) {
 			fast: true,
 		},
 		"metric math": {
-			in:   custom("p", math()),
+			in:   custom("p", backlog()),
 			high: shape{"", "", "", 0, 3, "GreaterThanThreshold", 100, 3, 0, "missing"},
 			low:  shape{"", "", "", 0, 3, "LessThanThreshold", 90, 15, 0, "missing"},
 		},
@@ -185,7 +185,7 @@ func TestDescribeScalingPolicies(t *testing.T) {
 	steps.StepScalingPolicyConfiguration.AdjustmentType = types.AdjustmentTypePercentChangeInCapacity
 	steps.StepScalingPolicyConfiguration.MinAdjustmentMagnitude = aws.Int32(2)
 	steps.StepScalingPolicyConfiguration.Cooldown = aws.Int32(0)
-	given := []*client.PutScalingPolicyInput{full, custom("b", math()), steps}
+	given := []*client.PutScalingPolicyInput{full, custom("b", backlog()), steps}
 	for _, in := range given {
 		out := must(w.PutScalingPolicy(t.Context(), in))(t)
 		if want := ":resource/ecs/service/default/web:policyName/" + *in.PolicyName; !strings.HasSuffix(*out.PolicyARN, want) {

@@ -85,8 +85,7 @@ func TestBadTargets(t *testing.T) {
 		{"deregister what is not registered", failure(w.DeregisterScalableTarget(t.Context(), &client.DeregisterScalableTargetInput{
 			ServiceNamespace: namespace, ResourceId: aws.String(web), ScalableDimension: dimension,
 		})), unknown, "No scalable target found for service namespace: ecs, resource ID: service/default/web, scalable dimension: ecs:service:DesiredCount"},
-		{"a policy of what is not registered", failure(w.PutScalingPolicy(t.Context(), tracking("p", 50, types.MetricTypeECSServiceAverageCPUUtilization))), unknown,
-			"No scalable target registered for service namespace: ecs, resource ID: service/default/web, scalable dimension: ecs:service:DesiredCount"},
+		{"a policy of what is not registered", failure(w.PutScalingPolicy(t.Context(), tracking("p", 50, types.MetricTypeECSServiceAverageCPUUtilization))), unknown, "No scalable target registered for service namespace: ecs, resource ID: service/default/web, scalable dimension: ecs:service:DesiredCount"},
 		{"an action of what is not registered", failure(w.PutScheduledAction(t.Context(), action("a", "rate(1 hour)"))), unknown, "No scalable target registered"},
 	} {
 		b.check(t)

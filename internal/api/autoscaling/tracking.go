@@ -192,7 +192,8 @@ func queryIn(member string, in types.TargetTrackingMetricDataQuery) (model.Metri
 		q.Expression = *in.Expression
 		return q, text(member+"expression", in.Expression, expressionMax, nil)
 	}
-	return q, statIn(member+"metricStat.", &q, in.MetricStat)
+	err := statIn(member+"metricStat.", &q, in.MetricStat)
+	return q, err
 }
 
 // statistic is what a metric can be asked for ("Statistics definitions").

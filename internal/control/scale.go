@@ -90,29 +90,11 @@ func AddScalingActivity(tx *store.Tx, state *model.ScalingState, a *model.Scalin
 	}
 }
 
-// The texts of activities ("Scaling activities for Application Auto Scaling").
-const (
-	waitingForCount  = " Waiting for change to be fulfilled by ecs."
-	fulfilledCount   = " Change successfully fulfilled by ecs."
-	deregisteredText = " The scalable target was deregistered before the change was fulfilled by ecs."
-)
+// settingCount is the description of an activity that sets the desired count, and countSet how its status message begins
+// when it has ("Scaling activities for Application Auto Scaling").
+func settingCount(n int) string { return "Setting desired count to " + strconv.Itoa(n) + "." }
 
-// SettingCount is the description of an activity that sets the desired count.
-func SettingCount(n int) string { return "Setting desired count to " + strconv.Itoa(n) + "." }
-
-// CountSet is how the status message of an activity begins that has set the desired count.
-func CountSet(n int) string { return "Successfully set desired count to " + strconv.Itoa(n) + "." }
-
-// CountWaiting is the status message of such an activity while the running count is another one.
-func CountWaiting(n int) string { return CountSet(n) + waitingForCount }
-
-// CountFulfilled is the status message of such an activity that is over.
-func CountFulfilled(n int) string { return CountSet(n) + fulfilledCount }
-
-// CountOverridden is the status message of such an activity when somebody else has set the desired count since.
-func CountOverridden(n, to int) string {
-	return CountSet(n) + " Found it was later changed to " + strconv.Itoa(to) + "."
-}
+func countSet(n int) string { return "Successfully set desired count to " + strconv.Itoa(n) + "." }
 
 // endActivities ends those activities of a target (given by path) that are under way: nobody will look after them. It also
 // makes the scaler forget what belongs to the target's policies and actions, but not how far it has counted.
@@ -126,7 +108,7 @@ func endActivities(tx *store.Tx, call Call, target string) {
 			break
 		}
 		a := *old
-		a.Status, a.StatusMessage, a.EndedAt = model.ActivityOverridden, CountSet(a.Desired)+deregisteredText, call.Now
+		a.Status, a.StatusMessage, a.EndedAt = model.ActivityOverridden, countSet(a.Desired)+" The scalable target was deregistered before the change was fulfilled by ecs.", call.Now
 		tx.Put(&a)
 	}
 	if old, ok := tx.View().ScalingState(target); ok {

@@ -44,10 +44,10 @@ func scalableOf(svc *model.Service) string {
 
 // TargetUpdate is what RegisterScalableTarget asks for. What is nil is not changed; a new target needs both bounds.
 type TargetUpdate struct {
-	Resource            string // service/CLUSTER/SERVICE
-	Min, Max            *int
-	In, Out, Scheduled  *bool       // suspended
-	Tags                []model.Tag // of a new target
+	Resource           string // service/CLUSTER/SERVICE
+	Min, Max           *int
+	In, Out, Scheduled *bool       // suspended
+	Tags               []model.Tag // of a new target
 }
 
 // RegisterScalableTarget makes a service a scalable target, or changes the one that it is. A desired count outside of the
@@ -170,7 +170,7 @@ func fit(tx *store.Tx, call Call, svc *model.Service, t *model.ScalableTarget) e
 		why = fmt.Sprintf("maximum capacity was set to %d", t.Max)
 	}
 	cause := model.Cause{
-		Kind: model.CauseScaling, Subject: t.ARN, At: call.Now,
+		Kind: model.CauseScaling, Subject: t.Resource, At: call.Now,
 		Detail: fmt.Sprintf("desired count %d instead of %d: %s", to, svc.DesiredCount, why),
 		By:     new(call.Cause(fmt.Sprintf("%s is scaled between %d and %d", t.Resource, t.Min, t.Max))),
 	}
@@ -178,9 +178,10 @@ func fit(tx *store.Tx, call Call, svc *model.Service, t *model.ScalableTarget) e
 		return err
 	}
 	state := ScalingState(tx.View(), t.Path())
+	state.Registered = t.Cause.At
 	AddScalingActivity(tx, state, &model.ScalingActivity{
-		ID: call.IDs.UUID(), Description: SettingCount(to), CauseText: why, StartedAt: call.Now, Status: model.ActivityInProgress,
-		StatusMessage: CountWaiting(to), Desired: to, Cause: cause,
+		ID: call.IDs.UUID(), Description: settingCount(to), CauseText: why, StartedAt: call.Now, Status: model.ActivityInProgress,
+		StatusMessage: countSet(to) + " Waiting for change to be fulfilled by ecs.", Desired: to, Cause: cause,
 		Inputs: &model.ScalingInputs{Desired: svc.DesiredCount, Result: to},
 	})
 	tx.Put(state)
@@ -284,8 +285,7 @@ func retagTarget(tx *store.Tx, call Call, id string, change func([]model.Tag) []
 	if n := countTags(t.Tags); n > TagsMax {
 		return refused("TooManyTagsException", "The scalable target %s would have %d tags; at most %d are allowed", id, n, TagsMax)
 	}
-	t.Cause = call.Cause("tags of " + t.Resource + " are changed")
-	tx.Put(&t)
+	tx.Put(&t) // with the cause of its bounds, which a call that changes tags alone does not move
 	return nil
 }
 

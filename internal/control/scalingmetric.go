@@ -13,9 +13,11 @@ import (
 const (
 	PredefinedCPU        = "ECSServiceAverageCPUUtilization"
 	PredefinedMemory     = "ECSServiceAverageMemoryUtilization"
-	PredefinedFastCPU    = PredefinedCPU + "HighResolution"
-	PredefinedFastMemory = PredefinedMemory + "HighResolution"
+	PredefinedFastCPU    = PredefinedCPU + highResolution
+	PredefinedFastMemory = PredefinedMemory + highResolution
 	PredefinedRequests   = "ALBRequestCountPerTarget"
+
+	highResolution = "HighResolution"
 )
 
 // FastTag is the tag of a service whose policies are all looked at each second, whatever their metrics, if its value is
@@ -94,19 +96,19 @@ func predefined(tx *store.Tx, call Call, t *model.ScalableTarget, tracking *mode
 	if tracking.Label != "" {
 		return model.MetricQuery{}, unscalable("The resource label must not be given for the predefined metric type %s; it belongs to %s alone", tracking.Predefined, PredefinedRequests)
 	}
-	name, period := "", trackingPeriod
+	var name string
 	switch tracking.Predefined {
-	case PredefinedCPU:
+	case PredefinedCPU, PredefinedFastCPU:
 		name = cpuMetric
-	case PredefinedMemory:
+	case PredefinedMemory, PredefinedFastMemory:
 		name = memoryMetric
-	case PredefinedFastCPU:
-		name, period = cpuMetric, trackingPeriodFast
-	case PredefinedFastMemory:
-		name, period = memoryMetric, trackingPeriodFast
 	default:
 		return model.MetricQuery{}, unscalable("The predefined metric type %.100s is not one of ECS services: those are %s", tracking.Predefined,
 			strings.Join([]string{PredefinedCPU, PredefinedMemory, PredefinedRequests, PredefinedFastCPU, PredefinedFastMemory}, ", "))
+	}
+	period := trackingPeriod
+	if strings.HasSuffix(tracking.Predefined, highResolution) {
+		period = trackingPeriodFast
 	}
 	part := strings.Split(t.Resource, "/")
 	return model.MetricQuery{ID: trackingQuery, Statistic: average, Unit: percent, Period: period, Metric: &model.Metric{

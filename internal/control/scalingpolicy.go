@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/core/scaling"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -35,6 +36,11 @@ func PutScalingPolicy(tx *store.Tx, call Call, in PolicyUpdate) (*model.ScalingP
 		}
 		tx.Guard(old.Key())
 		return old, nil
+	}
+	if in.Step != nil {
+		if err := scaling.ValidateSteps(in.Step); err != nil {
+			return nil, unscalable("The step scaling policy %s is not valid: %v", in.Name, err)
+		}
 	}
 	p, err := newPolicy(tx.View(), call, t, old, in)
 	if err != nil {

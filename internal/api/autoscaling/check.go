@@ -72,11 +72,11 @@ func text(member string, s *string, most int, excluded *regexp.Regexp) error {
 }
 
 // least refuses a number that is given and too small.
-func least(member string, n *int32, min int32) error {
-	if n == nil || *n >= min {
+func least(member string, n *int32, bound int32) error {
+	if n == nil || *n >= bound {
 		return nil
 	}
-	return broken(member, fmt.Sprintf("'%d'", *n), fmt.Sprintf("have value greater than or equal to %d", min))
+	return broken(member, fmt.Sprintf("'%d'", *n), fmt.Sprintf("have value greater than or equal to %d", bound))
 }
 
 // The longest of what is named ("RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction").
@@ -86,11 +86,11 @@ const (
 )
 
 var (
-	// control characters, and what is not a character at all
+	// unprintable are control characters, and what is not a character at all.
 	unprintable = regexp.MustCompile(`[\p{C}\x{FFFD}]`)
-	// what the name of a policy must not have ("PutScalingPolicy")
-	noPolicyName = regexp.MustCompile(`[^ -~]`)
-	// what a scheduled action must not be called
+	// noPolicyName is what the name of a policy must not have ("PutScalingPolicy").
+	noPolicyName = regexp.MustCompile(`[^\x20-\x7e]`)
+	// noActionName is what a scheduled action must not be called ("PutScheduledAction").
 	noActionName = regexp.MustCompile(`^ | $|[\x00-\x1f\x7f-\x{9f}:/|]`)
 )
 
@@ -129,13 +129,10 @@ func (r resource) filter() error {
 const unsupported = "Unsupported service namespace, resource type or scalable dimension: "
 
 func checkNamespace(n types.ServiceNamespace) error {
-	switch n {
-	case "":
+	if n == "" {
 		return null("serviceNamespace")
-	case types.ServiceNamespaceEcs:
-		return nil
 	}
-	if err := checkEnum("serviceNamespace", n); err != nil {
+	if err := checkEnum("serviceNamespace", n); err != nil || n == types.ServiceNamespaceEcs {
 		return err
 	}
 	return invalid(unsupported+"maitred scales services of ECS alone, so ServiceNamespace has to be ecs, got %s", n)

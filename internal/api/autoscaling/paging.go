@@ -42,7 +42,7 @@ func page[T any](p pages, all []T, key func(T) string) ([]T, *string, error) {
 	}
 	query := strings.Join(append([]string{p.call.Region, p.call.Operation}, p.query...), "\x00")
 	slices.SortFunc(all, func(x, y T) int { return strings.Compare(key(x), key(y)) })
-	if p.token != nil {
+	if aws.ToString(p.token) != "" {
 		data, err := base64.RawURLEncoding.DecodeString(*p.token)
 		if err != nil || len(data) <= checksumBytes || !bytes.Equal(data[:checksumBytes], checksum(query, string(data[checksumBytes:]))) {
 			return nil, nil, wire.Errorf("InvalidNextTokenException", "The NextToken '%.100s' is not valid: it has to come from an answer to %s with the same filters", aws.ToString(p.token), p.call.Operation)

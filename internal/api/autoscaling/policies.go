@@ -3,6 +3,7 @@ package autoscaling
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -122,6 +123,11 @@ func stepIn(in *types.StepScalingPolicyConfiguration) (*model.Step, error) {
 	for i, s := range in.StepAdjustments {
 		if s.ScalingAdjustment == nil {
 			return nil, null(member + "stepAdjustments." + strconv.Itoa(i+1) + ".member.scalingAdjustment")
+		}
+		for _, bound := range []*float64{s.MetricIntervalLowerBound, s.MetricIntervalUpperBound} {
+			if bound != nil && (math.IsNaN(*bound) || math.IsInf(*bound, 0)) {
+				return nil, invalid("The bounds of step adjustment %d have to be numbers; an infinite bound is left out", i+1)
+			}
 		}
 		step.Steps = append(step.Steps, model.StepRange{
 			Lower: s.MetricIntervalLowerBound, Upper: s.MetricIntervalUpperBound, Change: int(*s.ScalingAdjustment),

@@ -317,3 +317,13 @@ func (w *world) send(operation, body string) (int, string) {
 	}
 	return answer.StatusCode, string(text)
 }
+
+func (w *world) delete(k model.Key) {
+	w.t.Helper()
+	if _, err := w.store.Update(w.t.Context(), func(tx *store.Tx) error {
+		tx.Delete(k)
+		return nil
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+}

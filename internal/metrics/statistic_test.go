@@ -53,7 +53,7 @@ func TestParseStatistic(t *testing.T) {
 		"TM(1%:101%)":                 {},
 		"PR90":                        {},
 		"PR(1%:2%)":                   {},
-		"PR(:300) ":                   {},
+		"PR(:300)x":                   {},
 		"IQM1":                        {},
 		"Averages":                    {},
 		"tm" + "9\u0660":              {},

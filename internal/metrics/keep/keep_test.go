@@ -11,13 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/model"
@@ -453,121 +451,6 @@ func TestRun(t *testing.T) {
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
-		}
-	})
-}
-
-// TestConcurrent puts, reads, lists and flushes at once: counts only grow, and in the end all is there.
-func TestConcurrent(t *testing.T) {
-	t.Parallel()
-	for _, dir := range []string{"", t.TempDir()} {
-		s := open(t, Config{Dir: dir})
-		q := query("m", "SampleCount", time.Minute, noon.Add(-5*time.Hour), 400)
-		count := func() (n float64) {
-			points, err := s.Read(q)
-			if err != nil {
-				t.Error(err)
-			}
-			for _, p := range points {
-				n += p.Value
-			}
-			return n
-		}
-		const putters, puts = 3, 400
-		var puttersGone, all sync.WaitGroup
-		stop := make(chan struct{})
-		for p := range putters {
-			puttersGone.Go(func() {
-				for i := range puts {
-					s.Put([]metrics.Datum{datum("m", noon.Add(-time.Duration(i*(p+1)*15)*time.Second), 1), datum(fmt.Sprint(i), noon, 1)})
-				}
-			})
-		}
-		loop := func(do func()) {
-			all.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-						do()
-					}
-				}
-			})
-		}
-		last := 0.0
-		loop(func() {
-			n := count()
-			if n < last {
-				t.Errorf("%v measurements after %v", n, last)
-			}
-			last = n
-		})
-		loop(func() {
-			if err := s.Flush(); err != nil {
-				t.Error(err)
-			}
-		})
-		loop(func() {
-			if _, err := s.List(Filter{Region: "r"}); err != nil {
-				t.Error(err)
-			}
-			s.Counts()
-		})
-		puttersGone.Wait()
-		close(stop)
-		all.Wait()
-		if n := count(); n != putters*puts {
-			t.Errorf("%v measurements, want %d", n, putters*puts)
-		}
-	}
-}
-
-func drawSeries(t *rapid.T) (s metrics.Series) {
-	text := rapid.StringOf(rapid.SampledFrom([]rune{0, 1, 'a', 'b', '=', 0xff}))
-	s.Region, s.Namespace, s.Name, s.Unit = text.Draw(t, "region"), text.Draw(t, "ns"), text.Draw(t, "name"), text.Draw(t, "unit")
-	for range rapid.IntRange(0, 3).Draw(t, "n") {
-		s.Dimensions = append(s.Dimensions, model.Dimension{Name: text.Draw(t, "dimension"), Value: text.Draw(t, "value")})
-	}
-	return s
-}
-
-// TestKey: keys are read as they were written, and different series have different keys.
-func TestKey(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		a, b := drawSeries(t), drawSeries(t)
-		ka, kb := seriesKey(&a), seriesKey(&b)
-		got, n, err := parseSeries(string(ka))
-		if err != nil || !bytes.Equal(ka[:n], appendMetric(nil, a.Region, &a.Metric)) {
-			t.Fatal(n, err)
-		}
-		slices.SortStableFunc(a.Dimensions, byName)
-		slices.SortStableFunc(b.Dimensions, byName)
-		if diff := cmp.Diff(a, got); diff != "" {
-			t.Fatal(diff)
-		}
-		if cmp.Equal(a, b) != bytes.Equal(ka, kb) {
-			t.Fatalf("%q and %q", ka, kb)
-		}
-	})
-}
-
-func FuzzParseSeries(f *testing.F) {
-	s := metrics.Series{Region: "r", Metric: model.Metric{Namespace: "n", Name: "a\x00b", Dimensions: []model.Dimension{{Name: "x", Value: "y"}}}, Unit: "None"}
-	f.Add(string(seriesKey(&s)))
-	f.Fuzz(func(t *testing.T, key string) {
-		s, n, err := parseSeries(key)
-		if err != nil {
-			return
-		}
-		if n > len(key) {
-			t.Fatal(n)
-		}
-		again, _, err := parseSeries(string(seriesKey(&s)))
-		slices.SortStableFunc(s.Dimensions, byName)
-		if diff := cmp.Diff(s, again); diff != "" || err != nil {
-			t.Fatal(diff, err)
 		}
 	})
 }

@@ -51,21 +51,21 @@ func (a *Agent) sample(ctx context.Context) {
 	every := a.config.SampleEvery
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	for begin := (time.Time{}); ; {
 		now := a.config.Now()
-		due := now.Truncate(every).Add(every)
-		timer.Reset(due.Sub(now))
+		begin = reading.Period(now, begin, every)
+		timer.Reset(begin.Add(every).Sub(now))
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+			a.measure(ctx, begin)
 		}
-		a.measure(ctx, due)
 	}
 }
 
-// measure takes a measurement that was due, and tells it.
-func (a *Agent) measure(ctx context.Context, due time.Time) {
+// measure takes the measurement of a period that has just ended, and tells it.
+func (a *Agent) measure(ctx context.Context, begin time.Time) {
 	bounded, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	usage, err := a.config.Driver.Usage(bounded)
@@ -77,7 +77,7 @@ func (a *Agent) measure(ctx context.Context, due time.Time) {
 	if a.config.Readings == nil {
 		return
 	}
-	a.config.Readings(reading.Frame{Second: due.Add(-a.config.SampleEvery).Unix(), Tasks: a.meter.reading()})
+	a.config.Readings(reading.Frame{Second: begin.Unix(), Tasks: a.meter.reading()})
 }
 
 // reading gives the last measurement in the order of ARNs, without tasks that were measured for the first time: nobody

@@ -113,3 +113,13 @@ type Group struct {
 	InFlight   int64 // requests, connections and flows that its targets have
 	FailOpen   bool  // Eligible has targets that are not healthy
 }
+
+// Period is when the period began that is to be measured next: that of now, or the one after it if that was measured last:
+// a timer may be a little early.
+func Period(now, last time.Time, every time.Duration) time.Time {
+	begin := now.Truncate(every)
+	if begin.Equal(last) {
+		return begin.Add(every)
+	}
+	return begin
+}

@@ -123,3 +123,32 @@ func Period(now, last time.Time, every time.Duration) time.Time {
 	}
 	return begin
 }
+
+// The paths on the direct line at which agents and balancers serve their feeds.
+const (
+	AgentPath    = "/v1/readings/agent"
+	BalancerPath = "/v1/readings/balancer"
+)
+
+// Add makes it the counts of both.
+func (r *Requests) Add(o *Requests) {
+	r.Chosen += o.Chosen
+	for i := range r.Answers {
+		r.Answers[i] += o.Answers[i]
+		r.Own[i] += o.Own[i]
+	}
+	r.Own500, r.Own502, r.Own503, r.Own504 = r.Own500+o.Own500, r.Own502+o.Own502, r.Own503+o.Own503, r.Own504+o.Own504
+	r.Redirects, r.Fixed, r.GRPC = r.Redirects+o.Redirects, r.Fixed+o.Fixed, r.GRPC+o.GRPC
+	r.Dropped, r.Desync, r.Unhealthy = r.Dropped+o.Dropped, r.Desync+o.Desync, r.Unhealthy+o.Unhealthy
+	r.ConnErrors, r.Received, r.Sent = r.ConnErrors+o.ConnErrors, r.Received+o.Received, r.Sent+o.Sent
+	r.Latency.Add(&o.Latency)
+}
+
+// Add makes it the counts of both; what is open is added too.
+func (f *Flows) Add(o *Flows) {
+	f.New, f.Active = f.New+o.New, f.Active+o.Active
+	f.ClientResets, f.TargetResets, f.OwnResets = f.ClientResets+o.ClientResets, f.TargetResets+o.TargetResets, f.OwnResets+o.OwnResets
+	f.Rejected, f.NoTarget, f.Unreachable = f.Rejected+o.Rejected, f.NoTarget+o.NoTarget, f.Unreachable+o.Unreachable
+	f.ClientTLS, f.TargetTLS, f.Unhealthy = f.ClientTLS+o.ClientTLS, f.TargetTLS+o.TargetTLS, f.Unhealthy+o.Unhealthy
+	f.Received, f.Sent = f.Received+o.Received, f.Sent+o.Sent
+}

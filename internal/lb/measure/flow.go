@@ -60,9 +60,9 @@ func (c *flow) end(s *l4.Sample) {
 }
 
 // take gives what was counted since the last time, and whether there is anything to tell: flows that are open are.
-func (c *flow) take() (f reading.Flows, any bool) {
-	any = c.changed.Swap(false)
-	if f.Active = c.active.Load(); !any {
+func (c *flow) take() (f reading.Flows, some bool) {
+	some = c.changed.Swap(false)
+	if f.Active = c.active.Load(); !some {
 		return f, f.Active != 0
 	}
 	f.New = c.opened.Swap(0)

@@ -51,20 +51,20 @@ func (r *Recorder) Flow(s l4.Sample) {
 // Take adds to a frame what was counted since the last call, in the order of the ways. It is called by one goroutine.
 func (r *Recorder) Take(f *reading.Frame) {
 	r.routes.each(func(k routeKey, c *route) bool {
-		counts, any := c.take()
-		if any {
+		counts, some := c.take()
+		if some {
 			group, target := split(k.place)
 			f.Routes = append(f.Routes, reading.Route{Listener: k.listener, Rule: k.rule, Group: group, Target: target, Requests: counts})
 		}
-		return any
+		return some
 	})
 	r.flows.each(func(k flowKey, c *flow) bool {
-		counts, any := c.take()
-		if counts.Protocol = k.protocol; any {
+		counts, some := c.take()
+		if counts.Protocol = k.protocol; some {
 			group, target := split(k.place)
 			f.Flows = append(f.Flows, reading.Flow{Listener: k.listener, Group: group, Target: target, Flows: counts})
 		}
-		return any
+		return some
 	})
 	slices.SortFunc(f.Routes, func(a, b reading.Route) int {
 		return cmp.Or(cmp.Compare(a.Listener, b.Listener), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Rule, b.Rule))

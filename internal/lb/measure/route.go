@@ -90,7 +90,7 @@ func (c *route) rare(s *l7.Sample) {
 var compliant = desync.Compliant.String()
 
 // take gives what was counted since the last time, and whether anything was.
-func (c *route) take() (r reading.Requests, any bool) {
+func (c *route) take() (r reading.Requests, some bool) {
 	if c.all.Swap(0) == 0 {
 		return r, false
 	}

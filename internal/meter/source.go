@@ -27,13 +27,17 @@ func (s sourceID) kind() string {
 // source is an agent or a balancer whose readings are followed, and what it told of minutes that have not ended.
 type source struct {
 	id        sourceID
-	followed  bool // somebody reads, or tries to
-	connected bool // and frames come
-	gone      bool // the store does not know it any more, or it said goodbye
-	skip      int64
+	followed  bool             // somebody reads, or tries to
+	connected bool             // and frames come
+	gone      bool             // the store does not know it any more, or it said goodbye
+	skip      int64            // a minute that cannot be told, -1 for none
 	open      map[int64]*open  // by the minute's begin
 	last      map[string]int64 // the minute of which each task was told last
 	closed    int64            // the end of the last minute that was told
+}
+
+func newSource(id sourceID) *source {
+	return &source{id: id, skip: -1, open: map[int64]*open{}, last: map[string]int64{}}
 }
 
 // open is a minute that has not been told.
@@ -60,7 +64,7 @@ func (c *Collector) follow(ctx context.Context, v *store.View) {
 	for id := range present {
 		src := c.sources[id]
 		if src == nil {
-			src = &source{id: id, open: map[int64]*open{}, last: map[string]int64{}}
+			src = newSource(id)
 			c.sources[id] = src
 		}
 		if src.gone = false; !src.followed {
@@ -87,25 +91,36 @@ func (c *Collector) read(ctx context.Context, src *source) {
 			pause = pauseFirst
 		}
 		c.config.Log.Debug("readings have ended", "kind", src.id.kind(), "id", src.id.id, "error", err)
-		c.post(ctx, func() { src.connected = false })
-		ends := make(chan bool, 1)
-		c.post(ctx, func() { ends <- c.ends(src) })
-		select {
-		case end := <-ends:
-			if end {
-				return
-			}
-		case <-ctx.Done():
-			return
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if c.ended(ctx, src) || !rest(ctx, pause) {
 			return
 		}
 		pause = min(2*pause, pauseMost)
+	}
+}
+
+// ended asks whether a source that is not read any more need not be read again.
+func (c *Collector) ended(ctx context.Context, src *source) bool {
+	answer := make(chan bool, 1)
+	c.post(ctx, func() {
+		src.connected = false
+		answer <- c.ends(src)
+	})
+	select {
+	case ends := <-answer:
+		return ends
+	case <-ctx.Done():
+		return true
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -248,17 +248,8 @@ func (b *balance) fast() {
 			b.grow(key{group, model.NamespaceFast, "RequestCountPerTarget", count}, b.perTarget(r.Group, r.Chosen))
 		}
 	}
-	for _, g := range b.frame.Groups {
-		if len(b.leads[g.ARN]) == 0 {
-			continue
-		}
-		of := groupSubject(g.ARN)
-		b.add(key{of, model.NamespaceFast, "ActiveConnectionCount", count}, float64(g.InFlight))
-		if balancerSubject(b.leads[g.ARN][0]).network() {
-			continue
-		}
-		b.always(key{of, model.NamespaceFast, "RequestCount", count}, 0)
-		b.grow(key{of, model.NamespaceFast, "RequestCountPerTarget", count}, 0)
+	for i := range b.frame.Groups {
+		b.fastGroup(&b.frame.Groups[i])
 	}
 	for of, l := range b.connections() {
 		b.always(key{of, model.NamespaceFast, "RequestCount", count}, 0)
@@ -270,6 +261,21 @@ func (b *balance) fast() {
 			active += f.Active
 		}
 		b.add(key{of, model.NamespaceFast, "ActiveConnectionCount", count}, float64(active))
+	}
+}
+
+// fastGroup says what there is to say of a group that some load balancer leads to, though nobody asks it anything.
+func (b *balance) fastGroup(g *reading.Group) {
+	if len(b.leads[g.ARN]) == 0 {
+		return
+	}
+	of := groupSubject(g.ARN)
+	b.add(key{of, model.NamespaceFast, "ActiveConnectionCount", count}, float64(g.InFlight))
+	b.add(key{of, model.NamespaceFast, "HealthyHostCount", count}, float64(g.Healthy))
+	b.add(key{of, model.NamespaceFast, "UnHealthyHostCount", count}, float64(g.Unhealthy))
+	if !balancerSubject(b.leads[g.ARN][0]).network() {
+		b.always(key{of, model.NamespaceFast, "RequestCount", count}, 0)
+		b.grow(key{of, model.NamespaceFast, "RequestCountPerTarget", count}, 0)
 	}
 }
 

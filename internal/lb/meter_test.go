@@ -3,6 +3,7 @@ package lb_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 
@@ -26,12 +27,7 @@ func (f *frames) add(x reading.Frame) {
 func (f *frames) some(so func(reading.Frame) bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, x := range f.all {
-		if so(x) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(f.all, so)
 }
 
 // sum counts the answers of targets over all readings.

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/maitred/maitred/internal/arn"
@@ -36,12 +37,9 @@ func (l leads) forwards(balancer string, actions []model.Action) {
 }
 
 func (l leads) add(group, balancer string) {
-	for _, known := range l[group] {
-		if known == balancer {
-			return
-		}
+	if !slices.Contains(l[group], balancer) {
+		l[group] = append(l[group], balancer)
 	}
-	l[group] = append(l[group], balancer)
 }
 
 // balancerSubject is a load balancer, by its ARN or that of a listener of it.

@@ -28,7 +28,7 @@ func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 func pulse(feed *reading.Feed, seconds int, frame func() reading.Frame) {
 	for range seconds {
 		begin := time.Now()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		f := frame()
 		f.Second = begin.Unix()
 		feed.Add(f)
@@ -40,7 +40,7 @@ func pulse(feed *reading.Feed, seconds int, frame func() reading.Frame) {
 func (w *world) agent(l *lines) (feed *reading.Feed, frame func() reading.Frame) {
 	w.machine(machineID, 2048, 4096)
 	w.service(2, 512, 1024)
-	task := w.task(1, machineID, 512, 1024, model.TaskRunning)
+	task := w.task(1, 512, 1024, model.TaskRunning)
 	feed = reading.NewFeed("one")
 	l.serve(machineID, reading.AgentPath, feed)
 	return feed, func() reading.Frame {
@@ -97,7 +97,7 @@ func TestNothingOfTheDead(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		l := newLines()
 		feed, frame := w.agent(l)
-		w.task(1, machineID, 512, 1024, model.TaskStopped)
+		w.task(1, 512, 1024, model.TaskStopped)
 		_, k, stop := w.collect(l)
 		defer stop()
 		pulse(feed, 70, frame)
@@ -118,12 +118,12 @@ func TestReconnect(t *testing.T) {
 		defer stop()
 		begin := time.Now().UTC()
 		pulse(feed, 55, frame)
-		l.away(machineID, true)
+		l.away(true)
 		pulse(feed, 10, frame)
 		if got := k.of(minute, model.NamespaceECS, "CPUUtilization", ofService...); len(got) != 0 {
 			t.Errorf("while the agent is away: got %v", got)
 		}
-		l.away(machineID, false)
+		l.away(false)
 		pulse(feed, 60, frame)
 		want := map[time.Time]metrics.Stats{begin: metrics.One(150), begin.Add(time.Minute): metrics.One(150)}
 		if got := k.of(minute, model.NamespaceECS, "CPUUtilization", ofService...); !maps.Equal(got, want) {
@@ -150,13 +150,13 @@ func TestAway(t *testing.T) {
 		defer stop()
 		begin := time.Now().UTC()
 		pulse(feed, 40, frame)
-		l.away(machineID, true)
+		l.away(true)
 		pulse(feed, 20+patience+1, frame)
 		want := map[time.Time]metrics.Stats{begin: metrics.One(150)}
 		if got := k.of(minute, model.NamespaceECS, "CPUUtilization", ofService...); !maps.Equal(got, want) {
 			t.Errorf("after the patience: got %v, want %v", got, want)
 		}
-		l.away(machineID, false)
+		l.away(false)
 		pulse(feed, 60, frame)
 		want[begin.Add(time.Minute)] = metrics.One(150)
 		if got := k.of(minute, model.NamespaceECS, "CPUUtilization", ofService...); !maps.Equal(got, want) {
@@ -360,8 +360,8 @@ func TestGoodbye(t *testing.T) {
 		gone.Connected = false
 		w.put(&gone)
 		pulse(feed, 2, frame)
-		l.away(machineID, true)
-		time.Sleep(50 * time.Second)
+		l.away(true)
+		<-time.After(50 * time.Second)
 		synctest.Wait()
 		if got := k.of(1, model.NamespaceFast, "CPUUtilization", ofService...); len(got) != 32 {
 			t.Errorf("got %d seconds, want 32", len(got))
@@ -369,7 +369,7 @@ func TestGoodbye(t *testing.T) {
 		if got := k.of(minute, model.NamespaceECS, "CPUUtilization", ofService...); !maps.Equal(got, map[time.Time]metrics.Stats{begin: metrics.One(150)}) {
 			t.Errorf("got %v, want one sample", got)
 		}
-		l.away(machineID, false)
+		l.away(false)
 		w.put(m)
 		pulse(feed, 5, frame)
 		if got := k.of(1, model.NamespaceFast, "CPUUtilization", ofService...); len(got) < 36 {

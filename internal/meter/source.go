@@ -84,17 +84,21 @@ const (
 // read reads of a source, again and again, until ctx ends or the store says that the source is gone. What it still tells
 // while it ends is read.
 func (c *Collector) read(ctx context.Context, src *source) {
-	cursor, pause := reading.Cursor{}, pauseFirst
+	cursor, pause, warned := reading.Cursor{}, pauseFirst, false
 	for ctx.Err() == nil {
 		some, err := c.stream(ctx, src, &cursor)
 		if some {
-			pause = pauseFirst
+			pause, warned = pauseFirst, false
 		}
 		c.config.Log.Debug("readings have ended", "kind", src.id.kind(), "id", src.id.id, "error", err)
 		if c.ended(ctx, src) || !rest(ctx, pause) {
 			return
 		}
-		pause = min(2*pause, pauseMost)
+		if pause = min(2*pause, pauseMost); pause == pauseMost && !warned {
+			warned = true
+			c.config.Log.Warn("what is measured cannot be read (on another machine, it needs --peer-listen)",
+				"kind", src.id.kind(), "id", src.id.id, "error", err)
+		}
 	}
 }
 

@@ -159,7 +159,7 @@ func clusterFamilies(v *store.View) []exposition.Family {
 		instances.Add(float64(u.instances), labels...)
 		tasks.Add(float64(u.tasks), labels...)
 		for state, r := range map[string]model.Resources{"registered": u.registered, "reserved": u.reserved} {
-			labels := append(labels[:len(labels):len(labels)], "state", state)
+			labels := append(slices.Clip(labels), "state", state)
 			cpu.Add(float64(r.CPU)/unitsPerCore, labels...)
 			memory.Add(float64(r.Memory)*mib, labels...)
 		}

@@ -48,7 +48,7 @@ func (t *totals) requestFamilies() []exposition.Family {
 	}) {
 		r := t.requests[k]
 		labels := append(balancerLabels(k.balancer), "target_group", groupSubject(k.group).group)
-		with := func(more ...string) []string { return append(labels[:len(labels):len(labels)], more...) }
+		with := func(more ...string) []string { return append(slices.Clip(labels), more...) }
 		for class, name := range [...]string{"2xx", "3xx", "4xx", "5xx"} {
 			if n := r.Answers[class]; n > 0 {
 				answers.Add(float64(n), with("from", "target", "class", name)...)
@@ -86,7 +86,7 @@ func (t *totals) connectionFamilies() []exposition.Family {
 	}) {
 		f := t.flows[k]
 		labels := append(balancerLabels(k.balancer), "protocol", k.protocol)
-		with := func(more ...string) []string { return append(labels[:len(labels):len(labels)], more...) }
+		with := func(more ...string) []string { return append(slices.Clip(labels), more...) }
 		flows.Add(float64(f.New), labels...)
 		moved.Add(float64(f.Received), with("direction", "in")...)
 		moved.Add(float64(f.Sent), with("direction", "out")...)

@@ -61,7 +61,7 @@ func TestServiceUtilization(t *testing.T) {
 				w.put(def)
 			}
 			for i := range c.used {
-				c.used[i].ARN = w.task(i, machineID, c.cpu, c.memory, model.TaskRunning)
+				c.used[i].ARN = w.task(i, c.cpu, c.memory, model.TaskRunning)
 				c.used[i].Memory *= mib
 			}
 			data := minuteOfTasks(w, machineID, c.used...)
@@ -84,7 +84,7 @@ func TestClusterUtilization(t *testing.T) {
 	w := newWorld(t)
 	w.machine(machineID, 4096, 1000)
 	w.service(1, 512, 100)
-	task := w.task(1, machineID, 512, 100, model.TaskRunning)
+	task := w.task(1, 512, 100, model.TaskRunning)
 	data := minuteOfTasks(w, machineID, reading.Task{ARN: task, Cores: 1, Memory: 250 * mib})
 	for metric, want := range map[string]float64{"CPUUtilization": 25, "MemoryUtilization": 25} {
 		if s := only(t, statsOf(data, minute, model.NamespaceECS, metric, "ClusterName", "default")); s != metrics.One(want) {
@@ -110,9 +110,9 @@ func TestReservation(t *testing.T) {
 	w.machine("00000000000000000000000000000002", 2048, 3885)
 	w.service(10, 1024, 2048)
 	for n := range 10 {
-		w.task(n, machineID, 1024, 2048, model.TaskRunning)
+		w.task(n, 1024, 2048, model.TaskRunning)
 	}
-	w.task(11, machineID, 1024, 2048, model.TaskStopped)
+	w.task(11, 1024, 2048, model.TaskStopped)
 	s := newSheet()
 	minuteServices(s, w.store.View(), func(svc *model.Service) int { return svc.DesiredCount })
 	data := s.data(time.Unix(0, 0), minute)

@@ -72,21 +72,19 @@ func (w *world) put(records ...model.Record) {
 	}
 }
 
-func (w *world) machine(id string, cpu, memory int) *model.Machine {
+func (w *world) machine(id string, cpu, memory int) {
 	w.Helper()
 	m := &model.Machine{
 		ID: id, Capacity: model.Resources{CPU: cpu, Memory: memory}, Connected: true,
 		Peer: &model.Peer{Address: "127.0.0.1:1", Fingerprint: id, Token: id},
 	}
 	w.put(m, &model.Instance{ARN: ecsARN + "container-instance/default/" + id, Cluster: clusterARN, Machine: id, Status: model.Active})
-	return m
 }
 
-func (w *world) balancer(id string) *model.Balancer {
+func (w *world) balancer(id string) {
 	w.Helper()
 	b := &model.Balancer{ID: id, Connected: true, Peer: &model.Peer{Address: "127.0.0.1:2", Fingerprint: id, Token: id}}
 	w.put(b)
-	return b
 }
 
 // service makes a service, with a task definition whose one container has the given size.
@@ -100,15 +98,15 @@ func (w *world) service(desired, cpu, memory int) {
 
 func taskARN(n int) string { return fmt.Sprintf("%stask/default/%032x", ecsARN, n) }
 
-// task makes a task of the service that is in a state.
-func (w *world) task(n int, machine string, cpu, memory int, status model.TaskStatus) string {
+// task makes a task of the service on the first machine, that is in a state.
+func (w *world) task(n, cpu, memory int, status model.TaskStatus) string {
 	w.Helper()
 	w.put(
 		&model.Task{
-			ARN: taskARN(n), Cluster: clusterARN, TaskDefinition: defARN, Machine: machine, Service: serviceARN, Desired: model.TaskRunning,
+			ARN: taskARN(n), Cluster: clusterARN, TaskDefinition: defARN, Machine: machineID, Service: serviceARN, Desired: model.TaskRunning,
 			Reserved: model.Resources{CPU: cpu, Memory: memory},
 		},
-		&model.Observed{Task: taskARN(n), Machine: machine, Status: status},
+		&model.Observed{Task: taskARN(n), Machine: machineID, Status: status},
 	)
 	return taskARN(n)
 }
@@ -193,15 +191,15 @@ func (l *lines) serve(id, path string, f *reading.Feed) {
 	l.feed[id+path] = f
 }
 
-// away cuts all lines to an id, or lets them be there again.
-func (l *lines) away(id string, so bool) {
+// away cuts all lines to the first machine, or lets them be there again.
+func (l *lines) away(so bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cut[id] = so
-	for _, end := range l.ends[id] {
+	l.cut[machineID] = so
+	for _, end := range l.ends[machineID] {
 		end()
 	}
-	l.ends[id] = nil
+	l.ends[machineID] = nil
 }
 
 // RoundTrip implements http.RoundTripper.

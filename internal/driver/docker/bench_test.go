@@ -129,6 +129,12 @@ func BenchmarkUsage(b *testing.B) {
 	defer cancel()
 	watcher.Go(func() { _ = d.Watch(ctx, func(driver.Status) {}) })
 	const tasks = 10
+	var made []string
+	defer func() {
+		for _, id := range made {
+			_, _ = d.client.ContainerRemove(b.Context(), id, client.ContainerRemoveOptions{Force: true})
+		}
+	}()
 	for i := range tasks {
 		s, err := d.Start(ctx, driver.Spec{
 			ID: strconv.Itoa(i), Definition: model.ContainerDefinition{Name: "main", Image: name},
@@ -137,9 +143,7 @@ func BenchmarkUsage(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer func() {
-			_, _ = d.client.ContainerRemove(b.Context(), s.RuntimeID, client.ContainerRemoveOptions{Force: true})
-		}()
+		made = append(made, s.RuntimeID)
 	}
 	usage := func() {
 		if use, err := d.Usage(ctx); err != nil || len(use) != tasks {

@@ -7,6 +7,7 @@ package measure
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -173,16 +174,12 @@ func (t *table[K, C]) drop(old []K) {
 // replace makes a new map of the known ones, without some, and the new ones.
 func (t *table[K, C]) replace(known map[K]*C, without []K) {
 	all := make(map[K]*C, len(known)+len(t.new))
-	for k, c := range known {
-		all[k] = c
-	}
+	maps.Copy(all, known)
 	for _, k := range without {
 		delete(all, k)
 		delete(t.idle, k)
 	}
-	for k, c := range t.new {
-		all[k] = c
-	}
+	maps.Copy(all, t.new)
 	t.new = nil
 	t.known.Store(&all)
 }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,9 +52,9 @@ func (f *Family) add(suffix string, value float64, labels []string) {
 // sum.
 func (f *Family) AddHistogram(bounds []float64, atMost []float64, count, sum float64, labels ...string) {
 	for i, b := range bounds {
-		f.add("_bucket", atMost[i], append(labels[:len(labels):len(labels)], "le", number(b)))
+		f.add("_bucket", atMost[i], append(slices.Clip(labels), "le", number(b)))
 	}
-	f.add("_bucket", count, append(labels[:len(labels):len(labels)], "le", "+Inf"))
+	f.add("_bucket", count, append(slices.Clip(labels), "le", "+Inf"))
 	f.add("_sum", sum, labels)
 	f.add("_count", count, labels)
 }

@@ -158,8 +158,8 @@ func clusterFamilies(v *store.View) []exposition.Family {
 		u := useOf(v, cluster.ARN)
 		instances.Add(float64(u.instances), labels...)
 		tasks.Add(float64(u.tasks), labels...)
-		for state, r := range map[string]model.Resources{"registered": u.registered, "reserved": u.reserved} {
-			labels := append(slices.Clip(labels), "state", state)
+		for i, r := range []model.Resources{u.registered, u.reserved} {
+			labels := append(slices.Clip(labels), "state", []string{"registered", "reserved"}[i])
 			cpu.Add(float64(r.CPU)/unitsPerCore, labels...)
 			memory.Add(float64(r.Memory)*mib, labels...)
 		}

@@ -44,7 +44,7 @@ func (o *options) agent(flags *pflag.FlagSet) {
 	flags.StringVar(&o.SecretsEndpoint, "secrets-endpoint", "", "URL that speaks for Secrets Manager, Systems Manager and S3, as LocalStack does")
 	flags.StringVar(&o.S3Dir, "s3-dir", "", "directory with environment files as DIR/BUCKET/KEY")
 	flags.StringArrayVar(&o.TaskRoles, "task-role", nil, "ROLE_ARN=FILE or ROLE_ARN=exec:COMMAND: where tasks with that role get its credentials from (repeatable; default: made here, for maitred alone)")
-	flags.StringVar(&o.PeerListen, "peer-listen", "", "HOST:PORT at which a server on another machine reaches this agent for logs, exec and cp (default: a free port of 127.0.0.1)")
+	flags.StringVar(&o.PeerListen, "peer-listen", "", "HOST:PORT at which a server on another machine reaches this agent for logs, exec, cp and metrics (default: a free port of 127.0.0.1)")
 	flags.StringVar(&o.Zone, "zone", "", "availability zone of this machine (default: the region's zone a)")
 	flags.BoolVar(&o.AllowPrivileged, "allow-privileged", false, "let tasks run privileged containers, and others that could own this machine as these do")
 	flags.StringArrayVar(&o.AllowHostPaths, "allow-host-path", nil, "DIR of this machine that tasks may mount, and all below it (repeatable; default: none)")
@@ -148,6 +148,7 @@ func newLB(p *cli.Printer, hurry <-chan struct{}) *cobra.Command {
 		},
 	}
 	o.shared(cmd.Flags())
+	cmd.Flags().StringVar(&o.PeerListen, "peer-listen", "", "HOST:PORT at which a server on another machine reads what this balancer measures (default: a free port of 127.0.0.1)")
 	cmd.Flags().StringVar(&o.SecretKey, "secret-key", "", "file with the key of certificates' private keys (default: secret.key in the data directory)")
 	return cmd
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/driver/fake"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/reading"
 	"github.com/maitred/maitred/internal/store"
 )
 
@@ -555,21 +556,39 @@ func TestRegistration(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
-		r.change = func(c *agent.Config) { c.SampleEvery = time.Second }
+		var frames []reading.Frame
+		r.change = func(c *agent.Config) {
+			c.SampleEvery = time.Second
+			c.Readings = func(f reading.Frame) { frames = append(frames, f) }
+		}
 		r.script = func(driver.Spec) fake.Behaviour {
 			return fake.Behaviour{Usage: driver.Usage{CPU: time.Second, Memory: 1 << 20}}
 		}
 		a := r.start(nil)
 		defer a.stop()
+		pass(500 * time.Millisecond)
 		arn := r.want(1, pair())
 		pass(3 * time.Second)
-		got, err := a.Usage(t.Context())
-		if err != nil {
-			t.Fatalf("Usage: %v", err)
-		}
+		got := a.Usage()
 		want := map[string]agent.Usage{arn: {CPU: 2 * time.Second, Memory: 2 << 20, At: got[arn].At}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("Usage (-want +got):\n%s", diff)
+		}
+		synctest.Wait()
+		if len(frames) < 3 {
+			t.Fatalf("got %d readings, want one a second", len(frames))
+		}
+		for i, f := range frames {
+			if f.Second != frames[0].Second+int64(i) {
+				t.Errorf("reading %d is of the second %d, the first one of %d", i, f.Second, frames[0].Second)
+			}
+		}
+		if f := frames[0]; len(f.Tasks) != 0 {
+			t.Errorf("the first reading has %+v, want only what was measured twice", f.Tasks)
+		}
+		tasks := []reading.Task{{ARN: arn, CPU: 2, Memory: 2 << 20}}
+		if diff := cmp.Diff(tasks, frames[len(frames)-1].Tasks); diff != "" {
+			t.Errorf("the last reading (-want +got):\n%s", diff)
 		}
 	})
 }

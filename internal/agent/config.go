@@ -11,6 +11,7 @@ import (
 	"github.com/maitred/maitred/internal/agent/ports"
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/reading"
 	"github.com/maitred/maitred/internal/store"
 )
 
@@ -49,8 +50,11 @@ type Config struct {
 	// KeepStopped is how many stopped tasks' containers, with their logs, the driver keeps at most; default 500. Those
 	// of a task whose record is deleted go at once.
 	KeepStopped int
-	// SampleEvery is the time between two measurements of what containers use; default 10 s, negative for never.
+	// SampleEvery is the time between two measurements of what containers use; default 1 s, negative for never. They are
+	// made at the multiples of it.
 	SampleEvery time.Duration
+	// Readings takes what the tasks used in the time before each measurement; nil: nobody wants it. It must not block.
+	Readings func(reading.Frame)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// NewTimer makes a timer of that clock; default: one of the machine's.
@@ -89,7 +93,7 @@ func (c *Config) fill() error {
 	positive(&c.KeepStopped, 500)
 	positive(&c.Heartbeat, 10*time.Second)
 	if c.SampleEvery == 0 {
-		c.SampleEvery = 10 * time.Second
+		c.SampleEvery = time.Second
 	}
 	if c.BindAddress == "" {
 		c.BindAddress = "127.0.0.1"

@@ -111,6 +111,7 @@ func (l *loop) enter(t model.TaskState) *entry {
 	e.guard.alarm = newAlarm(func() { l.secure(e) })
 	e.guard.pause = backoff{first: time.Second, last: time.Minute}
 	l.tasks[e.arn], l.ids[e.id] = e, e
+	l.a.meter.name(e.id, e.arn)
 	return e
 }
 
@@ -203,6 +204,7 @@ func (l *loop) discard(e *entry) {
 	l.rest(e)
 	delete(l.tasks, e.arn)
 	delete(l.ids, e.id)
+	l.a.meter.name(e.id, "")
 }
 
 // forget ends a task that the store does not have any more.

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/reading"
 )
 
 // Usage is what the running containers of a task use together.
@@ -24,30 +26,84 @@ type Usage struct {
 // meter keeps the last measurement.
 type meter struct {
 	mu         sync.Mutex
+	names      map[string]string // ARN of a task, by id
 	at         time.Time
 	containers map[string]driver.Usage
 	cores      map[string]float64 // by container
 }
 
-// sample measures now and then.
+// name notes the ARN of a task; "" forgets it.
+func (m *meter) name(id, arn string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if arn == "" {
+		delete(m.names, id)
+		return
+	}
+	if m.names == nil {
+		m.names = map[string]string{}
+	}
+	m.names[id] = arn
+}
+
+// sample measures at the multiples of SampleEvery, so that what is measured in a second is that second's on all machines.
 func (a *Agent) sample(ctx context.Context) {
-	ticker := time.NewTicker(a.config.SampleEvery)
-	defer ticker.Stop()
-	for {
+	every := a.config.SampleEvery
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for begin := (time.Time{}); ; {
+		now := a.config.Now()
+		begin = reading.Period(now, begin, every)
+		timer.Reset(begin.Add(every).Sub(now))
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
+			a.measure(ctx, begin)
 		}
-		bounded, cancel := context.WithTimeout(ctx, callTimeout)
-		usage, err := a.config.Driver.Usage(bounded)
-		cancel()
-		if err != nil {
-			a.config.Log.Debug("usage could not be measured", "error", err)
-			continue
-		}
-		a.meter.take(usage, a.config.Now())
 	}
+}
+
+// measure takes the measurement of a period that has just ended, and tells it.
+func (a *Agent) measure(ctx context.Context, begin time.Time) {
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	usage, err := a.config.Driver.Usage(bounded)
+	if err != nil {
+		a.config.Log.Debug("usage could not be measured", "error", err)
+		return
+	}
+	a.meter.take(usage, a.config.Now())
+	if a.config.Readings == nil {
+		return
+	}
+	a.config.Readings(reading.Frame{Second: begin.Unix(), Tasks: a.meter.reading()})
+}
+
+// reading gives the last measurement in the order of ARNs, without tasks that were measured for the first time: nobody
+// knows what they took in the last second.
+func (m *meter) reading() []reading.Task {
+	tasks, paced := m.tasks(), m.paced()
+	list := make([]reading.Task, 0, len(paced))
+	for _, arn := range slices.Sorted(maps.Keys(paced)) {
+		u := tasks[arn]
+		list = append(list, reading.Task{ARN: arn, Cores: u.Cores, CPU: u.CPU.Seconds(), Memory: u.Memory})
+	}
+	return list
+}
+
+// paced are the tasks of which something was measured twice.
+func (m *meter) paced() map[string]bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	paced := map[string]bool{}
+	for id := range m.cores {
+		task, _, _ := strings.Cut(id, "-")
+		if arn, ok := m.names[task]; ok {
+			paced[arn] = true
+		}
+	}
+	return paced
 }
 
 func (m *meter) take(usage map[string]driver.Usage, now time.Time) {
@@ -60,34 +116,29 @@ func (m *meter) take(usage map[string]driver.Usage, now time.Time) {
 			cores[id] = max(0, float64(u.CPU-before.CPU)/float64(elapsed))
 		}
 	}
-	m.at, m.containers, m.cores = now, maps.Clone(usage), cores
+	m.at, m.containers, m.cores = now, usage, cores
 }
 
-// Usage gives the last measurement, by task ARN. A task that nothing was measured of yet is not in it.
-func (a *Agent) Usage(ctx context.Context) (map[string]Usage, error) {
-	ids := map[string]string{} // ARN by task id
-	if err := a.ask(ctx, func(l *loop) {
-		for id, e := range l.ids {
-			ids[id] = e.arn
-		}
-	}); err != nil {
-		return nil, err
-	}
-	a.meter.mu.Lock()
-	defer a.meter.mu.Unlock()
+// tasks gives the last measurement, by task ARN.
+func (m *meter) tasks() map[string]Usage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	total := map[string]Usage{}
-	for id, u := range a.meter.containers {
+	for id, u := range m.containers {
 		task, _, _ := strings.Cut(id, "-")
-		arn, ok := ids[task]
+		arn, ok := m.names[task]
 		if !ok {
 			continue
 		}
 		sum := total[arn]
-		sum.CPU, sum.Memory, sum.Cores, sum.At = sum.CPU+u.CPU, sum.Memory+u.Memory, sum.Cores+a.meter.cores[id], a.meter.at
+		sum.CPU, sum.Memory, sum.Cores, sum.At = sum.CPU+u.CPU, sum.Memory+u.Memory, sum.Cores+m.cores[id], m.at
 		total[arn] = sum
 	}
-	return total, nil
+	return total
 }
+
+// Usage gives the last measurement, by task ARN. A task that nothing was measured of yet is not in it.
+func (a *Agent) Usage() map[string]Usage { return a.meter.tasks() }
 
 // Logs tells what the newest attempt of a container wrote so far. Those of a stopped task are there until its record is
 // deleted, or too many others have stopped since.

@@ -61,7 +61,7 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/agent/...",
-			may:      nouns("internal/driver", "internal/store", "internal/peer"),
+			may:      nouns("internal/driver", "internal/store", "internal/peer", "internal/reading"),
 			why:      "the agent knows the driver's interface, not the drivers: daemon chooses one and hands it over",
 		},
 		{
@@ -78,8 +78,10 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/lb/...",
-			may:      nouns("internal/lb/...", "internal/core/routing", "internal/core/health", "internal/store", "internal/certificate"),
-			why:      "the data plane serves on when the control plane is away: it needs the route table, the thresholds, the names of certificates and the store's watch",
+			may: nouns("internal/lb/...", "internal/core/routing", "internal/core/health", "internal/store", "internal/certificate",
+				"internal/reading"),
+			why: "the data plane serves on when the control plane is away: it needs the route table, the thresholds, the names of " +
+				"certificates and the store's watch; what it measured it tells in readings, whoever reads them",
 		},
 		{
 			packages: "internal/api",
@@ -113,7 +115,7 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/meter/...",
-			may:      nouns("internal/metrics", "internal/store", "internal/peer"),
+			may:      nouns("internal/metrics", "internal/store", "internal/peer", "internal/reading"),
 			why:      "what agents and balancers measured becomes metrics by what the store says it was measured of",
 		},
 		{

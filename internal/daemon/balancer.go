@@ -81,12 +81,18 @@ func (s *server) startBalancer(ctx context.Context, roles *roles) error {
 		return fmt.Errorf("open the access log: %w", err)
 	}
 	roles.end(log.Close)
+	line := s.line
+	if line == nil {
+		if line, err = s.startLine(ctx, roles); err != nil {
+			return err
+		}
+	}
 	name, _ := os.Hostname() // told to people alone
 	serving := make(chan struct{})
 	b, err := lb.New(lb.Config{
 		Store: s.store, ID: id, Host: name, Version: s.cfg.Version, Dir: dir, AccessLog: log, Secret: keys[len(keys)-1],
 		Certificates: certs.New(s.privateKey), Now: time.Now, Random: rand.Uint64, Log: s.cfg.Log, Hurry: s.cfg.Hurry,
-		Serving: func() { close(serving) },
+		Serving: func() { close(serving) }, Readings: s.balancerFeed.Add, Peer: line,
 	})
 	if err != nil {
 		return err

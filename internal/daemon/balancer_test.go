@@ -30,13 +30,18 @@ import (
 
 // The variables that make this program a role of maitred, in place of tests.
 const (
-	asRole = "MAITRED_TEST_ROLE" // server or lb
+	asRole = "MAITRED_TEST_ROLE" // server or lb, or hot: the program of a task
 	inDir  = "MAITRED_TEST_DIR"
 )
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv(asRole); role != "" {
+	switch role := os.Getenv(asRole); {
+	case role == "hot":
+		os.Exit(runHot())
+	case role != "":
 		os.Exit(runRole(role, os.Getenv(inDir)))
+	case len(os.Args) > 1 && os.Args[1] == "keeper":
+		os.Exit(daemon.Keeper(os.Args[2:], os.Stderr))
 	}
 	os.Exit(m.Run())
 }

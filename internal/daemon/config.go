@@ -13,6 +13,7 @@ import (
 
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/metadata"
+	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -46,7 +47,7 @@ type Config struct {
 	// BalancerAddresses are the IP addresses that load balancers may have; none for those of the loopback interface.
 	BalancerAddresses []string
 	Zone              string // availability zone of this machine
-	// PeerListen is the host:port of the direct line to this machine's agent; "" for a free port of 127.0.0.1, which does
+	// PeerListen is the host:port of the direct line to this machine's agent and balancer; "" for a free port of 127.0.0.1, which does
 	// where the server is on the same machine.
 	PeerListen string
 	// SecretKey is the file with the key of secrets; "" for secret.key in the data directory.
@@ -62,6 +63,9 @@ type Config struct {
 	AllowHostPaths  []string
 	Clusters        []string // that this machine joins; none for all
 	Example         string   // name of an example service to create, "" for none
+
+	// Metrics is told of what agents and balancers measured, where there is a server, beside being kept; nil for nobody.
+	Metrics metrics.Putter
 
 	Log *slog.Logger
 	// Hurry, when it is closed, makes the end kill what it would otherwise wait for.

@@ -16,9 +16,11 @@ import (
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/driver/keeper"
 	"github.com/maitred/maitred/internal/logs/disk"
+	"github.com/maitred/maitred/internal/meter"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/peer"
+	"github.com/maitred/maitred/internal/reading"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/etcd"
 )
@@ -43,8 +45,13 @@ type server struct {
 	kept    *disk.Store // those that this machine's containers wrote; nil where there is no agent
 	metrics *keep.Store // nil where there is no server
 	peers   *peer.Caller
-	keyFile sync.Mutex // of secrets, while the server uses or changes it
-	turn    *os.File   // the lock of a balancer's identity; nil where there is a server or an agent
+	meter   *meter.Collector // nil where there is no server
+	// balancerFeed is what this process's balancer measures, and line the direct line to its agent, by which it is read; nil
+	// where there is none.
+	balancerFeed *reading.Feed
+	line         *model.Peer
+	keyFile      sync.Mutex // of secrets, while the server uses or changes it
+	turn         *os.File   // the lock of a balancer's identity; nil where there is a server or an agent
 }
 
 func (s *server) scope() arn.Scope { return arn.Scope{Region: s.cfg.Region, Account: s.cfg.Account} }
@@ -59,6 +66,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
 	s := &server{cfg: cfg}
+	if cfg.Balancer {
+		s.balancerFeed = newFeed()
+	}
 	s.timings, _ = model.TimingsByName(cfg.Timings)
 	listener, err := s.listen(ctx)
 	if err != nil {

@@ -30,6 +30,7 @@ const (
 func (s *server) handler(api http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET "+metricsPath, s.serveMetrics)
 	mux.HandleFunc("GET "+whyPath, s.why)
 	mux.HandleFunc("GET "+logsPath, s.serveLogs)
 	mux.HandleFunc("GET "+execPath, s.exec)

@@ -28,6 +28,7 @@ import (
 	"github.com/maitred/maitred/internal/logs/disk"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/reading"
 	"github.com/maitred/maitred/internal/store"
 )
 
@@ -59,6 +60,9 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 	}
 	api, err := s.api()
 	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if err := s.startMeter(ctx, roles); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	roles.run(ctx, "scheduler", func(ctx context.Context) error {
@@ -179,12 +183,14 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 	if err != nil {
 		return "", "", err
 	}
-	machine.Peer = new(line.Peer())
+	s.line = new(line.Peer())
+	machine.Peer = s.line
 	machine.Policy = s.cfg.policy()
 	endpoints, err := s.startMetadata(ctx, roles, d, machine)
 	if err != nil {
 		return "", "", errors.Join(err, line.Close())
 	}
+	feed := newFeed()
 	life := lifecycle.DefaultOptions()
 	life.FirstCheck = s.timings.FirstCheck
 	a, err := agent.New(agent.Config{
@@ -192,9 +198,14 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 		BindAddress: s.cfg.Address,
 		HostNetwork: d.Name() == "process",
 		Prepare:     s.newPreparer(endpoints).prepare,
+		Readings:    feed.Add,
 	})
 	if err != nil {
 		return "", "", errors.Join(err, line.Close())
+	}
+	line.Handle("GET "+reading.AgentPath, feed)
+	if s.balancerFeed != nil {
+		line.Handle("GET "+reading.BalancerPath, s.balancerFeed)
 	}
 	s.logs = a.Logs
 	s.serveExec(line, a, d)

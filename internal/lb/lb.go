@@ -16,6 +16,7 @@ import (
 	"github.com/maitred/maitred/internal/lb/l7"
 	"github.com/maitred/maitred/internal/lb/probe"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/reading"
 	"github.com/maitred/maitred/internal/store"
 )
 
@@ -35,13 +36,18 @@ type Config struct {
 	Secret      []byte // seals cookies: at least 16 bytes, the same at all balancers
 	ObserveHTTP func(l7.Sample)
 	ObserveFlow func(l4.Sample)
-	Now         func() time.Time
-	Random      func() uint64
-	Heartbeat   time.Duration   // between two signs of life in the store; 10 s if zero
-	Grace       time.Duration   // that requests have to end when the balancer does; 30 s if zero
-	Hurry       <-chan struct{} // when it is closed, the end waits for no request
-	Serving     func()          // called once, when what the store has is served; nil: nobody waits for it
-	Log         *slog.Logger
+	// Readings takes what was measured in each second, with a last one at the end; nil: nothing is measured. It must not
+	// block.
+	Readings func(reading.Frame)
+	// Peer is where the readings are read, nil where they are not. It is written into the balancer's record.
+	Peer      *model.Peer
+	Now       func() time.Time
+	Random    func() uint64
+	Heartbeat time.Duration   // between two signs of life in the store; 10 s if zero
+	Grace     time.Duration   // that requests have to end when the balancer does; 30 s if zero
+	Hurry     <-chan struct{} // when it is closed, the end waits for no request
+	Serving   func()          // called once, when what the store has is served; nil: nobody waits for it
+	Log       *slog.Logger
 }
 
 const (
@@ -57,6 +63,9 @@ type Balancer struct {
 	prober  *probe.Runner
 	writer  *writer
 	inbox   inbox
+	census  census
+	meter   *meter // nil: nothing is measured
+	leaving atomic.Bool
 }
 
 // New makes a balancer; Run makes it serve.
@@ -77,6 +86,9 @@ func New(config Config) (*Balancer, error) {
 		config.Grace = defaultGrace
 	}
 	b := &Balancer{config: config, inbox: newInbox(), writer: newWriter(config.Store, config.Log)}
+	if config.Readings != nil {
+		b.meter = newMeter(b)
+	}
 	b.flights = flight.New(b.inbox.notice)
 	b.prober = probe.New(probe.Config{
 		Check: new(probe.Prober).Check, Changed: b.inbox.changed, Suspected: func(path string, _ bool) { b.inbox.notice(path) },
@@ -104,6 +116,9 @@ func (b *Balancer) Run(ctx context.Context) error {
 	defer cancel()
 	var others sync.WaitGroup
 	others.Go(func() { b.prober.Run(inner) })
+	if b.meter != nil {
+		others.Go(func() { b.meter.run(inner) })
+	}
 	l := newLoop(b)
 	defer l.watcher.Close()
 	closeDoor, err := l.begin(ctx, e, &others)
@@ -159,7 +174,7 @@ func (b *Balancer) farewell(ctx context.Context, joined time.Time) error {
 func (b *Balancer) record(connected bool, failed map[string]string, joined time.Time) *model.Balancer {
 	return &model.Balancer{
 		ID: b.config.ID, Host: b.config.Host, Version: b.config.Version, JoinedAt: joined, SeenAt: stored(b.config.Now()),
-		Connected: connected, Failed: failed,
+		Connected: connected, Failed: failed, Peer: b.config.Peer,
 	}
 }
 

@@ -102,6 +102,7 @@ func (l *loop) run(ctx context.Context) {
 // leave takes no more connections, and lets requests end.
 func (l *loop) leave(ctx context.Context) {
 	l.over = make(chan struct{})
+	l.leaving.Store(true)
 	patience, enough := l.patient(ctx)
 	l.ports.end(patience)
 	go func() { // ends with the last request, or with the patience

@@ -182,6 +182,7 @@ func (o *port) end(ctx context.Context, b *Balancer) {
 		b.config.Log.Warn("connections of a listener were cut", "listener", o.arn, "error", err)
 	}
 	o.serving.Wait()
+	b.census.leave(o)
 }
 
 // start opens the sockets of a listener and serves them.
@@ -212,6 +213,7 @@ func (p *ports) start(ctx context.Context, l *routing.Listener) (*port, error) {
 			return fail(err)
 		}
 		o.shutdown = server.Shutdown
+		p.census.enter(o, server.Connections)
 		p.accept(ctx, o, streams, server.Serve)
 		return o, nil
 	}
@@ -248,7 +250,7 @@ func (p *ports) listen(ctx context.Context, at place) (net.Listener, net.PacketC
 
 func (p *ports) http(l *routing.Listener) (*l7.Server, error) {
 	config := l7.Config{
-		ARN: l.Record.ARN, Table: p.Table, Flights: p.flights, Refused: p.prober.Suspect, Observe: p.config.ObserveHTTP,
+		ARN: l.Record.ARN, Table: p.Table, Flights: p.flights, Refused: p.prober.Suspect, Observe: p.observeHTTP(),
 		Secret: p.config.Secret, Now: p.config.Now, Random: p.config.Random, Log: p.config.Log,
 	}
 	if p.config.AccessLog != nil {
@@ -269,7 +271,7 @@ func (p *ports) http(l *routing.Listener) (*l7.Server, error) {
 
 func (p *ports) flows(l *routing.Listener) *l4.Server {
 	config := l4.Config{
-		ARN: l.Record.ARN, Table: p.Table, Flights: p.flights, Refused: p.prober.Suspect, Observe: p.config.ObserveFlow,
+		ARN: l.Record.ARN, Table: p.Table, Flights: p.flights, Refused: p.prober.Suspect, Observe: p.observeFlow(),
 		Now: p.config.Now, Random: p.config.Random, Log: p.config.Log,
 	}
 	if l.Record.Protocol == "TLS" {

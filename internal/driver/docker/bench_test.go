@@ -7,7 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/client"
 
@@ -104,4 +106,63 @@ func fifty(b *testing.B, act func(int) error) {
 	if err := errors.Join(errs...); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// BenchmarkUsage measures ten idle containers while somebody watches, as an agent does: cpu-µs/task is what this process
+// takes for each.
+func BenchmarkUsage(b *testing.B) {
+	d, err := New(b.Context(), Config{Host: testneeds.Docker(b), Scope: "bench/" + rand.Text()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	name, _, err := d.pauseImageOf(b.Context())
+	if err == nil {
+		err = d.importPause(b.Context(), name)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
+	defer cancel()
+	watcher.Go(func() { _ = d.Watch(ctx, func(driver.Status) {}) })
+	const tasks = 10
+	var made []string
+	defer func() {
+		for _, id := range made {
+			_, _ = d.client.ContainerRemove(b.Context(), id, client.ContainerRemoveOptions{Force: true})
+		}
+	}()
+	for i := range tasks {
+		s, err := d.Start(ctx, driver.Spec{
+			ID: strconv.Itoa(i), Definition: model.ContainerDefinition{Name: "main", Image: name},
+			Sandbox: driver.Sandbox{Task: strconv.Itoa(i), NetworkMode: modeNone},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		made = append(made, s.RuntimeID)
+	}
+	usage := func() {
+		if use, err := d.Usage(ctx); err != nil || len(use) != tasks {
+			b.Fatalf("%d containers are measured, %v", len(use), err)
+		}
+	}
+	usage()
+	before := processor(b)
+	for b.Loop() {
+		usage()
+	}
+	b.ReportMetric(float64((processor(b)-before).Microseconds())/float64(b.N)/tasks, "cpu-µs/task")
+}
+
+func processor(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

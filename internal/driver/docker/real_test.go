@@ -486,7 +486,16 @@ func usage(w *world) {
 	w.must(d, w.spec("a", "eat", "20"))
 	w.ends(d, w.spec("b", "exit", "0"))
 	w.poll("the memory to be taken", func() bool { return strings.Contains(w.log(d, "a"), "full") })
-	for range 2 { // the second time, it knows the cgroups
+	for round := range 3 { // the second time, it knows the cgroups, the third time, what runs
+		if round == 2 {
+			told := make(chan driver.Status, 100)
+			go func() { _ = d.Watch(w.ctx, func(s driver.Status) { told <- s }) }()
+			for s := range told {
+				if s.ID == "a" {
+					break
+				}
+			}
+		}
 		use, err := d.Usage(w.ctx)
 		if err != nil {
 			w.Fatalf("Usage = %v", err)

@@ -16,24 +16,27 @@ import (
 	"github.com/maitred/maitred/internal/driver"
 )
 
+// running is a container that runs, by our id and by the daemon's.
+type running struct{ id, runtimeID string }
+
 // Usage implements driver.Driver. It reads the kernel's files: the daemon's own statistics take a second. Memory is what
 // `docker stats` shows: without the page cache that the kernel would give up first.
 func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
-	running, err := d.summaries(ctx, client.Filters{}.Add("status", string(container.StateRunning)))
+	list, err := d.running(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.findCgroups(ctx, running); err != nil {
+	if err := d.findCgroups(ctx, list); err != nil {
 		return nil, err
 	}
 	use := map[string]driver.Usage{}
 	var failed error
-	for i := range running {
-		u, err := d.cgroup(running[i].ID).usage()
+	for _, r := range list {
+		u, err := d.cgroup(r.runtimeID).usage()
 		switch {
 		case err == nil && u == driver.Usage{}: // it has ended, and Docker takes its time to notice
 		case err == nil:
-			use[running[i].Labels[labelID]] = u
+			use[r.id] = u
 		case !errors.Is(err, os.ErrNotExist): // else it has ended meanwhile
 			failed = err
 		}
@@ -44,6 +47,37 @@ func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
 	return use, nil
 }
 
+// running lists what runs. As long as somebody watches, that is known without the daemon, which takes a millisecond to say
+// it.
+func (d *Driver) running(ctx context.Context) ([]running, error) {
+	if list, ok := d.watched(); ok {
+		return list, nil
+	}
+	found, err := d.summaries(ctx, client.Filters{}.Add("status", string(container.StateRunning)))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]running, len(found))
+	for i := range found {
+		list[i] = running{found[i].Labels[labelID], found[i].ID}
+	}
+	return list, nil
+}
+
+func (d *Driver) watched() (list []running, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.watches) == 0 {
+		return nil, false
+	}
+	for id, s := range d.alive {
+		if s.State == driver.Running && s.RuntimeID != "" {
+			list = append(list, running{id, s.RuntimeID})
+		}
+	}
+	return list, true
+}
+
 func (d *Driver) cgroup(runtimeID string) cgroup {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -51,11 +85,11 @@ func (d *Driver) cgroup(runtimeID string) cgroup {
 }
 
 // findCgroups finds the cgroups of containers that it does not know, and forgets those of containers that do not run.
-func (d *Driver) findCgroups(ctx context.Context, running []container.Summary) error {
+func (d *Driver) findCgroups(ctx context.Context, list []running) error {
 	var fresh []string
-	for i := range running {
-		if d.cgroup(running[i].ID).missing == nil && d.cgroup(running[i].ID).memory == "" {
-			fresh = append(fresh, running[i].ID)
+	for _, r := range list {
+		if g := d.cgroup(r.runtimeID); g.missing == nil && g.memory == "" {
+			fresh = append(fresh, r.runtimeID)
 		}
 	}
 	seen, err := d.inspectAll(ctx, fresh)
@@ -65,9 +99,9 @@ func (d *Driver) findCgroups(ctx context.Context, running []container.Summary) e
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	known := map[string]cgroup{}
-	for i := range running {
-		if g, ok := d.cgroups[running[i].ID]; ok {
-			known[running[i].ID] = g
+	for _, r := range list {
+		if g, ok := d.cgroups[r.runtimeID]; ok {
+			known[r.runtimeID] = g
 		}
 	}
 	for _, c := range seen {

@@ -185,29 +185,3 @@ func (k *keeper) growth(ctx context.Context, req request) error {
 		}
 	}
 }
-
-// usage measures what the running containers use, their execs included.
-func (k *keeper) usage() (map[string]driver.Usage, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	all := map[string]driver.Usage{}
-	var procs []proc
-	for id, c := range k.containers {
-		if c.status.State != driver.Running || c.spec.Runtime != nil {
-			continue // a runtime's container is measured by its cgroup
-		}
-		if procs == nil && c.cgroup == "" {
-			var err error
-			if procs, err = readProcs(); err != nil {
-				return nil, err
-			}
-		}
-		u := driver.Usage{CPU: c.cpu}
-		for _, p := range k.among(procs, c) {
-			u.CPU += p.cpu
-			u.Memory += p.rss
-		}
-		all[id] = u
-	}
-	return all, nil
-}

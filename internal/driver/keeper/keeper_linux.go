@@ -41,6 +41,7 @@ type keeper struct {
 	early      map[int]death      // children that ended meanwhile
 	leftovers  map[string]bool    // cgroups of ended containers that were not empty yet
 	deferred   bool               // a sweep could not decide because a container was starting
+	strangers  strangers
 	watchers   map[*watcher]bool
 	conns      map[net.Conn]bool
 	stopping   bool

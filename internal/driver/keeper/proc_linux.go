@@ -67,6 +67,15 @@ func readProc(pid int) (proc, error) {
 
 // readProcs looks at all processes of the machine.
 func readProcs() ([]proc, error) {
+	pids, err := listPids()
+	if err != nil {
+		return nil, err
+	}
+	return readSome(pids), nil
+}
+
+// listPids lists all processes of the machine.
+func listPids() ([]int, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
@@ -76,7 +85,7 @@ func readProcs() ([]proc, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readSome(numbers(names)), nil
+	return numbers(names), nil
 }
 
 // readSome looks at some processes; those that have gone meanwhile are left out.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/model"
@@ -185,4 +186,49 @@ func readJSON(b *testing.B, path string) map[string]any {
 		b.Fatal(err)
 	}
 	return v
+}
+
+// BenchmarkUsage measures ten idle containers: cpu-µs/task is what driver and keeper take for each.
+func BenchmarkUsage(b *testing.B) {
+	needs(b)
+	w := newWorld(b)
+	d := w.connect(b)
+	defer func() { _ = d.Close() }()
+	const tasks = 10
+	for i := range tasks {
+		if _, err := d.Start(b.Context(), driver.Spec{
+			ID: fmt.Sprint("0-", i), Definition: model.ContainerDefinition{Name: "c", Image: "test", Command: []string{"sleep"}},
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	usage := func() {
+		if use, err := d.Usage(b.Context()); err != nil || len(use) != tasks {
+			b.Fatalf("%d containers are measured, %v", len(use), err)
+		}
+	}
+	usage()
+	pids := []int{os.Getpid(), d.KeeperPID()}
+	before := processor(b, pids)
+	for b.Loop() {
+		usage()
+	}
+	b.ReportMetric(float64((processor(b, pids)-before).Microseconds())/float64(b.N)/tasks, "cpu-µs/task")
+	w.clear(b.Context(), b, d)
+}
+
+// processor is the processor time of processes, by the scheduler's statistics of their threads.
+func processor(b *testing.B, pids []int) (sum time.Duration) {
+	b.Helper()
+	for _, pid := range pids {
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		for _, f := range files {
+			var run int64
+			if text, err := os.ReadFile(f); err == nil {
+				_, _ = fmt.Sscan(string(text), &run)
+			}
+			sum += time.Duration(run)
+		}
+	}
+	return sum
 }

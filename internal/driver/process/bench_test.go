@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/driver/process"
@@ -151,4 +152,60 @@ func memory(pid int, name string) int {
 		}
 	}
 	return 0
+}
+
+// BenchmarkUsage measures 50 idle programs: cpu-µs/task is what driver and keeper take for each of them.
+func BenchmarkUsage(b *testing.B) {
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, flags := range [][]string{nil, {"--no-cgroups"}} {
+		b.Run(fmt.Sprint(flags), func(b *testing.B) {
+			d, err := process.New(b.Context(), process.Config{
+				Dir: filepath.Join(b.TempDir(), "k"), Keeper: []string{self, "keeper"}, KeeperFlags: flags,
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() { _ = d.Close() }()
+			startAll(b, d, 0)
+			usage := func() {
+				if all, err := d.Usage(b.Context()); err != nil || len(all) != batch {
+					b.Fatalf("%d programs are measured, %v", len(all), err)
+				}
+			}
+			usage()
+			before := processor(b, os.Getpid()) + processor(b, d.KeeperPID())
+			for b.Loop() {
+				usage()
+			}
+			taken := processor(b, os.Getpid()) + processor(b, d.KeeperPID()) - before
+			b.ReportMetric(float64(taken.Microseconds())/float64(b.N)/batch, "cpu-µs/task")
+			endAll(b, d, 0)
+			if err := d.StopKeeper(b.Context()); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+}
+
+// processor is the processor time of a process, by its scheduler's statistics: to the nanosecond, of all its threads.
+func processor(b *testing.B, pid int) (sum time.Duration) {
+	b.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(files) == 0 {
+		b.Skip("the kernel does not tell the processor time of threads")
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		var run int64
+		if _, err := fmt.Sscan(string(text), &run); err == nil {
+			sum += time.Duration(run)
+		}
+	}
+	return sum
 }

@@ -1,0 +1,169 @@
+package meter
+
+import (
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/reading"
+	"github.com/maitred/maitred/internal/store"
+)
+
+const (
+	unitsPerCore = 1024
+	mib          = 1 << 20
+)
+
+// facts are what has to be known of a task to say what it uses.
+type facts struct {
+	subject
+	service  string // ARN, "" for a standalone task
+	cluster  string // ARN
+	cpu      int    // reserved units, 0 for none
+	memory   int    // reserved MiB, 0 for none
+	taskSize bool   // the CPU is that of the whole task, which cannot use more
+}
+
+// factsOf looks a task up; false for one that does not run.
+func factsOf(v *store.View, task string) (f facts, ok bool) {
+	t, ok := v.Task(task)
+	if !ok || t.LastStatus() != model.TaskRunning {
+		return f, false
+	}
+	f = facts{
+		subject: subject{region: arn.ScopeOf(t.Cluster).Region, cluster: arn.Name(t.Cluster), task: model.ShortID(task)},
+		service: t.Service, cluster: t.Cluster, cpu: t.Reserved.CPU, memory: t.Reserved.Memory,
+	}
+	if t.Service != "" {
+		f.subject.service = arn.Name(t.Service)
+	}
+	if def, ok := v.TaskDefinition(t.TaskDefinition); ok {
+		f.family = def.Family
+		f.taskSize = def.CPU > 0 || t.Overrides != nil && t.Overrides.CPU > 0
+	}
+	return f, true
+}
+
+// utilization is what a task uses of what it has reserved, in percent: "Service utilization" of "Amazon ECS CloudWatch
+// metrics". It says false where nothing is reserved, so that there is nothing to compare with.
+func (f *facts) utilization(cores, memory float64) (cpu, mem float64, hasCPU, hasMemory bool) {
+	if f.cpu > 0 {
+		cpu, hasCPU = 100*cores*unitsPerCore/float64(f.cpu), true
+	}
+	if f.taskSize {
+		cpu = min(cpu, 100)
+	}
+	if f.memory > 0 {
+		mem, hasMemory = 100*memory/mib/float64(f.memory), true
+	}
+	return cpu, mem, hasCPU, hasMemory
+}
+
+// ofService is the subject of the task's service.
+func (f *facts) ofService() subject {
+	return subject{region: f.region, cluster: f.subject.cluster, service: f.subject.service}
+}
+
+// fastTasks says what tasks used in one second.
+func fastTasks(s *sheet, v *store.View, f *reading.Frame) {
+	for _, t := range f.Tasks {
+		facts, ok := factsOf(v, t.ARN)
+		if !ok || facts.service == "" {
+			continue
+		}
+		own := facts.subject
+		own.family = ""
+		cpu, memory, hasCPU, hasMemory := facts.utilization(t.Cores, float64(t.Memory))
+		for _, of := range []subject{facts.ofService(), own} {
+			if hasCPU {
+				s.sample(key{of, model.NamespaceFast, "CPUUtilization", percent}, cpu)
+			}
+			if hasMemory {
+				s.sample(key{of, model.NamespaceFast, "MemoryUtilization", percent}, memory)
+			}
+		}
+	}
+}
+
+// taskUse is what a task used in a minute.
+type taskUse struct {
+	facts
+	seconds       int
+	cores, memory float64 // sums over the seconds
+}
+
+// minuteTasks says what the tasks of a machine used in one minute of so many seconds that were measured: one sample for
+// each task, in which the seconds are averaged.
+func minuteTasks(s *sheet, v *store.View, machine string, tasks map[string]*taskUse, seconds int) {
+	used := map[string]*taskUse{} // by cluster
+	for _, t := range tasks {
+		cores, memory := t.cores/float64(t.seconds), t.memory/float64(t.seconds)
+		cpu, mem, hasCPU, hasMemory := t.utilization(cores, memory)
+		if t.service != "" && hasCPU {
+			s.sample(key{t.ofService(), model.NamespaceECS, "CPUUtilization", percent}, cpu)
+		}
+		if t.service != "" && hasMemory {
+			s.sample(key{t.ofService(), model.NamespaceECS, "MemoryUtilization", percent}, mem)
+		}
+		insight(s, t, cores, memory)
+		sum := used[t.cluster]
+		if sum == nil {
+			sum = &taskUse{}
+			used[t.cluster] = sum
+		}
+		sum.cores += t.cores
+		sum.memory += t.memory
+	}
+	clusters(s, v, machine, used, float64(seconds))
+}
+
+// insight says what a task used and reserved, to each of the sets of dimensions of Container Insights.
+func insight(s *sheet, t *taskUse, cores, memory float64) {
+	cluster := subject{region: t.region, cluster: t.subject.cluster}
+	sets := []subject{cluster}
+	if t.service != "" {
+		sets = append(sets, t.ofService())
+	}
+	if t.family != "" {
+		family := cluster
+		family.family = t.family
+		sets = append(sets, family)
+	}
+	for _, of := range sets {
+		s.sample(key{of, model.NamespaceInsights, "CpuUtilized", none}, cores*unitsPerCore)
+		s.sample(key{of, model.NamespaceInsights, "CpuReserved", none}, float64(t.cpu))
+		s.sample(key{of, model.NamespaceInsights, "MemoryUtilized", megabytes}, memory/mib)
+		s.sample(key{of, model.NamespaceInsights, "MemoryReserved", megabytes}, float64(t.memoryReserved()))
+	}
+}
+
+func (t *taskUse) memoryReserved() int { return t.facts.memory }
+
+// clusters says how much of a machine the tasks of each of its clusters used: "Cluster utilization" of "Amazon ECS
+// CloudWatch metrics", which is of what is registered and not of what is reserved. One sample for each container instance.
+func clusters(s *sheet, v *store.View, machine string, used map[string]*taskUse, seconds float64) {
+	m, ok := v.Machine(machine)
+	if !ok || seconds == 0 || m.Capacity.CPU <= 0 || m.Capacity.Memory <= 0 {
+		return
+	}
+	for i := range v.InstancesOfMachine(machine) {
+		if i.Status != model.Active && i.Status != model.Draining {
+			continue
+		}
+		u := used[i.Cluster]
+		if u == nil {
+			u = &taskUse{}
+		}
+		of := subject{region: arn.ScopeOf(i.Cluster).Region, cluster: arn.Name(i.Cluster)}
+		s.sample(key{of, model.NamespaceECS, "CPUUtilization", percent}, 100*u.cores/seconds*unitsPerCore/float64(m.Capacity.CPU))
+		s.sample(key{of, model.NamespaceECS, "MemoryUtilization", percent}, 100*u.memory/seconds/mib/float64(m.Capacity.Memory))
+	}
+}
+
+// The units ("StandardUnit").
+const (
+	percent   = "Percent"
+	count     = "Count"
+	none      = "None"
+	bytes     = "Bytes"
+	seconds   = "Seconds"
+	megabytes = "Megabytes"
+)

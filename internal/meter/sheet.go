@@ -27,9 +27,14 @@ type key struct {
 
 func (k key) series() metrics.Series {
 	s := metrics.Series{Region: k.region, Metric: model.Metric{Namespace: k.namespace, Name: k.name}, Unit: k.unit}
-	all := [...]model.Dimension{ // in the order of their names
-		{Name: "ClusterName", Value: k.cluster}, {Name: "LoadBalancer", Value: k.balancer}, {Name: "ServiceName", Value: k.service},
-		{Name: "TargetGroup", Value: k.group}, {Name: "TaskDefinitionFamily", Value: k.family}, {Name: "TaskId", Value: k.task},
+	// In the order of their names.
+	all := [...]model.Dimension{
+		{Name: "ClusterName", Value: k.cluster},
+		{Name: "LoadBalancer", Value: k.balancer},
+		{Name: "ServiceName", Value: k.service},
+		{Name: "TargetGroup", Value: k.group},
+		{Name: "TaskDefinitionFamily", Value: k.family},
+		{Name: "TaskId", Value: k.task},
 	}
 	for _, d := range all {
 		if d.Value != "" {

@@ -13,6 +13,7 @@ import (
 	"github.com/maitred/maitred/internal/agent/host"
 	"github.com/maitred/maitred/internal/agent/lifecycle"
 	"github.com/maitred/maitred/internal/api/acm"
+	"github.com/maitred/maitred/internal/api/cloudwatch"
 	"github.com/maitred/maitred/internal/api/ec2"
 	"github.com/maitred/maitred/internal/api/ecs"
 	"github.com/maitred/maitred/internal/api/elbv2"
@@ -108,9 +109,10 @@ func services(
 	balancers := elbv2.New(elbv2.Deps{
 		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC, Addresses: addresses,
 	})
+	measurements := cloudwatch.New(cloudwatch.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs})
 	return []*wire.Service{
 		ecs.New(deps).Service(), balancers.Service(), elbv2.Classic(), certificates.Service(), sts.New(deps.Account),
-		networks.Service(), events.Service(),
+		networks.Service(), events.Service(), measurements.Service(),
 	}
 }
 

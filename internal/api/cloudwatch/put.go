@@ -135,7 +135,8 @@ func (p putter) datum(region, namespace string, in types.MetricDatum) (d metrics
 	if d.Resolution, err = p.resolution(in.StorageResolution); err != nil {
 		return d, err
 	}
-	return d, p.values(&d, in)
+	err = p.values(&d, in)
+	return d, err
 }
 
 func (p putter) at(at *time.Time) (time.Time, error) {

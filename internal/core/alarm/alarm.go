@@ -6,7 +6,8 @@
 // Where the user guide is silent, this package decides:
 //   - The evaluation range is N + max(2, N/2 rounded up) periods. The guide says only that it is longer than N, and 5 for 3.
 //   - Periods are looked at as soon as they have ended. Points that come later count in the next evaluation.
-//   - An alarm with few points, all of them breaching, keeps its state when the guide only says that it does not go to ALARM.
+//   - An alarm with few points, all of them breaching, keeps its state where the guide only says that it does not go to
+//     ALARM.
 //   - With EvaluateLowSampleCountPercentile=ignore no decision rests on a point of too few samples: the state is kept.
 //   - The periods of 1 and 5 seconds are maitred's own, evaluated each second.
 package alarm
@@ -25,14 +26,15 @@ type Point struct {
 	Samples float64 // how many measurements it is made of; 0: not known, as in metric math
 }
 
-// Verdict is what an evaluation comes to.
+// Verdict is what an evaluation comes to. Reason ("StateReason") and ReasonData ("StateReasonData", JSON) tell of the
+// transition: they are those of the state before if the value of a metric alarm is the same.
 type Verdict struct {
-	Value      model.AlarmValue
-	Reason     string // "StateReason"
-	ReasonData string // "StateReasonData", JSON
-	Points     []Point
-	// Kept says that the evaluation could not decide: the three above are those of the state before. Points are the real
-	// points of the evaluation range then, else those that the decision rests on; newest first.
+	Value              model.AlarmValue
+	Reason, ReasonData string
+	// Points are those that the decision rests on, newest first.
+	Points []Point
+	// Kept says that the evaluation could not decide, so that everything stays as it was. Points are all that there are in
+	// the evaluation range then.
 	Kept bool
 }
 
@@ -86,7 +88,8 @@ func Validate(a *model.Alarm) error {
 		return fmt.Errorf("1 validation error detected: Value '%d' at 'evaluationPeriods' failed to satisfy constraint: "+
 			"Member must have value greater than or equal to 1", n)
 	case a.DatapointsToAlarm < 0 || a.DatapointsToAlarm > n:
-		return fmt.Errorf("Invalid DatapointsToAlarm: %d. Expected an integer between 1 and EvaluationPeriods (%d)", a.DatapointsToAlarm, n)
+		return fmt.Errorf("Invalid DatapointsToAlarm: %d. Expected an integer between 1 and EvaluationPeriods (%d)",
+			a.DatapointsToAlarm, n)
 	case !allowed(period):
 		return fmt.Errorf("Invalid metric query: Period must be 10, 20, 30, or a multiple of 60 (here also 1 or 5), not %d", period)
 	case period < 3600 && n > day/period:

@@ -3,6 +3,7 @@ package alarm
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,8 +50,8 @@ func (e *evaluation) dataOf(used []slot, limit int) string {
 	for _, s := range used {
 		d.Evaluated = append(d.Evaluated, evaluated{Timestamp: stamp(s.At), Samples: samples(s.Samples), Value: raw(s.Value)})
 	}
-	for i := len(used) - 1; i >= 0; i-- {
-		d.Recent = append(d.Recent, raw(used[i].Value))
+	for _, s := range slices.Backward(used) {
+		d.Recent = append(d.Recent, raw(s.Value))
 	}
 	if len(used) > 0 {
 		d.StartDate = stamp(used[len(used)-1].At)

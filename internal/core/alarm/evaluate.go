@@ -22,7 +22,7 @@ type evaluation struct {
 	now   time.Time
 	start time.Time // of the evaluation range
 	end   time.Time
-	real  []slot // newest first
+	there []slot // those with data, newest first
 }
 
 // Evaluate decides what a metric alarm is. points are what was measured, in any order; those outside Window do not count.
@@ -31,30 +31,31 @@ type evaluation struct {
 func Evaluate(a *model.Alarm, prev *model.AlarmState, points []Point, now time.Time) Verdict {
 	e := &evaluation{alarm: a, now: now}
 	e.start, e.end = Window(a, now)
-	e.real = e.slots(points)
+	e.there = e.slots(points)
 	n := periods(a)
-	used := e.real[:min(n, len(e.real))]
+	used := e.there[:min(n, len(e.there))]
 	value, decided := e.decide(used)
-	if !decided || e.insignificant(used) {
-		return keep(prev, e.real)
+	switch {
+	case !decided || e.insignificant(used):
+		return keep(prev, e.there)
+	case prev != nil && prev.Value == value && !prev.Set: // nobody reads the texts, and writing them takes most of the time
+		return Verdict{Value: value, Reason: prev.Reason, ReasonData: prev.ReasonData, Points: pointsOf(used)}
 	}
-	return Verdict{
-		Value: value, Reason: e.reason(value, used), ReasonData: e.data(used), Points: pointsOf(used),
-	}
+	return Verdict{Value: value, Reason: e.reason(value, used), ReasonData: e.data(used), Points: pointsOf(used)}
 }
 
 // keep is the verdict that nothing changes.
-func keep(prev *model.AlarmState, real []slot) Verdict {
+func keep(prev *model.AlarmState, there []slot) Verdict {
 	if prev == nil {
-		return Verdict{Value: model.AlarmInsufficient, Reason: InitialReason, Points: pointsOf(real), Kept: true}
+		return Verdict{Value: model.AlarmInsufficient, Reason: InitialReason, Points: pointsOf(there), Kept: true}
 	}
 	return Verdict{
-		Value: prev.Value, Reason: prev.Reason, ReasonData: prev.ReasonData, Points: pointsOf(real), Kept: true,
+		Value: prev.Value, Reason: prev.Reason, ReasonData: prev.ReasonData, Points: pointsOf(there), Kept: true,
 	}
 }
 
-// slots sorts the points into the periods of the evaluation range; one whose own period has not ended does not count. Of two in one period the later counts, of two at the
-// same time the greater: the result does not depend on their order.
+// slots sorts the points into the periods of the evaluation range; one whose own period has not ended does not count. Of
+// two in one period the later counts, of two at the same time the greater: the result does not depend on their order.
 func (e *evaluation) slots(points []Point) []slot {
 	period := e.alarm.Resolution()
 	if period <= 0 {
@@ -71,13 +72,13 @@ func (e *evaluation) slots(points []Point) []slot {
 			byAge[age] = p
 		}
 	}
-	var real []slot
+	var there []slot
 	for age, p := range byAge {
 		if p != nil {
-			real = append(real, slot{Point: *p, age: age, breach: breaches(e.alarm, p.Value)})
+			there = append(there, slot{Point: *p, age: age, breach: breaches(e.alarm, p.Value)})
 		}
 	}
-	return real
+	return there
 }
 
 func later(p, q *Point) bool {

@@ -156,7 +156,7 @@ func treat(t *testing.T, line string) string {
 // pointsOf puts values into the periods that end at now.
 func pointsOf(t *testing.T, a *model.Alarm, line string, now time.Time) []alarm.Point {
 	var values []string
-	for _, word := range strings.Fields(line) {
+	for word := range strings.FieldsSeq(line) {
 		value, times, repeated := strings.Cut(word, "×")
 		if !repeated {
 			times = "1"

@@ -112,6 +112,37 @@ func TestVerdicts(t *testing.T) {
 	})
 }
 
+// TestUnfinishedPeriod: points of five full minutes are looked at each minute; one counts once its own period has ended.
+func TestUnfinishedPeriod(t *testing.T) {
+	t.Parallel()
+	a := &model.Alarm{EvaluationPeriods: 1, Period: 300, Comparison: model.Greater, Threshold: 50}
+	points := []alarm.Point{{At: noon.Add(-5 * time.Minute), Value: 40}, {At: noon, Value: 60}}
+	for minute, want := range []model.AlarmValue{"OK", "OK", "OK", "OK", "OK", "ALARM", "ALARM"} {
+		now := noon.Add(time.Duration(minute)*time.Minute + 10*time.Second)
+		if v := alarm.Evaluate(a, nil, points, now); v.Value != want || len(v.Points) != 1 {
+			t.Errorf("at minute %d: got %+v, want %s", minute, v, want)
+		}
+	}
+}
+
+func BenchmarkEvaluate(b *testing.B) {
+	a := &model.Alarm{EvaluationPeriods: 15, Period: 1, Comparison: model.Less, Threshold: 50, Statistic: "Average"}
+	var points []alarm.Point
+	for i := range 15 {
+		points = append(points, alarm.Point{At: noon.Add(-time.Duration(i+1) * time.Second), Value: 10.5, Samples: 3})
+	}
+	for name, prev := range map[string]*model.AlarmState{"transition": nil, "same": {Value: model.AlarmAlarm}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if v := alarm.Evaluate(a, prev, points, noon); v.Value != model.AlarmAlarm {
+					b.Fatal(v)
+				}
+			}
+		})
+	}
+}
+
 // TestNext: the next evaluation is later, and looks at the next piece of the same range.
 func TestNext(t *testing.T) {
 	t.Parallel()

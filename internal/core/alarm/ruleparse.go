@@ -148,15 +148,16 @@ func (p *ruleParser) state(want model.AlarmValue) (term, error) {
 func (p *ruleParser) name() (string, error) {
 	p.space()
 	at := p.pos
-	name, err := p.bare()
+	var name, problem string
 	if strings.HasPrefix(p.src[at:], `"`) {
-		p.pos = at
-		name, err = p.quoted()
+		name, problem = p.quoted()
+	} else {
+		name = p.bare()
 	}
-	if err != nil {
-		return "", err
-	}
-	if name == "" {
+	switch {
+	case problem != "":
+		return "", p.failAt(at, problem)
+	case name == "":
 		return "", p.failAt(at, "Expected the name or ARN of an alarm")
 	}
 	if !slices.Contains(p.alarms, name) {
@@ -168,24 +169,24 @@ func (p *ruleParser) name() (string, error) {
 	return name, nil
 }
 
-func (p *ruleParser) bare() (string, error) {
+func (p *ruleParser) bare() string {
 	n := strings.IndexAny(p.src[p.pos:], `()"`)
 	if n < 0 {
 		n = len(p.src) - p.pos
 	}
 	name := strings.TrimSpace(p.src[p.pos : p.pos+n])
 	p.pos += n
-	return name, nil
+	return name
 }
 
-func (p *ruleParser) quoted() (string, error) {
+func (p *ruleParser) quoted() (text, problem string) {
 	at := p.pos
 	var name strings.Builder
 	for i := at + 1; i < len(p.src); i++ {
 		switch c := p.src[i]; {
 		case c == '"':
 			p.pos = i + 1
-			return name.String(), nil
+			return name.String(), ""
 		case c == '\\' && i+1 < len(p.src) && (p.src[i+1] == '"' || p.src[i+1] == '\\'):
 			i++
 			name.WriteByte(p.src[i])
@@ -193,7 +194,7 @@ func (p *ruleParser) quoted() (string, error) {
 			name.WriteByte(c)
 		}
 	}
-	return "", p.failAt(at, "Expected the closing quote of the name that begins here")
+	return "", "Expected the closing quote of the name that begins here"
 }
 
 // peek gives the next token, "" at the end: a parenthesis, a word, or another character by itself.

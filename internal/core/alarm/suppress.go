@@ -62,7 +62,8 @@ func held(until time.Time, by string) Permission {
 }
 
 // Become is the state that a verdict makes of the one before (nil for a new alarm), and whether that was a transition. A
-// verdict of the same value changes nothing. SetAlarmState is a verdict of the user's, after which Set is to be true. The cause and the events are left to the caller.
+// verdict of the same value changes nothing. SetAlarmState is a verdict of the user's, after which Set is to be true. The
+// cause and the events are left to the caller.
 func Become(a *model.Alarm, prev *model.AlarmState, v Verdict, now time.Time) (next *model.AlarmState, transition bool) {
 	next = &model.AlarmState{Alarm: model.AlarmPath(a.Region, a.Name)}
 	if prev != nil {

@@ -26,12 +26,9 @@ func choose(env *Env, c *call) (Value, error) {
 	then, other := lookup(arg[1]), lookup(arg[2])
 	var points []metrics.Point
 	for _, p := range condition.Points {
-		value, ok := 0.0, true
-		switch {
-		case p.Value != 0:
-			value, ok = then(p.At)
-			ok = ok || arg[1].Kind == TimeSeries
-		default:
+		value, ok := then(p.At)
+		ok = ok || arg[1].Kind == TimeSeries
+		if p.Value == 0 {
 			value, ok = other(p.At)
 			ok = ok && otherwise
 		}

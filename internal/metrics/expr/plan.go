@@ -17,6 +17,14 @@ type Plan struct {
 	steps   []Step // each after those that it needs
 }
 
+// QueryError says what is wrong with a list of queries, in the words of a ValidationError.
+type QueryError struct{ Message string }
+
+// Error gives the message.
+func (e *QueryError) Error() string { return e.Message }
+
+func invalid(format string, args ...any) error { return &QueryError{fmt.Sprintf(format, args...)} }
+
 // Step is one query of a plan.
 type Step struct {
 	Query model.MetricQuery
@@ -24,8 +32,8 @@ type Step struct {
 }
 
 // NewPlan checks the queries of a request ("MetricDataQuery"): their ids, that each is a metric or an expression, that
-// the expressions can be read and name only ids that there are, and that none depends on itself. The error's text is the
-// message of a ValidationError.
+// the expressions can be read and name only ids that there are, and that none depends on itself. The error is a *QueryError
+// or an *Error, its text the message of a ValidationError.
 func NewPlan(queries []model.MetricQuery) (*Plan, error) {
 	p := &Plan{queries: slices.Clone(queries)}
 	steps := make(map[string]Step, len(queries))
@@ -34,7 +42,7 @@ func NewPlan(queries []model.MetricQuery) (*Plan, error) {
 			return nil, err
 		}
 		if _, twice := steps[q.ID]; twice {
-			return nil, errors.New("The values for parameter id in MetricDataQueries are not unique.")
+			return nil, invalid("The values for parameter id in MetricDataQueries are not unique.")
 		}
 		step, err := stepOf(q)
 		if err != nil {
@@ -61,12 +69,12 @@ func checkID(q model.MetricQuery, i int) error {
 	pattern := regexp.MustCompile(`^[a-z][a-zA-Z0-9_]*$`)
 	switch {
 	case !pattern.MatchString(q.ID):
-		return fmt.Errorf("The value %s for parameter MetricDataQueries.member.%d.Id is not matching the expected pattern %s.",
+		return invalid("The value %s for parameter MetricDataQueries.member.%d.Id is not matching the expected pattern %s.",
 			q.ID, i+1, pattern)
 	case len(q.ID) > 255:
-		return fmt.Errorf("The value for parameter MetricDataQueries.member.%d.Id is longer than 255 characters.", i+1)
+		return invalid("The value for parameter MetricDataQueries.member.%d.Id is longer than 255 characters.", i+1)
 	case (q.Metric == nil) == (q.Expression == ""):
-		return fmt.Errorf("The parameters MetricDataQueries.member.%d.MetricStat and MetricDataQueries.member.%d.Expression "+
+		return invalid("The parameters MetricDataQueries.member.%d.MetricStat and MetricDataQueries.member.%d.Expression "+
 			"are mutually exclusive and you have to specify exactly one of them.", i+1, i+1)
 	}
 	return nil
@@ -146,7 +154,7 @@ func (p *Plan) Returned() (string, error) {
 		}
 	}
 	if len(shown) != 1 {
-		return "", errors.New("Exactly one element of the metrics list should return data.")
+		return "", invalid("Exactly one element of the metrics list should return data.")
 	}
 	return shown[0], nil
 }

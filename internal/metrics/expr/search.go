@@ -62,7 +62,10 @@ func searchOf(args []node) (*Search, error) {
 		}
 		s.Period = time.Duration(seconds) * time.Second
 	}
-	return s, s.parse()
+	if err := s.parse(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // parse reads the query: a schema in braces, search terms, or both.

@@ -91,7 +91,7 @@ func (s *story) read(t *testing.T, input string) {
 		}
 		series := expr.Series{ID: id, Label: "the " + id, Period: time.Duration(n) * time.Second}
 		at := s.start
-		for _, word := range strings.Fields(values) {
+		for word := range strings.FieldsSeq(values) {
 			if v, err := strconv.ParseFloat(word, 64); err == nil {
 				series.Points = append(series.Points, metrics.Point{At: at, Value: v, Samples: 1})
 			}

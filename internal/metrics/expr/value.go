@@ -112,9 +112,10 @@ func cleanAll(v Value) Value {
 		series[i] = clean(s)
 	}
 	v.Series = series
-	if v.Kind == Scalar {
-		v.Known = v.Known && finite(v.Number)
+	if v.Kind == Scalar && v.Known {
+		return Number(v.Number)
 	}
+	v.Number = 0
 	return v
 }
 

@@ -2,16 +2,17 @@ package metrics
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // How long points of a period are kept ("Amazon CloudWatch concepts", Metrics retention). Data that is put may be as old as
 // MaxPast and as far ahead as MaxAhead ("PutMetricData").
 const (
-	KeepSeconds = 3 * time.Hour
-	KeepMinute  = 15 * 24 * time.Hour
-	KeepFive    = 63 * 24 * time.Hour
-	KeepHour    = 455 * 24 * time.Hour
+	KeepFine  = 3 * time.Hour        // periods of less than a minute
+	KeepOne   = 15 * 24 * time.Hour  // of 1 minute
+	KeepFive  = 63 * 24 * time.Hour  // of 5 minutes
+	KeepSixty = 455 * 24 * time.Hour // of 60 minutes
 
 	MaxPast  = 14 * 24 * time.Hour
 	MaxAhead = 2 * time.Hour
@@ -19,11 +20,8 @@ const (
 
 // CheckPeriod gives an error if p is no period: 1, 5, 10, 20, 30 seconds or whole minutes.
 func CheckPeriod(p time.Duration) error {
-	switch p {
-	case time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second:
-		return nil
-	}
-	if p > 0 && p%time.Minute == 0 {
+	short := []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second}
+	if slices.Contains(short, p) || p > 0 && p%time.Minute == 0 {
 		return nil
 	}
 	return fmt.Errorf("the period must be 1, 5, 10, 20, 30 or a multiple of 60 seconds, not %v", p)
@@ -36,9 +34,9 @@ func AlignStart(start time.Time, period time.Duration, now time.Time) time.Time 
 	switch age := now.Sub(start); {
 	case age >= KeepFive:
 		unit = time.Hour
-	case age >= KeepMinute:
+	case age >= KeepOne:
 		unit = 5 * time.Minute
-	case age < KeepSeconds && period < time.Minute && period > 0:
+	case age < KeepFine && period < time.Minute && period > 0:
 		unit = period
 	}
 	return floor(start, unit)

@@ -3,6 +3,7 @@ package metrics
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -53,8 +54,7 @@ func (s Statistic) NeedsValues() bool {
 // ts90, TM(2%:98%), TM(150:1000), PR(:300) and so on, IQM. The error says what is wrong in words fit for an API's answer.
 func ParseStatistic(name string) (Statistic, error) {
 	all := Statistic{Low: math.Inf(-1), High: math.Inf(1)}
-	switch f := Function(name); f {
-	case SampleCount, Sum, Average, Minimum, Maximum:
+	if f := Function(name); slices.Contains([]Function{SampleCount, Sum, Average, Minimum, Maximum}, f) {
 		all.Function = f
 		return all, nil
 	}

@@ -33,7 +33,7 @@ type Point struct {
 	Offset int
 	Minute bool // it was put with a resolution of a minute
 	metrics.Stats
-	values []byte // of a full entry, checked
+	values []byte // of a full entry
 	guess  bool
 }
 
@@ -59,7 +59,9 @@ func Append(dst []byte, offset int, minute bool, s *Set) []byte {
 	}
 	dst = appendNumber(appendNumber(dst, s.Max), s.Sum)
 	if kind == full {
-		dst = s.Values.append(dst)
+		var short [512]byte
+		values := s.Values.append(short[:0])
+		dst = append(binary.AppendUvarint(dst, uint64(len(values))), values...)
 	}
 	return dst
 }
@@ -124,9 +126,7 @@ func Next(b []byte) (p Point, rest []byte, err error) {
 		p.Max, p.Sum = r.number(), r.number()
 	}
 	if kind == full {
-		before := r.b
-		r.values(nil)
-		p.values = before[:len(before)-len(r.b)]
+		p.values = r.bytes()
 	}
 	p.guess = kind != full
 	if r.bad || p.Max < p.Min || math.IsInf(p.Sum, 0) {
@@ -135,8 +135,8 @@ func Next(b []byte) (p Point, rest []byte, err error) {
 	return p, r.b, nil
 }
 
-// AddTo adds a point to a set, and its values if they are asked for.
-func (p *Point) AddTo(s *Set, values bool) {
+// AddTo adds a point to a set, and its values if they are asked for. The error is ErrDamaged: only then are they looked at.
+func (p *Point) AddTo(s *Set, values bool) error {
 	s.Stats.Add(p.Stats)
 	switch {
 	case !values || s.Values.lost:
@@ -145,7 +145,12 @@ func (p *Point) AddTo(s *Set, values bool) {
 	default:
 		r := reader{b: p.values}
 		r.values(&s.Values)
+		if r.bad || len(r.b) > 0 {
+			s.Values.lose()
+			return ErrDamaged
+		}
 	}
+	return nil
 }
 
 // reader reads numbers; once bad, it stays so.
@@ -166,7 +171,22 @@ func (r *reader) fixed(n int) (v uint64) {
 	return v
 }
 
+func (r *reader) bytes() (b []byte) {
+	n := r.uvarint()
+	if n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return nil
+	}
+	b, r.b = r.b[:n], r.b[n:]
+	return b
+}
+
 func (r *reader) uvarint() uint64 {
+	if len(r.b) > 0 && r.b[0] < 0x80 { // most are short
+		v := uint64(r.b[0])
+		r.b = r.b[1:]
+		return v
+	}
 	v, n := binary.Uvarint(r.b)
 	if n <= 0 {
 		r.bad, r.b = true, nil
@@ -209,17 +229,20 @@ func (r *reader) count() float64 {
 	return v
 }
 
-// values reads bins and adds them to v, or only checks them if there is none.
+// values reads bins and adds them to v.
 func (r *reader) values(v *Values) {
 	shift, n := uint8(r.fixed(1)), r.uvarint()
 	if shift > 62 || shift != 0 && shift < firstShift || n == 0 || n > maxBins {
 		r.bad = true
 		return
 	}
-	if v != nil && shift > v.shift {
+	if shift > v.shift {
 		v.coarsen(shift)
 	}
-	key, top := uint64(0), math.Float64bits(math.MaxFloat64)>>shift
+	if v.bins == nil {
+		v.bins = make([]bin, 0, n)
+	}
+	key, top, by := uint64(0), math.Float64bits(math.MaxFloat64)>>shift, v.shift-shift
 	for i := uint64(0); i < n && !r.bad; i++ {
 		step := r.uvarint()
 		if step > top-key || step == 0 && i > 0 {
@@ -227,11 +250,9 @@ func (r *reader) values(v *Values) {
 			return
 		}
 		key += step
-		if c := r.count(); v != nil {
-			v.add(key>>(v.shift-shift), c)
+		if c := r.count(); !r.bad {
+			v.add(key>>by, c)
 		}
 	}
-	if v != nil {
-		v.bound()
-	}
+	v.bound()
 }

@@ -27,7 +27,9 @@ func (b *Builder) Add(from []byte, base, div int) error {
 		if at < 0 || at > MaxOffset {
 			return ErrDamaged
 		}
-		p.AddTo(b.at(at, p.Minute && b.Split), true)
+		if err := p.AddTo(b.at(at, p.Minute && b.Split), true); err != nil {
+			return err
+		}
 		from = rest
 	}
 	return nil

@@ -163,5 +163,7 @@ func (s *Set) total() (n float64) {
 func (s *Set) at(b bin) float64 { return min(max(s.Values.value(b), s.Min), s.Max) }
 
 // Ranks are whole where counts are; tiny excesses come from floating point.
-func rankUp(x float64) float64   { return max(math.Ceil(x-1e-9), 0) }
-func rankDown(x float64) float64 { return math.Floor(x + 1e-9) }
+func rankUp(x float64) float64   { return math.Ceil(x - x*rankError) }
+func rankDown(x float64) float64 { return math.Floor(x + x*rankError) }
+
+const rankError = 4e-15

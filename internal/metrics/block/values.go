@@ -49,6 +49,10 @@ func (v *Values) Add(value, n float64) {
 }
 
 func (v *Values) add(key uint64, n float64) {
+	if l := len(v.bins); l == 0 || v.bins[l-1].key < key { // values often come in order
+		v.bins = append(v.bins, bin{key, n})
+		return
+	}
 	i, found := v.find(key)
 	if found {
 		v.bins[i].n += n
@@ -57,11 +61,7 @@ func (v *Values) add(key uint64, n float64) {
 	v.bins = slices.Insert(v.bins, i, bin{key, n})
 }
 
-// find looks at the end first: values often come in order.
 func (v *Values) find(key uint64) (i int, found bool) {
-	if l := len(v.bins); l == 0 || v.bins[l-1].key < key {
-		return l, false
-	}
 	return slices.BinarySearchFunc(v.bins, key, func(b bin, k uint64) int {
 		switch {
 		case b.key < k:

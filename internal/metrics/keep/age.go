@@ -3,6 +3,8 @@ package keep
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -35,13 +37,13 @@ func (s *Store) advance(k int, want int64) error {
 		row -= row % to.span
 		if first < 0 || row >= want {
 			marks[k] = want
-			return b.setMeta(metaNames[k+1], marks[k])
+			return b.setMeta(markNames[k], marks[k])
 		}
 		marks[k] = max(marks[k], row+to.span)
 		if err := s.moveRow(b, from, to, row); err != nil {
 			return err
 		}
-		return b.setMeta(metaNames[k+1], marks[k])
+		return b.setMeta(markNames[k], marks[k])
 	})
 	if err != nil {
 		return err
@@ -67,11 +69,8 @@ func (s *Store) moveRow(b *batch, from, to *tier, at int64) error {
 		if err != nil {
 			return err
 		}
-		for i, p := range parts {
-			if len(p) == 0 {
-				continue
-			}
-			if err := s.mergeRow(b, to, rowID(to, at, low+int64(i)), p...); err != nil {
+		for _, series := range slices.Sorted(maps.Keys(parts)) {
+			if err := s.mergeRow(b, to, rowID(to, at, series), parts[series]...); err != nil {
 				return err
 			}
 		}
@@ -80,33 +79,29 @@ func (s *Store) moveRow(b *batch, from, to *tier, at int64) error {
 		rowID(from, at, 0), rowID(from, at+to.span, 0))
 }
 
-// collect reads the rows of a chunk of series that one row of the coarser tier spans.
-func (b *batch) collect(from, to *tier, at, low int64) (parts [chunk][]part, err error) {
+// collect reads the rows of a chunk of series that one row of the coarser tier spans, by series.
+func (b *batch) collect(from, to *tier, at, low int64) (map[int64][]part, error) {
 	stmt, err := b.stmt(fmt.Sprintf(`SELECT id, points FROM %s WHERE id >= ? AND id < ?`, from.table))
 	if err != nil {
-		return parts, err
+		return nil, err
 	}
-	for t := at; t < at+to.span && err == nil; t += from.span {
+	parts := make(map[int64][]part)
+	for t := at; t < at+to.span; t += from.span {
 		base, div := int((t-at)/from.width), int(to.width/from.width)
-		err = func() error {
-			rows, err := stmt.QueryContext(context.Background(), rowID(from, t, low), rowID(from, t, low+chunk))
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				var id int64
-				var points []byte
-				if err := rows.Scan(&id, &points); err != nil {
-					return err
-				}
-				i := id&(1<<seriesBits-1) - low
-				parts[i] = append(parts[i], part{points, base, div})
-			}
-			return rows.Err()
-		}()
+		rows, err := stmt.QueryContext(context.Background(), rowID(from, t, low), rowID(from, t, low+chunk))
+		err = each(rows, err, func() error {
+			var id int64
+			var points []byte
+			err := rows.Scan(&id, &points)
+			series := id & (1<<seriesBits - 1)
+			parts[series] = append(parts[series], part{points, base, div})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	return parts, err
+	return parts, nil
 }
 
 // sweep deletes what is before a time, and series of which nothing is left.
@@ -125,7 +120,7 @@ func (s *Store) sweep(before int64) error {
 		if err := b.exec(`DELETE FROM series WHERE last < ?`, before); err != nil {
 			return err
 		}
-		return b.setMeta(metaNames[last+1], before)
+		return b.setMeta(markNames[last], before)
 	})
 	if err == nil {
 		s.setMarks(marks)

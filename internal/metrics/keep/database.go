@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -35,7 +36,7 @@ type marks [len(tiers)]int64
 
 // targets are the marks as they should be by now. Each is where a row of the next tier begins, as that one takes whole rows.
 func targets(now time.Time) (m marks) {
-	keep := [...]time.Duration{metrics.KeepSeconds, metrics.KeepMinute, metrics.KeepFive, metrics.KeepHour}
+	keep := [...]time.Duration{metrics.KeepFine, metrics.KeepOne, metrics.KeepFive, metrics.KeepSixty}
 	for i := range m {
 		span := tiers[min(i+1, len(tiers)-1)].span
 		at := now.Add(-keep[i]).Unix()
@@ -152,14 +153,10 @@ func (d *database) begin(m marks) (st state, err error) {
 	if have != version {
 		return st, d.wrap(fmt.Errorf("it has version %d, and this program knows %d", have, version))
 	}
-	for i, name := range metaNames {
-		value := int64(0)
-		if i > 0 {
-			value = m[i-1]
-		}
-		if _, err = d.write.ExecContext(ctx, `INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING`, name, value); err != nil {
-			return st, d.wrap(err)
-		}
+	_, err = d.write.ExecContext(ctx, `INSERT INTO meta VALUES (?, 0), (?, ?), (?, ?), (?, ?), (?, ?) ON CONFLICT DO NOTHING`,
+		appliedName, markNames[0], m[0], markNames[1], m[1], markNames[2], m[2], markNames[3], m[3])
+	if err != nil {
+		return st, d.wrap(err)
 	}
 	if st.applied, st.marks, err = readMeta(ctx, d.write); err != nil {
 		return st, d.wrap(err)
@@ -168,8 +165,10 @@ func (d *database) begin(m marks) (st state, err error) {
 	return st, d.wrap(row.Scan(&st.newest))
 }
 
-// metaNames are the rows of meta beside the version: the applied epoch and the marks.
-var metaNames = [1 + len(tiers)]string{"applied", "mark0", "mark1", "mark2", "mark3"}
+// The names of the rows of meta beside the version.
+const appliedName = "applied"
+
+var markNames = [len(tiers)]string{"mark0", "mark1", "mark2", "mark3"}
 
 // meta reads the applied epoch and the marks.
 func (d *database) meta() (applied int64, m marks, err error) {
@@ -182,27 +181,29 @@ type querier interface {
 
 func readMeta(ctx context.Context, q querier) (applied int64, m marks, err error) {
 	rows, err := q.QueryContext(ctx, `SELECT name, value FROM meta`)
-	if err != nil {
-		return 0, m, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = each(rows, err, func() error {
 		var name string
 		var value int64
-		if err := rows.Scan(&name, &value); err != nil {
-			return 0, m, err
+		err := rows.Scan(&name, &value)
+		if i := slices.Index(markNames[:], name); i >= 0 {
+			m[i] = value
+		} else if name == appliedName {
+			applied = value
 		}
-		for i, n := range metaNames {
-			switch {
-			case n != name:
-			case i == 0:
-				applied = value
-			default:
-				m[i-1] = value
-			}
-		}
+		return err
+	})
+	return applied, m, err
+}
+
+// each calls do for each row, until it gives an error.
+func each(rows *sql.Rows, err error, do func() error) error {
+	if err != nil {
+		return err
 	}
-	return applied, m, rows.Err()
+	for rows.Next() && err == nil {
+		err = do()
+	}
+	return errors.Join(err, rows.Err(), rows.Close())
 }
 
 // batch is a transaction that writes.

@@ -73,6 +73,7 @@ type Store struct {
 	split    block.Builder
 	lastSync time.Time
 	nextMove time.Time // into the database
+	failed   bool      // the last move
 
 	mu     sync.RWMutex
 	closed bool
@@ -209,11 +210,18 @@ func (s *Store) Run(ctx context.Context) error {
 			return nil
 		case <-ticks.C:
 		case <-s.early:
-			s.io.Lock()
-			s.nextMove = s.now()
-			s.io.Unlock()
+			s.hurry(s.now())
 		}
 		s.turn(s.now())
+	}
+}
+
+// hurry makes the next move due, unless the last one has just failed.
+func (s *Store) hurry(now time.Time) {
+	s.io.Lock()
+	defer s.io.Unlock()
+	if !s.failed {
+		s.nextMove = now
 	}
 }
 
@@ -231,7 +239,8 @@ func (s *Store) turn(now time.Time) {
 		return
 	}
 	s.nextMove = now.Add(flushEvery)
-	if err := s.move(now); err != nil {
+	err := s.move(now)
+	if s.failed = err != nil; s.failed {
 		s.nextMove = now.Add(retryAfter)
 		s.log.Error("metrics stay in memory and in the journal", "error", err)
 	}

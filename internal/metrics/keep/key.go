@@ -41,8 +41,8 @@ func appendMetric(dst []byte, region string, m *model.Metric) []byte {
 
 func byName(a, b model.Dimension) int { return strings.Compare(a.Name, b.Name) }
 
-func appendSeries(dst []byte, s *metrics.Series) []byte {
-	return appendPart(appendMetric(dst, s.Region, &s.Metric), s.Unit)
+func seriesKey(s *metrics.Series) []byte {
+	return appendPart(appendMetric(nil, s.Region, &s.Metric), s.Unit)
 }
 
 var errKey = errors.New("the key of a series is damaged")
@@ -65,7 +65,7 @@ func cutPart(key string) (part, rest string, err error) {
 	}
 }
 
-// parseSeries is the reverse of appendSeries. metric is how long the part of the key is that is the metric's.
+// parseSeries is the reverse of seriesKey. metric is how long the part of the key is that is the metric's.
 func parseSeries(key string) (s metrics.Series, metric int, err error) {
 	rest := key
 	for _, to := range []*string{&s.Region, &s.Namespace, &s.Name} {

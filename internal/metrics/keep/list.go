@@ -103,11 +103,8 @@ func (d *database) list(l *lister) error {
 	rows, err := d.readers.QueryContext(context.Background(),
 		`SELECT key FROM series WHERE key >= max(?, ?) AND key < ? AND last >= ? ORDER BY key`,
 		prefix, []byte(l.after), behind(prefix), l.since)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for seen := make(map[string]bool); len(seen) <= l.limit && rows.Next(); {
+	seen := make(map[string]bool)
+	err = each(rows, err, func() error {
 		var key []byte
 		if err := rows.Scan(&key); err != nil {
 			return err
@@ -119,9 +116,18 @@ func (d *database) list(l *lister) error {
 		if k := string(key[:n]); k > l.after && l.matches(series.Region, &series.Metric) {
 			l.found[k], seen[k] = series.Metric, true
 		}
+		if len(seen) > l.limit {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		return nil
 	}
-	return rows.Err()
+	return err
 }
+
+var errEnough = errors.New("a page is full")
 
 func (l *lister) matches(region string, m *model.Metric) bool {
 	if region != l.Region || l.Namespace != "" && m.Namespace != l.Namespace || l.Name != "" && m.Name != l.Name {

@@ -56,24 +56,19 @@ func (v *view) find(ctx context.Context, tx *sql.Tx) (all []found, err error) {
 		query, args = `SELECT id, key FROM series WHERE key = ?`, args[:1]
 	}
 	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = each(rows, err, func() error {
 		var key []byte
 		var f found
-		if err := rows.Scan(&f.id, &key); err != nil {
-			return nil, err
-		}
+		err := rows.Scan(&f.id, &key)
 		for i := range v.streams {
 			if v.streams[i].key == string(key) {
 				f.memory = &v.streams[i]
 			}
 		}
 		all = append(all, f)
-	}
-	return all, rows.Err()
+		return err
+	})
+	return all, err
 }
 
 // rowsOf gives the rows of a series one after the other, each found by its id.
@@ -94,22 +89,18 @@ func (v *view) readTier(ctx context.Context, tx *sql.Tx, f *fold, k int, s found
 		column, unit = "fine", 1
 	}
 	rows, err := tx.QueryContext(ctx, fmt.Sprintf(rowsOf, column, t.table), rowID(t, from, s.id), rowID(t, to-1, s.id))
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return each(rows, err, func() error {
 		var number int64
 		var points sql.RawBytes
 		if err := rows.Scan(&number, &points); err != nil {
 			return err
 		}
 		if k == 0 && s.memory != nil && s.memory.whole(number) {
-			continue
+			return nil
 		}
 		if err := f.add(points, number*t.span, unit, unit); err != nil {
 			return fmt.Errorf("the row %d of series %d in table %s: %w", number, s.id, t.table, err)
 		}
-	}
-	return rows.Err()
+		return nil
+	})
 }

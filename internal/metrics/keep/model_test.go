@@ -1,6 +1,7 @@
 package keep
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,15 +19,13 @@ import (
 // TestModel puts, reads, flushes, waits, restarts and kills at random, and compares with the oracle.
 func TestModel(t *testing.T) {
 	t.Parallel()
+	base, n := t.TempDir(), 0
 	rapid.Check(t, func(t *rapid.T) {
 		dir := ""
 		if rapid.IntRange(0, 3).Draw(t, "durable") > 0 {
-			tmp, err := os.MkdirTemp("", "keep")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer os.RemoveAll(tmp)
-			dir = filepath.Join(tmp, "a dir?") // a name that has to be escaped
+			n++
+			dir = filepath.Join(base, fmt.Sprintf("%d a dir?%%20", n)) // a name that has to be escaped
+			defer os.RemoveAll(dir)
 		}
 		w := &world{dir: dir, now: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)}
 		w.open(t)

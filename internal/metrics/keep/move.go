@@ -94,7 +94,7 @@ func (s *Store) save(leaving []leaver, epoch int64) error {
 				return err
 			}
 		}
-		return b.setMeta("applied", epoch)
+		return b.setMeta(appliedName, epoch)
 	})
 	if err == nil {
 		return nil

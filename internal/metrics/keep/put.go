@@ -2,6 +2,7 @@ package keep
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/maitred/maitred/internal/metrics"
@@ -106,22 +107,22 @@ func valid(d *metrics.Datum) bool {
 	if len(d.Values) != len(d.Counts) || d.At.Unix() < 0 {
 		return false
 	}
-	some := false
+	n := 0.0
 	for i, v := range d.Values {
-		n := d.Counts[i]
-		if !inRange(v) || !(n >= 0) || n > maxValue {
+		if !inRange(v) || !inRange(d.Counts[i]) || d.Counts[i] < 0 {
 			return false
 		}
-		some = some || n > 0
+		n += d.Counts[i]
 	}
-	if len(d.Values) > 0 && !some {
-		return false
+	if d.Count == 0 || len(d.Values) > 0 && n == 0 {
+		return n > 0 && d.Stats == (metrics.Stats{})
 	}
-	if d.Count == 0 {
-		return some
-	}
-	return d.Count > 0 && d.Count <= maxValue && !math.IsNaN(d.Sum) && !math.IsInf(d.Sum, 0) &&
-		inRange(d.Min) && inRange(d.Max) && d.Min <= d.Max
+	return validSet(&d.Stats)
+}
+
+func validSet(s *metrics.Stats) bool {
+	return s.Count > 0 && inRange(s.Count) && !math.IsNaN(s.Sum) && !math.IsInf(s.Sum, 0) &&
+		inRange(s.Min) && inRange(s.Max) && s.Min <= s.Max
 }
 
 func inRange(v float64) bool { return v >= -maxValue && v <= maxValue }
@@ -143,7 +144,7 @@ func (s *Store) lookup(d *metrics.Datum) *stream {
 	if err != nil {
 		return nil
 	}
-	key := string(appendSeries(nil, &series))
+	key := string(seriesKey(&series))
 	return s.streamOf(key[:prefix], &series, key)
 }
 
@@ -188,9 +189,9 @@ func (s *Store) append(st *stream, number int64, entry []byte) {
 }
 
 func (st *stream) slot(number int64) *slot {
-	for i := len(st.slots) - 1; i >= 0; i-- {
-		if st.slots[i].number == number {
-			return st.slots[i]
+	for _, sl := range slices.Backward(st.slots) {
+		if sl.number == number {
+			return sl
 		}
 	}
 	return nil

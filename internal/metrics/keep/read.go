@@ -86,7 +86,9 @@ func (f *fold) add(b []byte, at, unit, width int64) error {
 		t := at + int64(p.Offset)*unit
 		t -= t % w
 		if f.period%w == 0 && t >= f.start && t < f.end {
-			p.AddTo(&f.sets[(t-f.start)/f.period], f.values)
+			if err := p.AddTo(&f.sets[(t-f.start)/f.period], f.values); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

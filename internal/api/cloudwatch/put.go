@@ -24,8 +24,8 @@ const (
 	putBytesMax  = 1 << 20 // as sent
 	putDataMax   = 1000
 	putValuesMax = 150
-	putOldest    = 14 * 24 * time.Hour
-	putNewest    = 2 * time.Hour
+	putOldest    = metrics.MaxPast
+	putNewest    = metrics.MaxAhead
 	valueExp     = 360 // values are between -2^360 and 2^360
 )
 

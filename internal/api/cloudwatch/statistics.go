@@ -164,12 +164,12 @@ func spanCount(start, end time.Time, period time.Duration) int {
 
 // kept leaves out of the span what is not kept in its period any more ("Metrics retention").
 func (s span) kept(now time.Time) span {
-	age := metrics.KeepHour
+	age := metrics.KeepSixty
 	switch {
 	case s.period%time.Minute != 0:
-		age = metrics.KeepSeconds
+		age = metrics.KeepFine
 	case s.period%(5*time.Minute) != 0:
-		age = metrics.KeepMinute
+		age = metrics.KeepOne
 	case s.period%time.Hour != 0:
 		age = metrics.KeepFive
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// TestUnits lists the units of one metric alone, from memory and from the database.
-func TestUnits(t *testing.T) {
+// TestUnitsOfAMetric lists the units of one metric alone, from memory and from the database.
+func TestUnitsOfAMetric(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	dir := t.TempDir()

@@ -269,7 +269,9 @@ func TestAlarmTags(t *testing.T) {
 	if err := errors.Join(tag("a", model.Tag{Key: "k", Value: "v"}), tag("a", model.Tag{Key: "k", Value: "w"}, model.Tag{Key: "l"})); err != nil {
 		t.Fatal(err)
 	}
-	if err := update(func(tx *store.Tx) error { return control.UntagAlarm(tx, asked("UntagResource"), "a", []string{"l", "x"}) }); err != nil {
+	if err := update(func(tx *store.Tx) error {
+		return control.UntagAlarm(tx, asked("UntagResource"), "a", []string{"l", "x"})
+	}); err != nil {
 		t.Fatal(err)
 	}
 	a, err := control.FindAlarm(st.View(), asked("ListTagsForResource"), "a")

@@ -3,6 +3,7 @@ package cloudwatch
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -109,9 +110,11 @@ func notSupported(in *client.PutMetricAlarmInput) error {
 			return unsupported(m.name, m.instead)
 		}
 	}
-	switch in.ComparisonOperator {
-	case types.ComparisonOperatorGreaterThanUpperThreshold, types.ComparisonOperatorLessThanLowerThreshold,
-		types.ComparisonOperatorLessThanLowerOrGreaterThanUpperThreshold:
+	bands := []types.ComparisonOperator{
+		types.ComparisonOperatorGreaterThanUpperThreshold, types.ComparisonOperatorLessThanLowerThreshold,
+		types.ComparisonOperatorLessThanLowerOrGreaterThanUpperThreshold,
+	}
+	if slices.Contains(bands, in.ComparisonOperator) {
 		return unsupported("ComparisonOperator "+string(in.ComparisonOperator), "bands of what is usual are not learnt; compare with a Threshold")
 	}
 	return nil
@@ -196,8 +199,13 @@ func onQueries(x *model.Alarm, in *client.PutMetricAlarmInput) (err error) {
 		name  string
 		given bool
 	}{
-		{"MetricName", in.MetricName != nil}, {"Namespace", in.Namespace != nil}, {"Dimensions", len(in.Dimensions) > 0}, {"Period", in.Period != nil},
-		{"Unit", in.Unit != ""}, {"Statistic", in.Statistic != ""}, {"ExtendedStatistic", in.ExtendedStatistic != nil},
+		{"MetricName", in.MetricName != nil},
+		{"Namespace", in.Namespace != nil},
+		{"Dimensions", len(in.Dimensions) > 0},
+		{"Period", in.Period != nil},
+		{"Unit", in.Unit != ""},
+		{"Statistic", in.Statistic != ""},
+		{"ExtendedStatistic", in.ExtendedStatistic != nil},
 	} {
 		if m.given {
 			return invalid("%s should not be set if list of Metrics is set.", m.name)

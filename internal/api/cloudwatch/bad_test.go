@@ -131,7 +131,7 @@ func TestBadStatistics(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	type in = client.GetMetricStatisticsInput
-	refuse(t, func() *in { return statistics("m", -time.Hour, 0, 60, "Sum") },
+	refuse(t, func() *in { return statistics(-time.Hour, 0, "Sum") },
 		func(i *in) (*client.GetMetricStatisticsOutput, error) { return w.GetMetricStatistics(t.Context(), i) }, []refusal[in]{
 			{"no namespace", func(i *in) { i.Namespace = nil }, missing, "The parameter Namespace is required."},
 			{"no name", func(i *in) { i.MetricName = nil }, missing, "The parameter MetricName is required."},

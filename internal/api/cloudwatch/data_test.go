@@ -81,7 +81,8 @@ func TestGetMetricData(t *testing.T) {
 		{"metric", []types.MetricDataQuery{m1}, "m1 (m) Complete: 0=30 -1=20 -2=10"},
 		{"two metrics", []types.MetricDataQuery{m1, m2}, "m1 (queue m) Complete: 0=30 -1=20 -2=10\nm2 (tasks m) Complete: 0=2 -2=2"},
 		{
-			"two statistics", []types.MetricDataQuery{m1, metric("m3", 60, "Maximum", "d", "queue")},
+			"two statistics",
+			[]types.MetricDataQuery{m1, metric("m3", 60, "Maximum", "d", "queue")},
 			"m1 (queue m Sum) Complete: 0=30 -1=20 -2=10\nm3 (queue m Maximum) Complete: 0=30 -1=20 -2=10",
 		},
 		{"period", []types.MetricDataQuery{metric("m1", 300, "Sum", "d", "queue")}, "m1 (m) Complete: 0=30 -5=30"},
@@ -89,12 +90,14 @@ func TestGetMetricData(t *testing.T) {
 		{"expression of an expression", []types.MetricDataQuery{hidden(m1), hidden(math("e1", "m1*2")), math("e2", "e1+1")}, "e2 (e2) Complete: 0=61 -1=41 -2=21"},
 		{"sum of all", []types.MetricDataQuery{hidden(m1), hidden(m2), labelled(math("e1", "SUM(METRICS())"), "all")}, "e1 (all) Complete: 0=32 -1=20 -2=12"},
 		{
-			"search", []types.MetricDataQuery{math("e1", `SEARCH('{Own,d} MetricName="m"', 'Sum', 60)`)},
+			"search",
+			[]types.MetricDataQuery{math("e1", `SEARCH('{Own,d} MetricName="m"', 'Sum', 60)`)},
 			"e1 (queue m) Complete: 0=30 -1=20 -2=10\ne1 (tasks m) Complete: 0=2 -2=2",
 		},
 		{"nothing", []types.MetricDataQuery{metric("m9", 60, "Sum", "d", "unknown")}, "m9 (m) Complete:"},
 		{
-			"labels", []types.MetricDataQuery{labelled(m1, "${PROP('Dim.d')} ${PROP('Stat')} ${PROP('Region')} max ${MAX} at ${MAX_TIME} avg ${AVG} of ${DATAPOINT_COUNT}, ${LAST} ${NO} ${PROP('x')}")},
+			"labels",
+			[]types.MetricDataQuery{labelled(m1, "${PROP('Dim.d')} ${PROP('Stat')} ${PROP('Region')} max ${MAX} at ${MAX_TIME} avg ${AVG} of ${DATAPOINT_COUNT}, ${LAST} ${NO} ${PROP('x')}")},
 			"m1 (queue Sum eu-west-1 max 30 at 2026-03-01T12:00:00Z avg 20 of 3, 30 ${NO} ${PROP('x')}) Complete: 0=30 -1=20 -2=10",
 		},
 	} {

@@ -1,12 +1,12 @@
 package cloudwatch
 
 import (
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/metrics/expr"
 	"github.com/maitred/maitred/internal/model"
 )
@@ -97,52 +97,58 @@ func (r *dataRequest) property(q model.MetricQuery, name, otherwise string) stri
 
 // summary is a number or a time that is worked out from all points of a series: "--" if there are none.
 func (r *dataRequest) summary(series expr.Series, name string) (text string, ok bool) {
-	kind, isTime := strings.CutSuffix(name, "_TIME")
-	points := series.Points
-	if isTime && kind != "MIN" && kind != "MAX" && kind != "FIRST" && kind != "LAST" {
-		return "", false
-	}
-	if name == "DATAPOINT_COUNT" {
-		return strconv.Itoa(len(points)), true
-	}
-	if name == "LABEL" {
+	switch name {
+	case "DATAPOINT_COUNT":
+		return strconv.Itoa(len(series.Points)), true
+	case "LABEL":
 		return series.ID, true
 	}
-	if len(points) == 0 {
-		switch kind {
-		case "MIN", "MAX", "FIRST", "LAST", "SUM", "AVG":
-			return "--", true
-		}
+	kind, isTime := strings.CutSuffix(name, "_TIME")
+	value, at, ok := summarised(series.Points, kind)
+	switch {
+	case !ok || isTime && at.IsZero() && len(series.Points) > 0:
 		return "", false
+	case len(series.Points) == 0:
+		return "--", true
+	case isTime:
+		return at.In(r.zone).Format(time.RFC3339), true
 	}
-	least, most, sum := points[0], points[0], 0.0
-	for _, p := range points {
-		sum += p.Value
+	return strconv.FormatFloat(value, 'g', -1, 64), true
+}
+
+// summarised gives a number that is worked out from points, and the time of the one that it is of, zero if of all; ok is false
+// if kind is not known.
+func summarised(points []metrics.Point, kind string) (value float64, at time.Time, ok bool) {
+	var chosen, first, least, most, last metrics.Point
+	var sum float64
+	for i, p := range points {
+		if i == 0 {
+			first, least, most = p, p, p
+		}
 		if p.Value < least.Value {
 			least = p
 		}
 		if p.Value > most.Value {
 			most = p
 		}
+		last = p
+		sum += p.Value
 	}
-	at, value := points[0].At, sum
 	switch kind {
 	case "MIN":
-		at, value = least.At, least.Value
+		chosen = least
 	case "MAX":
-		at, value = most.At, most.Value
+		chosen = most
 	case "FIRST":
-		value = points[0].Value
+		chosen = first
 	case "LAST":
-		at, value = points[len(points)-1].At, points[len(points)-1].Value
+		chosen = last
 	case "SUM":
+		chosen.Value = sum
 	case "AVG":
-		value = sum / float64(len(points))
+		chosen.Value = sum / float64(max(1, len(points)))
 	default:
-		return "", false
+		return 0, time.Time{}, false
 	}
-	if isTime {
-		return at.In(r.zone).Format(time.RFC3339), true
-	}
-	return fmt.Sprint(value), true
+	return chosen.Value, chosen.At, true
 }

@@ -82,9 +82,9 @@ func TestPutIsCompressed(t *testing.T) {
 	wantError(t, err, "RequestEntityTooLarge", "at most 1048576 are allowed")
 }
 
-func statistics(name string, from, to time.Duration, period int32, statistics ...types.Statistic) *client.GetMetricStatisticsInput {
+func statistics(from, to time.Duration, statistics ...types.Statistic) *client.GetMetricStatisticsInput {
 	return &client.GetMetricStatisticsInput{
-		Namespace: aws.String("Own"), MetricName: &name, StartTime: aws.Time(start.Add(from)), EndTime: aws.Time(start.Add(to)), Period: &period, Statistics: statistics,
+		Namespace: aws.String("Own"), MetricName: aws.String("m"), StartTime: aws.Time(start.Add(from)), EndTime: aws.Time(start.Add(to)), Period: aws.Int32(60), Statistics: statistics,
 	}
 }
 
@@ -98,7 +98,7 @@ func TestStatistics(t *testing.T) {
 	must(w.PutMetricData(t.Context(), &client.PutMetricDataInput{Namespace: aws.String("Own"), MetricData: []types.MetricDatum{
 		{MetricName: aws.String("m"), Value: aws.Float64(7), Unit: types.StandardUnitCount},
 	}}))(t)
-	in := statistics("m", -10*time.Minute, time.Minute, 60, "Sum", "Minimum", "Maximum", "Average", "SampleCount")
+	in := statistics(-10*time.Minute, time.Minute, "Sum", "Minimum", "Maximum", "Average", "SampleCount")
 	out := must(w.GetMetricStatistics(t.Context(), in))(t)
 	if len(out.Datapoints) != 2 || *out.Label != "m" {
 		t.Fatalf("got %+v", out)
@@ -171,8 +171,8 @@ func TestRounding(t *testing.T) {
 func TestStatisticsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	must(w.GetMetricStatistics(t.Context(), statistics("m", -24*time.Hour, 0, 60, "Sum")))(t)
-	_, err := w.GetMetricStatistics(t.Context(), statistics("m", -24*time.Hour-2*time.Minute, 0, 60, "Sum"))
+	must(w.GetMetricStatistics(t.Context(), statistics(-24*time.Hour, 0, "Sum")))(t)
+	_, err := w.GetMetricStatistics(t.Context(), statistics(-24*time.Hour-2*time.Minute, 0, "Sum"))
 	wantError(t, err, "InvalidParameterCombination", "You have requested up to 1,442 datapoints, which exceeds the limit of 1,440.")
 }
 
@@ -248,7 +248,7 @@ func TestNobodyKeepsMetrics(t *testing.T) {
 	_, err := w.PutMetricData(t.Context(), &client.PutMetricDataInput{Namespace: aws.String("Own"), MetricData: []types.MetricDatum{{MetricName: aws.String("m"), Value: aws.Float64(1)}}})
 	wantError(t, err, "InternalServiceError", "not kept")
 	wantError(t, failure(w.ListMetrics(t.Context(), &client.ListMetricsInput{})), "InternalServiceError", "not kept")
-	wantError(t, failure(w.GetMetricStatistics(t.Context(), statistics("m", -time.Hour, 0, 60, "Sum"))), "InternalServiceError", "not kept")
+	wantError(t, failure(w.GetMetricStatistics(t.Context(), statistics(-time.Hour, 0, "Sum"))), "InternalServiceError", "not kept")
 	wantError(t, failure(w.GetMetricData(t.Context(), &client.GetMetricDataInput{
 		StartTime: aws.Time(start.Add(-time.Hour)), EndTime: aws.Time(start), MetricDataQueries: []types.MetricDataQuery{metric("m1", 60, "Sum")},
 	})), "InternalServiceError", "not kept")

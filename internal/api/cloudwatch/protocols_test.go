@@ -73,7 +73,7 @@ func TestProtocols(t *testing.T) {
 			w.value(1.5, 0, "d", "1")
 			w.value(2, 0, "d", "1")
 			out := must(w.GetMetricStatistics(t.Context(), func() *client.GetMetricStatisticsInput {
-				in := statistics("m", -time.Minute, time.Minute, 60, "Sum", "SampleCount")
+				in := statistics(-time.Minute, time.Minute, "Sum", "SampleCount")
 				in.Dimensions = dim("d", "1")
 				return in
 			}()))(t)
@@ -92,7 +92,7 @@ func TestProtocols(t *testing.T) {
 			if *a.Threshold != 50 || !*a.ActionsEnabled || !a.StateUpdatedTimestamp.Equal(start) || len(a.Dimensions) != 2 {
 				t.Errorf("alarm: %+v", a)
 			}
-			_, err := w.GetMetricStatistics(t.Context(), statistics("m", 0, 0, 60))
+			_, err := w.GetMetricStatistics(t.Context(), statistics(0, 0))
 			if typed := new(types.InvalidParameterCombinationException); !errors.As(err, &typed) {
 				t.Errorf("got %T, want an InvalidParameterCombinationException", errors.Unwrap(errors.Unwrap(err)))
 			}

@@ -24,8 +24,8 @@ const (
 	putBytesMax  = 1 << 20 // as sent
 	putDataMax   = 1000
 	putValuesMax = 150
-	putOldest    = 14 * 24 * time.Hour
-	putNewest    = 2 * time.Hour
+	putOldest    = metrics.MaxPast
+	putNewest    = metrics.MaxAhead
 	valueExp     = 360 // values are between -2^360 and 2^360
 )
 
@@ -135,7 +135,8 @@ func (p putter) datum(region, namespace string, in types.MetricDatum) (d metrics
 	if d.Resolution, err = p.resolution(in.StorageResolution); err != nil {
 		return d, err
 	}
-	return d, p.values(&d, in)
+	err = p.values(&d, in)
+	return d, err
 }
 
 func (p putter) at(at *time.Time) (time.Time, error) {

@@ -56,9 +56,9 @@ func (r queryReader) query(member string, in types.MetricDataQuery) (q model.Met
 	case in.Period != nil:
 		return q, c.period(member+"Period", in.Period)
 	case in.MetricStat != nil:
-		return q, r.metric(member+"MetricStat.", in.MetricStat, &q)
+		err = r.metric(member+"MetricStat.", in.MetricStat, &q)
 	}
-	return q, nil
+	return q, err
 }
 
 func (queryReader) metric(member string, in *types.MetricStat, q *model.MetricQuery) (err error) {

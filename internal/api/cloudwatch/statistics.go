@@ -174,7 +174,10 @@ func (s span) kept(now time.Time) span {
 		age = metrics.KeepFive
 	}
 	if late := now.Add(-age).Sub(s.start); late > 0 {
-		s.start = s.start.Add((late + s.period - 1) / s.period * s.period)
+		if within := late % s.period; within > 0 {
+			late += s.period - within
+		}
+		s.start = s.start.Add(late)
 	}
 	return s
 }

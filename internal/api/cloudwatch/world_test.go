@@ -25,7 +25,6 @@ import (
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/metrics/keep"
-	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/mem"
 )
@@ -117,19 +116,6 @@ func (w *world) pass(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.clock = w.clock.Add(d)
-}
-
-// put writes records into the store, as a scaler would.
-func (w *world) put(records ...model.Record) {
-	w.t.Helper()
-	if _, err := w.store.Update(w.t.Context(), func(tx *store.Tx) error {
-		for _, r := range records {
-			tx.Put(r)
-		}
-		return nil
-	}); err != nil {
-		w.t.Fatal(err)
-	}
 }
 
 // recorder notes what is put, and passes it on.

@@ -36,7 +36,7 @@ func (d *database) units(prefix []byte, to map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // it was only read
 	for rows.Next() {
 		var key []byte
 		if err := rows.Scan(&key); err != nil {

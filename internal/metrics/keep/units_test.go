@@ -9,13 +9,14 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// TestUnits lists the units of one metric alone, from memory and from the database.
-func TestUnits(t *testing.T) {
+// TestUnitsOfAMetric lists the units of one metric alone, from memory and from the database.
+func TestUnitsOfAMetric(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	dir := t.TempDir()
 	m := model.Metric{Namespace: "N", Name: "a"}
 	other := model.Metric{Namespace: "N", Name: "a", Dimensions: []model.Dimension{{Name: "X", Value: "1"}}}
+	want := "Count"
 	for _, unit := range []string{"Count", "Bytes"} {
 		s, err := Open(Config{Dir: dir, Now: func() time.Time { return now }})
 		if err != nil {
@@ -24,7 +25,6 @@ func TestUnits(t *testing.T) {
 		for at, metric := range map[string]model.Metric{unit: m, "Percent": other} {
 			s.Put([]metrics.Datum{{Series: metrics.Series{Region: "r", Metric: metric, Unit: at}, At: now, Stats: metrics.One(1), Resolution: 60}})
 		}
-		want := strings.TrimPrefix("Bytes Count", map[string]string{"Count": "Bytes "}[unit])
 		if got, err := s.Units("r", m); err != nil || strings.Join(got, " ") != want {
 			t.Errorf("got %v, %v, want %s", got, err, want)
 		}
@@ -37,6 +37,6 @@ func TestUnits(t *testing.T) {
 		if _, err := s.Units("r", m); err == nil {
 			t.Error("a closed store answers")
 		}
-		now = now.Add(time.Hour)
+		now, want = now.Add(time.Hour), "Bytes Count"
 	}
 }

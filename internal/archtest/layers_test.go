@@ -127,6 +127,16 @@ func layers() []layer {
 			why:      "measurements are no records of the store: the API reads them from where they are kept",
 		},
 		{
+			packages: "internal/api/acm",
+			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/certificate"),
+			why:      "a certificate for development is made by the call that requests it",
+		},
+		{
+			packages: "internal/issuer/...",
+			may:      nouns("internal/control", "internal/store", "internal/certificate"),
+			why:      "the issuer does outside what a record asks for, and writes through control what came of it; balancers follow the store",
+		},
+		{
 			packages: "internal/api/autoscaling",
 			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/core/schedule"),
 			why:      "an API converts at the border and writes through control; what a schedule means is core's business",

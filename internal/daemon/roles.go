@@ -60,6 +60,9 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 			Store: s.store, Account: s.cfg.Account, IDs: random, Timings: s.timings, Refuse: refuse, Connected: control.AgentConnected, Resync: resync, Log: s.cfg.Log,
 		})
 	})
+	if err := s.startIssuer(ctx, roles); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	roles.run(ctx, "API", func(ctx context.Context) error { return serve(ctx, listener, s.handler(api), s.cfg.Log) })
 	return nil
 }
@@ -93,18 +96,26 @@ func (s *server) joined(ctx context.Context) error {
 func (s *server) api() (http.Handler, error) {
 	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log}, services(ecs.Deps{
 		Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, VPC: s.cfg.VPC, Refuse: refuse, Log: s.cfg.Log,
-	}, s.put, s.logSources, s.sealing, s.cfg.BalancerAddresses)...)
+	}, s.put, s.logSources, certificates{s.sealing, s.cfg.ACMEDirectory != ""}, s.cfg.BalancerAddresses)...)
+}
+
+// certificates is what the API of certificates needs besides.
+type certificates struct {
+	sealing func(func(acm.Seal) error) error
+	acme    bool
 }
 
 // services are the AWS APIs that are served.
 func services(
-	deps ecs.Deps, put *disk.Store, sources func() logs.Source, sealing func(func(acm.Seal) error) error, addresses []string,
+	deps ecs.Deps, put *disk.Store, sources func() logs.Source, certs certificates, addresses []string,
 ) []*wire.Service {
 	events := apilogs.New(apilogs.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, Put: put, Sources: sources})
 	networks := ec2.New(ec2.Deps{
 		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC,
 	})
-	certificates := acm.New(acm.Deps{Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Sealing: sealing})
+	certificates := acm.New(acm.Deps{
+		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Sealing: certs.sealing, ACME: certs.acme,
+	})
 	balancers := elbv2.New(elbv2.Deps{
 		Store: deps.Store, Account: deps.Account, Now: deps.Now, IDs: deps.IDs, Timings: deps.Timings, VPC: deps.VPC, Addresses: addresses,
 	})
@@ -129,7 +140,7 @@ type Operation struct {
 func Operations() []API {
 	var apis []API
 	deps := ecs.Deps{Store: &store.Store{}, Account: Defaults().Account, Now: time.Now, IDs: arn.IDs(random), Refuse: refuse}
-	for _, service := range services(deps, nil, nil, nil, nil) {
+	for _, service := range services(deps, nil, nil, certificates{}, nil) {
 		api := API{Name: service.Name}
 		for _, op := range service.Table() {
 			api.Operations = append(api.Operations, Operation{op.Name, string(op.Status), op.Error})

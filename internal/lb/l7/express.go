@@ -80,6 +80,9 @@ func (h *h1) express(raw []byte) (ok bool) {
 	ex.reuse(h)
 	ex.table, ex.listener, ex.profile = table, listener, profile
 	r := ex.request
+	if strings.HasPrefix(r.path, challengePath) {
+		return false
+	}
 	h.match.Method, h.match.Host, h.match.Path, h.match.Query = r.method, r.host, r.path, r.query
 	rule := listener.Match(&h.match)
 	if rule == nil || rule.Action == nil || rule.Action.Type != model.ActionForward || rule.Rewrites() ||

@@ -97,7 +97,7 @@ func explain(err error) error {
 	if !ok {
 		return err
 	}
-	r := &Refusal{Reason: "OTHER", Problem: problem.Error()}
+	r := &RefusalError{Reason: "OTHER", Problem: problem.Error()}
 	switch {
 	case problem.Type == acme.ProblemTypeCAA:
 		r.Reason, r.Final = "CAA_ERROR", true

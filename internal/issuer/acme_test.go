@@ -6,8 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -39,7 +38,7 @@ type pebble struct {
 
 func newPebble(t *testing.T, port int) *pebble {
 	t.Helper()
-	quiet := log.New(io.Discard, "", 0)
+	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	memory := db.NewMemoryStore()
 	if err := memory.AddBlockedDomain("blocked.test"); err != nil {
 		t.Fatal(err)
@@ -214,6 +213,9 @@ func TestACME(t *testing.T) {
 		t.Errorf("clients are shown %s after the renewal, want %s", got, second.Serial)
 	}
 
+	if code := status(t, fmt.Sprintf("http://127.0.0.1:%d/.well-known/acme-challenge/other", plain)); code != http.StatusMovedPermanently {
+		t.Errorf("what is not pending is answered with %d, not by the rules", code)
+	}
 	blocked := w.request("blocked.test")
 	w.until("it failed", func(*store.View) bool { return w.certificate(blocked).Status == model.CertificateFailed })
 	if c := w.certificate(blocked); c.Attempts.Reason != "DOMAIN_NOT_ALLOWED" {
@@ -256,4 +258,19 @@ func handshake(t *testing.T, port int, name string, roots *x509.CertPool) string
 		parts = append(parts, fmt.Sprintf("%02x", b))
 	}
 	return strings.Join(parts, ":")
+}
+
+func status(t *testing.T, url string) int {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
 }

@@ -50,7 +50,7 @@ type Config struct {
 // Authority issues certificates.
 type Authority interface {
 	// Obtain gives a certificate (PEM, followed by those that vouch for it) for names and a key. In between it has proofs
-	// presented. A *Refusal tells why there is none.
+	// presented. A *RefusalError tells why there is none.
 	Obtain(ctx context.Context, names []string, key crypto.Signer, proofs Proofs) ([]byte, error)
 }
 
@@ -60,15 +60,15 @@ type Proofs interface {
 	Clear(ctx context.Context, c model.Challenge) error
 }
 
-// Refusal is an authority's answer that there is no certificate.
-type Refusal struct {
+// RefusalError is an authority's answer that there is no certificate.
+type RefusalError struct {
 	Reason  string // ACM's word ("FailureReason")
 	Problem string // in the authority's words
 	Final   bool   // it would not issue it at another time either
 }
 
 // Error implements error.
-func (r *Refusal) Error() string { return r.Problem }
+func (r *RefusalError) Error() string { return r.Problem }
 
 // Run issues and renews whenever this process is elected, until ctx ends.
 func Run(ctx context.Context, c Config) error {
@@ -179,7 +179,7 @@ func (i *issuer) attempt(ctx context.Context, c *model.Certificate) error {
 
 func refused(c *model.Certificate, err error) control.CertificateRefused {
 	why := control.CertificateRefused{Reason: "OTHER", Problem: err.Error(), Pause: pause(c.Attempts.Failed)}
-	if r, ok := errors.AsType[*Refusal](err); ok {
+	if r, ok := errors.AsType[*RefusalError](err); ok {
 		why.Reason, why.Problem, why.Final = r.Reason, r.Problem, r.Final
 	}
 	return why

@@ -1,6 +1,7 @@
 package issuer_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,7 @@ func TestSelfSignedIsRenewed(t *testing.T) {
 		resource := w.self("a.test", "b.test")
 		defer w.run(nil)()
 		first := w.certificate(resource)
-		time.Sleep(first.NotAfter.Add(-61 * day).Sub(time.Now()))
+		time.Sleep(time.Until(first.NotAfter.Add(-61 * day)))
 		synctest.Wait()
 		if c := w.certificate(resource); c.Serial != first.Serial {
 			t.Errorf("it is renewed 61 days before its end")
@@ -32,7 +33,7 @@ func TestSelfSignedIsRenewed(t *testing.T) {
 			time.Sleep(time.Until(before.NotAfter.Add(-60*day)) + time.Second)
 			synctest.Wait()
 			c := w.certificate(resource)
-			if c.Serial == before.Serial || !c.NotAfter.After(before.NotAfter) || c.RenewedAt.IsZero() || !c.Issued() || string(c.SealedKey) == string(before.SealedKey) {
+			if c.Serial == before.Serial || !c.NotAfter.After(before.NotAfter) || c.RenewedAt.IsZero() || !c.Issued() || bytes.Equal(c.SealedKey, before.SealedKey) {
 				t.Errorf("it was not renewed: %+v", c)
 			}
 			if c.Names[0] != "a.test" || c.Names[1] != "b.test" || len(c.Names) != 2 || !c.Self() {
@@ -83,10 +84,10 @@ func TestRefused(t *testing.T) {
 		orders int
 		reason string
 	}{
-		{"for good", &issuer.Refusal{Reason: "CAA_ERROR", Problem: "no", Final: true}, day, model.CertificateFailed, 1, "CAA_ERROR"},
-		{"not yet", &issuer.Refusal{Reason: "OTHER", Problem: "no"}, 25 * time.Minute, model.CertificatePending, 3, "OTHER"},
+		{"for good", &issuer.RefusalError{Reason: "CAA_ERROR", Problem: "no", Final: true}, day, model.CertificateFailed, 1, "CAA_ERROR"},
+		{"not yet", &issuer.RefusalError{Reason: "OTHER", Problem: "no"}, 25 * time.Minute, model.CertificatePending, 3, "OTHER"},
 		{"by the network", errors.New("cannot reach it"), 30 * time.Minute, model.CertificatePending, 4, "OTHER"},
-		{"until it is too late", &issuer.Refusal{Reason: "OTHER", Problem: "no"}, 80 * time.Hour, model.CertificateTimedOut, 17, "OTHER"},
+		{"until it is too late", &issuer.RefusalError{Reason: "OTHER", Problem: "no"}, 80 * time.Hour, model.CertificateTimedOut, 17, "OTHER"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +118,7 @@ func TestRenewalIsTriedAgain(t *testing.T) {
 		w.use(resource)
 		synctest.Wait()
 		first := w.certificate(resource)
-		a.err = &issuer.Refusal{Reason: "CAA_ERROR", Problem: "no", Final: true}
+		a.err = &issuer.RefusalError{Reason: "CAA_ERROR", Problem: "no", Final: true}
 		time.Sleep(70 * day)
 		synctest.Wait()
 		c := w.certificate(resource)

@@ -33,6 +33,9 @@ func (p *plainRequest) scan(head *desync.Head) bool { //nolint:gocyclo // one ca
 	if host, _ := head.Host(); len(host) == 0 || len(head.Target) == 0 || head.Target[0] != '/' || string(head.Method) == http.MethodHead || string(head.Method) == http.MethodTrace {
 		return false
 	}
+	if bytes.HasPrefix(head.Target, []byte(challengePath)) {
+		return false
+	}
 	for _, f := range head.Fields {
 		switch kindOf(f.Name) {
 		case fieldAgent:
@@ -80,9 +83,6 @@ func (h *h1) express(raw []byte) (ok bool) {
 	ex.reuse(h)
 	ex.table, ex.listener, ex.profile = table, listener, profile
 	r := ex.request
-	if strings.HasPrefix(r.path, challengePath) {
-		return false
-	}
 	h.match.Method, h.match.Host, h.match.Path, h.match.Query = r.method, r.host, r.path, r.query
 	rule := listener.Match(&h.match)
 	if rule == nil || rule.Action == nil || rule.Action.Type != model.ActionForward || rule.Rewrites() ||

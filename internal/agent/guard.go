@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/maitred/maitred/internal/agent/firewall"
+	"github.com/maitred/maitred/internal/firewall"
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/model"
 )

@@ -61,7 +61,7 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/agent/...",
-			may:      nouns("internal/driver", "internal/store", "internal/peer"),
+			may:      nouns("internal/driver", "internal/store", "internal/peer", "internal/firewall"),
 			why:      "the agent knows the driver's interface, not the drivers: daemon chooses one and hands it over",
 		},
 		{
@@ -78,8 +78,9 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/lb/...",
-			may:      nouns("internal/lb/...", "internal/core/routing", "internal/core/health", "internal/store", "internal/certificate"),
-			why:      "the data plane serves on when the control plane is away: it needs the route table, the thresholds, the names of certificates and the store's watch",
+			may:      nouns("internal/lb/...", "internal/core/routing", "internal/core/health", "internal/store", "internal/certificate", "internal/firewall"),
+			why: "the data plane serves on when the control plane is away: it needs the route table, the thresholds, the names of certificates, " +
+				"what security groups mean, and the store's watch",
 		},
 		{
 			packages: "internal/api",

@@ -12,6 +12,7 @@ import (
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/certs"
 	"github.com/maitred/maitred/internal/lb/flight"
+	"github.com/maitred/maitred/internal/lb/gate"
 	"github.com/maitred/maitred/internal/lb/l4"
 	"github.com/maitred/maitred/internal/lb/l7"
 	"github.com/maitred/maitred/internal/lb/probe"
@@ -57,6 +58,7 @@ type Balancer struct {
 	prober  *probe.Runner
 	writer  *writer
 	inbox   inbox
+	gate    *gate.Gate
 }
 
 // New makes a balancer; Run makes it serve.
@@ -76,7 +78,7 @@ func New(config Config) (*Balancer, error) {
 	if config.Grace == 0 {
 		config.Grace = defaultGrace
 	}
-	b := &Balancer{config: config, inbox: newInbox(), writer: newWriter(config.Store, config.Log)}
+	b := &Balancer{config: config, inbox: newInbox(), writer: newWriter(config.Store, config.Log), gate: gate.New(config.Store.View, config.Now)}
 	b.flights = flight.New(b.inbox.notice)
 	b.prober = probe.New(probe.Config{
 		Check: new(probe.Prober).Check, Changed: b.inbox.changed, Suspected: func(path string, _ bool) { b.inbox.notice(path) },

@@ -240,7 +240,7 @@ func realDrivers() []string {
 func testSupport() []string {
 	return []string{
 		"internal/archtest", "internal/testneeds", "internal/store/storetest", "internal/driver/drivertest",
-		"internal/driver/fake", "maitredtest/...", "test/...", "bench/...", "internal/sim/...",
+		"internal/driver/fake", "internal/issuer/acmetest", "maitredtest/...", "test/...", "bench/...", "internal/sim/...",
 	}
 }
 

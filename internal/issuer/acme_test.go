@@ -6,75 +6,22 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/letsencrypt/pebble/v2/ca"
-	"github.com/letsencrypt/pebble/v2/db"
-	"github.com/letsencrypt/pebble/v2/va"
-	"github.com/letsencrypt/pebble/v2/wfe"
-	"github.com/miekg/dns"
-
 	"github.com/maitred/maitred/internal/issuer"
+	"github.com/maitred/maitred/internal/issuer/acmetest"
 	"github.com/maitred/maitred/internal/keyfile"
 	"github.com/maitred/maitred/internal/lb"
 	"github.com/maitred/maitred/internal/lb/certs"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
-
-// pebble is an ACME server of Let's Encrypt's, which asks for proofs at a port of 127.0.0.1.
-type pebble struct {
-	*httptest.Server
-	roots *x509.CertPool // of what it issues
-}
-
-func newPebble(t *testing.T, port int) *pebble {
-	t.Helper()
-	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
-	memory := db.NewMemoryStore()
-	if err := memory.AddBlockedDomain("blocked.test"); err != nil {
-		t.Fatal(err)
-	}
-	authority := ca.New(quiet, memory, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: 90 * 24 * 3600}})
-	validation := va.New(quiet, port, 1, false, newResolver(t), memory)
-	front := wfe.New(quiet, memory, validation, authority, nil, false, false, 1, 1)
-	p := &pebble{httptest.NewTLSServer(front.Handler()), x509.NewCertPool()}
-	t.Cleanup(p.Close)
-	p.roots.AddCert(authority.GetRootCert(0).Cert)
-	return p
-}
-
-// newResolver is a DNS server that knows the names below test, as 127.0.0.1, but for nowhere.test.
-func newResolver(t *testing.T) (address string) {
-	t.Helper()
-	c, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &dns.Server{Listener: c, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
-		m := new(dns.Msg).SetReply(r)
-		q := r.Question[0]
-		if q.Qtype == dns.TypeA && strings.HasSuffix(q.Name, ".test.") && q.Name != "nowhere.test." {
-			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: q.Qclass}, A: net.IPv4(127, 0, 0, 1)}}
-		}
-		_ = w.WriteMsg(m)
-	})}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = server.ActivateAndServe() }()
-	t.Cleanup(func() {
-		_ = c.Close()
-		<-done
-	})
-	return c.Addr().String()
-}
 
 func freePort(t *testing.T) int {
 	t.Helper()
@@ -165,15 +112,13 @@ func TestACME(t *testing.T) {
 	var skipped atomic.Int64
 	w.now = func() time.Time { return time.Now().Add(time.Duration(skipped.Load())) }
 	w.balance(plain, secure)
-	server := newPebble(t, plain)
+	server := acmetest.New(t, plain)
 	key, err := issuer.AccountKey(keyfile.New())
 	if err != nil {
 		t.Fatal(err)
 	}
-	trust := x509.NewCertPool()
-	trust.AddCert(server.Certificate())
 	by := &skipping{&issuer.ACME{
-		Directory: server.URL + "/dir", Email: "ops@example.com", Key: key, Roots: trust, Agent: "maitred/test", Settle: time.Nanosecond,
+		Directory: server.Directory, Email: "ops@example.com", Key: key, Roots: server.Trust, Agent: "maitred/test", Settle: time.Nanosecond,
 	}, &skipped}
 	defer w.run(by)()
 
@@ -193,7 +138,7 @@ func TestACME(t *testing.T) {
 		}
 		return nil
 	})
-	if got := handshake(t, secure, "shop.test", server.roots); got != first.Serial {
+	if got := handshake(t, secure, "shop.test", server.Roots); got != first.Serial {
 		t.Errorf("clients are shown %s, want %s", got, first.Serial)
 	}
 
@@ -209,7 +154,7 @@ func TestACME(t *testing.T) {
 	if second.RenewedAt.IsZero() {
 		t.Errorf("it was renewed, and does not tell")
 	}
-	if got := handshake(t, secure, "shop.test", server.roots); got != second.Serial {
+	if got := handshake(t, secure, "shop.test", server.Roots); got != second.Serial {
 		t.Errorf("clients are shown %s after the renewal, want %s", got, second.Serial)
 	}
 

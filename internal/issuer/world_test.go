@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"log/slog"
 	"math/big"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -20,15 +19,17 @@ import (
 	"github.com/maitred/maitred/internal/certificate"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/issuer"
+	"github.com/maitred/maitred/internal/issuer/acmetest"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/mem"
 )
 
 func TestMain(m *testing.M) {
-	_ = os.Setenv("PEBBLE_VA_NOSLEEP", "1") // it would wait for seconds before it asks for a proof
-	_ = os.Setenv("PEBBLE_WFE_NONCEREJECT", "0")
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"))
+	if err := acmetest.Setup(); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(acmetest.Worker))
 }
 
 const (

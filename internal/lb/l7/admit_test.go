@@ -1,7 +1,6 @@
 package l7_test
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -20,9 +19,7 @@ func TestAdmit(t *testing.T) {
 	})
 	from := func(address string) error {
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
-		transport := &http.Transport{DialContext: func(ctx context.Context, network, to string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, to)
-		}}
+		transport := &http.Transport{DialContext: dialer.DialContext}
 		defer transport.CloseIdleConnections()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.addr+"/", http.NoBody)
 		if err != nil {

@@ -82,12 +82,15 @@ func (w *world) until(what string, so func(*store.View) bool) {
 	defer watcher.Close()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond) // what a balancer does is not in the store
+	defer again.Stop()
 	for {
 		if _, _, v := watcher.Snapshot(); so(v) {
 			return
 		}
 		select {
 		case <-watcher.C():
+		case <-again.C:
 		case <-ctx.Done():
 			w.t.Fatalf("it never is so that %s", what)
 		}
@@ -138,9 +141,7 @@ func TestACME(t *testing.T) {
 		}
 		return nil
 	})
-	if got := handshake(t, secure, "shop.test", server.Roots); got != first.Serial {
-		t.Errorf("clients are shown %s, want %s", got, first.Serial)
-	}
+	w.until("clients are shown it", func(*store.View) bool { return handshake(t, secure, "shop.test", server.Roots) == first.Serial })
 
 	skipped.Store(int64(time.Until(first.NotAfter) - 10*24*time.Hour))
 	w.update(func(tx *store.Tx) error { // wakes the issuer
@@ -184,7 +185,7 @@ func (w *world) untilIssued(resource, not string) {
 	})
 }
 
-// handshake tells the serial number of the certificate that a client is shown, which it trusts.
+// handshake tells the serial number of the certificate that a client is shown, "" if it does not trust it, or there is none.
 func handshake(t *testing.T, port int, name string, roots *x509.CertPool) string {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: name}, DisableKeepAlives: true}
@@ -195,7 +196,7 @@ func handshake(t *testing.T, port int, name string, roots *x509.CertPool) string
 	}
 	answer, err := transport.RoundTrip(req)
 	if err != nil {
-		t.Fatal(err)
+		return ""
 	}
 	defer func() { _ = answer.Body.Close() }()
 	parts := make([]string, 0, 20)

@@ -58,7 +58,7 @@ func TestProvenIsIssuedAndRenewed(t *testing.T) {
 		}
 		time.Sleep(100 * day)
 		synctest.Wait()
-		if n := len(a.orders); n != 1 {
+		if n := a.ordered(); n != 1 {
 			t.Errorf("a certificate that nobody uses was ordered %d times", n)
 		}
 		w.use(resource)
@@ -68,7 +68,7 @@ func TestProvenIsIssuedAndRenewed(t *testing.T) {
 		}
 		time.Sleep(61 * day)
 		synctest.Wait()
-		if n := len(a.orders); n != 3 {
+		if n := a.ordered(); n != 3 {
 			t.Errorf("it was ordered %d times, want 3: when a third of its time is left it is renewed", n)
 		}
 	})
@@ -99,8 +99,8 @@ func TestRefused(t *testing.T) {
 				time.Sleep(tt.after)
 				synctest.Wait()
 				c := w.certificate(resource)
-				if c.Status != tt.status || c.Attempts.Reason != tt.reason || c.Attempts.Problem == "" || len(a.orders) != tt.orders {
-					t.Errorf("after %s: %q, %+v, %d orders; want %q, %d", tt.after, c.Status, c.Attempts, len(a.orders), tt.status, tt.orders)
+				if c.Status != tt.status || c.Attempts.Reason != tt.reason || c.Attempts.Problem == "" || a.ordered() != tt.orders {
+					t.Errorf("after %s: %q, %+v, %d orders; want %q, %d", tt.after, c.Status, c.Attempts, a.ordered(), tt.status, tt.orders)
 				}
 			})
 		})
@@ -118,14 +118,14 @@ func TestRenewalIsTriedAgain(t *testing.T) {
 		w.use(resource)
 		synctest.Wait()
 		first := w.certificate(resource)
-		a.err = &issuer.RefusalError{Reason: "CAA_ERROR", Problem: "no", Final: true}
+		a.refuse(&issuer.RefusalError{Reason: "CAA_ERROR", Problem: "no", Final: true})
 		time.Sleep(70 * day)
 		synctest.Wait()
 		c := w.certificate(resource)
 		if !c.Issued() || c.Serial != first.Serial || c.Attempts.Failed < 10 || c.Attempts.NextAt.IsZero() {
 			t.Errorf("while it cannot be renewed: %q, %+v", c.Status, c.Attempts)
 		}
-		a.err = nil
+		a.refuse(nil)
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()
 		if c = w.certificate(resource); c.Serial == first.Serial || c.Attempts.Failed != 0 {
@@ -183,8 +183,8 @@ func TestTwoIssuers(t *testing.T) {
 		end()
 		w.request("b.test")
 		synctest.Wait()
-		if len(one.orders) != 1 || len(two.orders) != 1 {
-			t.Errorf("they had %d and %d orders, want 1 and 1", len(one.orders), len(two.orders))
+		if one.ordered() != 1 || two.ordered() != 1 {
+			t.Errorf("they had %d and %d orders, want 1 and 1", one.ordered(), two.ordered())
 		}
 	})
 }

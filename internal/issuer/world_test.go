@@ -9,7 +9,7 @@ import (
 	"encoding/pem"
 	"log/slog"
 	"math/big"
-	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -137,17 +137,34 @@ func (w *world) certificate(resource string) *model.Certificate {
 
 // authority is an authority of its own, which issues for 90 days.
 type authority struct {
+	mu     sync.Mutex
 	err    error
-	orders [][]string
+	orders int
+}
+
+// refuse has it answer with an error from now on, nil for a certificate.
+func (a *authority) refuse(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.err = err
+}
+
+// ordered is how many orders there were.
+func (a *authority) ordered() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.orders
 }
 
 func (a *authority) Obtain(_ context.Context, names []string, key crypto.Signer, _ issuer.Proofs) ([]byte, error) {
-	a.orders = append(a.orders, slices.Clone(names))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.orders++
 	if a.err != nil {
 		return nil, a.err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(int64(len(a.orders))), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
+		SerialNumber: big.NewInt(int64(a.orders)), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)

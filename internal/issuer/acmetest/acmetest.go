@@ -68,7 +68,7 @@ func New(t testing.TB, port int) *Server {
 // newResolver is a DNS server.
 func newResolver(t testing.TB) (address string) {
 	t.Helper()
-	c, err := net.Listen("tcp", "127.0.0.1:0")
+	c, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,9 @@ func (o *options) shared(flags *pflag.FlagSet) {
 func (o *options) server(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Listen, "listen", o.Listen, "HOST:PORT of the API and the console")
 	flags.BoolVar(&o.AnyAddress, "allow-any-address", false, "listen on an address that other machines reach, although the API asks for no password")
+	flags.StringVar(&o.ACMEDirectory, "acme-directory", "", "URL of an ACME server that aws acm request-certificate gets certificates from, as https://acme-v02.api.letsencrypt.org/directory; to name it is to agree to its terms of service (default: they are signed by themselves)")
+	flags.StringVar(&o.ACMEEmail, "acme-email", "", "address that the ACME server may write to")
+	flags.StringVar(&o.ACMECA, "acme-ca", "", "PEM file of the authority that signed the ACME server's own certificate (default: the system's)")
 	flags.StringVar(&o.Account, "account-id", o.Account, "AWS account id that ARNs carry")
 }
 

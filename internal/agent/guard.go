@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/maitred/maitred/internal/agent/firewall"
 	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/firewall"
 	"github.com/maitred/maitred/internal/model"
 )
 

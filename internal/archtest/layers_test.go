@@ -61,7 +61,7 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/agent/...",
-			may:      nouns("internal/driver", "internal/store", "internal/peer", "internal/reading"),
+			may:      nouns("internal/driver", "internal/store", "internal/peer", "internal/reading", "internal/firewall"),
 			why:      "the agent knows the driver's interface, not the drivers: daemon chooses one and hands it over",
 		},
 		{
@@ -79,9 +79,9 @@ func layers() []layer {
 		{
 			packages: "internal/lb/...",
 			may: nouns("internal/lb/...", "internal/core/routing", "internal/core/health", "internal/store", "internal/certificate",
-				"internal/reading"),
+				"internal/firewall", "internal/reading"),
 			why: "the data plane serves on when the control plane is away: it needs the route table, the thresholds, the names of " +
-				"certificates and the store's watch; what it measured it tells in readings, whoever reads them",
+				"certificates, what security groups mean, and the store's watch; what it measured it tells in readings, whoever reads them",
 		},
 		{
 			packages: "internal/api",
@@ -132,6 +132,16 @@ func layers() []layer {
 			packages: "internal/api/cloudwatch",
 			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/metrics/...", "internal/core/alarm"),
 			why:      "measurements are no records of the store: the API reads them from where they are kept",
+		},
+		{
+			packages: "internal/api/acm",
+			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/certificate"),
+			why:      "a certificate for development is made by the call that requests it",
+		},
+		{
+			packages: "internal/issuer/...",
+			may:      nouns("internal/control", "internal/store", "internal/certificate"),
+			why:      "the issuer does outside what a record asks for, and writes through control what came of it; balancers follow the store",
 		},
 		{
 			packages: "internal/api/autoscaling",
@@ -236,7 +246,7 @@ func realDrivers() []string {
 func testSupport() []string {
 	return []string{
 		"internal/archtest", "internal/testneeds", "internal/store/storetest", "internal/driver/drivertest",
-		"internal/driver/fake", "maitredtest/...", "test/...", "bench/...", "internal/sim/...",
+		"internal/driver/fake", "internal/issuer/acmetest", "maitredtest/...", "test/...", "bench/...", "internal/sim/...",
 	}
 }
 

@@ -40,7 +40,7 @@ func (k attributeKind) set(old map[string]string, set []model.KeyValue) (map[str
 			if problem := attributeProblem(a.Key, a.Value); problem != "" {
 				return nil, invalid("%s attribute '%s': the value '%.200s' is not valid: %s", k.of, a.Key, a.Value, problem)
 			}
-			if why := notServed(a.Key); why != "" {
+			if why := notServed(a.Key, a.Value); why != "" {
 				return nil, misconfigured("%s attribute '%s' with the value '%s' is not supported by this version of maitred: %s", k.of, a.Key, a.Value, why)
 			}
 		}
@@ -49,8 +49,9 @@ func (k attributeKind) set(old map[string]string, set []model.KeyValue) (map[str
 	return all, nil
 }
 
-// notServed says why nothing but the default of an attribute can be had.
-func notServed(key string) string {
+// notServed says why a value that is not the default of an attribute cannot be had, "" if it can. What would be accepted and
+// change nothing is not accepted.
+func notServed(key, value string) string {
 	switch key {
 	case "connection_logs.s3.enabled", "health_check_logs.s3.enabled":
 		return "only access logs are written"
@@ -58,8 +59,19 @@ func notServed(key string) string {
 		return "there are no zones to shift traffic away from"
 	case "secondary_ips.auto_assigned.per_subnet":
 		return "a load balancer has one address"
+	case "waf.fail_open.enabled":
+		return "there are no web access control lists that could fail"
+	case "ipv6.deny_all_igw_traffic":
+		return "there is no internet gateway; security groups and the address of a load balancer say who reaches it"
+	case "dns_record.client_routing_policy",
+		"target_group_health.dns_failover.minimum_healthy_targets.count", "target_group_health.dns_failover.minimum_healthy_targets.percentage":
+		return "the name of a load balancer is its address, and nothing is decided by DNS"
+	case "target_health_state.unhealthy.draining_interval_seconds":
+		return "connections to a target that becomes unhealthy are closed at once, or, with '" + model.AttributeTerminateUnhealthy + "' false, go on"
 	case "preserve_client_ip.enabled":
-		return "connections to targets come from the balancer; proxy_protocol_v2.enabled tells targets who the client is"
+		if value == "true" {
+			return "connections to targets come from the balancer; proxy_protocol_v2.enabled tells targets who the client is"
+		}
 	}
 	return ""
 }

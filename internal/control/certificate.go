@@ -14,20 +14,17 @@ import (
 // CertificatesMax is how many certificates a region may have, as at AWS ("Quotas", ACM).
 const CertificatesMax = 2500
 
-// The types of certificates ("CertificateDetail").
-const (
-	CertificateImported = "IMPORTED"
-	CertificateIssued   = "AMAZON_ISSUED"
-)
-
 // NewCertificate is what ImportCertificate asks for, all of it PEM.
 type NewCertificate struct {
 	ARN              string // of the one that is replaced; "" for a new one
 	ID               string // of a new one; "" for any
-	Type             string // CertificateImported or CertificateIssued
+	Type             string // of a new one: model.CertificateImported or model.CertificateRequested
 	Body, Chain, Key []byte
 	Tags             []model.Tag
 }
+
+// SealKey closes the private key (PEM) of a certificate (ARN).
+type SealKey func(arn string, key []byte) ([]byte, error)
 
 // CertificateID is the beginning of ARNs of certificates in a scope.
 func CertificateID(s arn.Scope, id string) string {
@@ -36,7 +33,7 @@ func CertificateID(s arn.Scope, id string) string {
 
 // ImportCertificate stores a certificate with its key, which seal closes for the certificate's ARN; it answers the ARN. An
 // imported one may be replaced under its ARN, and whoever uses it uses the new one then ("ImportCertificate").
-func ImportCertificate(tx *store.Tx, call Call, in NewCertificate, seal func(arn string, key []byte) ([]byte, error)) (string, error) {
+func ImportCertificate(tx *store.Tx, call Call, in NewCertificate, seal SealKey) (string, error) {
 	before, err := replaced(tx.View(), call, in)
 	if err != nil {
 		return "", err
@@ -46,26 +43,44 @@ func ImportCertificate(tx *store.Tx, call Call, in NewCertificate, seal func(arn
 		return "", err
 	}
 	if before == nil {
-		if n := countCertificates(tx.View(), call.Region); n >= CertificatesMax {
-			return "", refused("LimitExceededException", "You have reached the maximum number of certificates: there are %d, and at most %d are allowed.", n, CertificatesMax)
+		before, err = newCertificate(tx.View(), call, in.ID)
+		if err != nil {
+			return "", err
 		}
-		id := in.ID
-		if id == "" {
-			id = call.IDs.UUID()
-		}
-		before = &model.Certificate{ARN: CertificateID(call.Scope, id), Region: call.Region, Type: in.Type, Tags: in.Tags, CreatedAt: call.Now}
+		before.Type, before.Tags, before.IssuedAt = in.Type, in.Tags, call.Now
 	}
-	sealed, err := seal(before.ARN, parsed.Key)
+	put, err := shown(call, before, parsed, seal)
 	if err != nil {
-		return "", fmt.Errorf("seal the private key: %w", err)
+		return "", err
+	}
+	put.ImportedAt = call.Now
+	tx.Put(put)
+	return put.ARN, nil
+}
+
+// newCertificate is a certificate of which nothing is known yet; id "" is any.
+func newCertificate(v *store.View, call Call, id string) (*model.Certificate, error) {
+	if n := countCertificates(v, call.Region); n >= CertificatesMax {
+		return nil, refused("LimitExceededException", "You have reached the maximum number of certificates: there are %d, and at most %d are allowed.", n, CertificatesMax)
+	}
+	if id == "" {
+		id = call.IDs.UUID()
+	}
+	return &model.Certificate{ARN: CertificateID(call.Scope, id), Region: call.Region, CreatedAt: call.Now}, nil
+}
+
+// shown is a record with a certificate that clients are shown from now on.
+func shown(call Call, before *model.Certificate, c *certificate.Certificate, seal SealKey) (*model.Certificate, error) {
+	sealed, err := seal(before.ARN, c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("seal the private key: %w", err)
 	}
 	put := *before
-	put.Names, put.Chain, put.SealedKey, put.Algorithm = parsed.Names, parsed.Chain, sealed, parsed.Algorithm
-	put.NotBefore, put.NotAfter = parsed.Leaf.NotBefore.UTC(), parsed.Leaf.NotAfter.UTC()
-	put.Serial, put.Issuer = colons(parsed.Leaf.SerialNumber.Bytes()), issuer(parsed)
-	put.ImportedAt, put.Cause = call.Now, call.Cause("a certificate for "+strings.Join(parsed.Names[:min(3, len(parsed.Names))], ", "))
-	tx.Put(&put)
-	return put.ARN, nil
+	put.Names, put.Chain, put.SealedKey, put.Algorithm = c.Names, c.Chain, sealed, c.Algorithm
+	put.NotBefore, put.NotAfter = c.Leaf.NotBefore.UTC(), c.Leaf.NotAfter.UTC()
+	put.Serial, put.Issuer = colons(c.Leaf.SerialNumber.Bytes()), issuer(c)
+	put.Cause = call.Cause("a certificate for " + strings.Join(c.Names[:min(3, len(c.Names))], ", "))
+	return &put, nil
 }
 
 // issuer is the name of who signed, as ACM tells it: the organisation, or else the common name.
@@ -92,7 +107,7 @@ func replaced(v *store.View, call Call, in NewCertificate) (*model.Certificate, 
 	if err != nil {
 		return nil, err
 	}
-	if c.Type != CertificateImported {
+	if c.Type != model.CertificateImported {
 		return nil, refused("ValidationException", "The certificate %s was not imported: only an imported certificate can be imported again.", in.ARN)
 	}
 	if len(in.Tags) > 0 {
@@ -200,6 +215,9 @@ func checkCertificateTags(tags []model.Tag) error {
 // many there are.
 func ResealCertificates(tx *store.Tx, reseal func(arn string, sealed []byte) ([]byte, error)) (n int, err error) {
 	for c := range tx.View().Certificates() {
+		if !c.Issued() && len(c.SealedKey) == 0 {
+			continue
+		}
 		again := *c
 		if again.SealedKey, err = reseal(c.ARN, c.SealedKey); err != nil {
 			return 0, err

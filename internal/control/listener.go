@@ -141,6 +141,9 @@ func guardCertificate(tx *store.Tx, call Call, id string) error {
 	if !ok || c.Region != call.Region {
 		return refused("CertificateNotFound", "Certificate '%.300s' not found", id)
 	}
+	if !c.Issued() {
+		return refused("UnsupportedCertificate", "The certificate '%.300s' must have a fully-qualified domain name, a supported signature, and a supported key size: it is not issued (%s)", id, c.Status)
+	}
 	tx.Guard(c.Key())
 	return nil
 }

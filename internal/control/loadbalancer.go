@@ -201,7 +201,10 @@ func checkBalancerAttributes(b *model.LoadBalancer) error {
 	case oneOf(crossZone, "true", "false") != "":
 		return invalid("Load balancer attribute '%s': the value '%.100s' is not valid: it must be one of true, false", AttributeCrossZone, crossZone)
 	}
-	if b.Attribute("access_logs.s3.enabled") == "true" && b.Attribute("access_logs.s3.bucket") == "" {
+	switch logs := b.Attribute("access_logs.s3.enabled") == "true"; {
+	case logs && b.Type == model.NetworkLB:
+		return misconfigured("Load balancer attribute 'access_logs.s3.enabled' with the value 'true' is not supported by this version of maitred: access logs are written of application load balancers alone")
+	case logs && b.Attribute("access_logs.s3.bucket") == "":
 		return misconfigured("A bucket must be specified by the attribute 'access_logs.s3.bucket' when access logs are enabled")
 	}
 	return nil

@@ -94,6 +94,27 @@ func resolveTarget(v *store.View, call Call, g *model.TargetGroup, in NewTarget)
 	return t, err
 }
 
+// FollowMachine has the targets that are a machine as an instance, registered by a call of the API, be where the machine is
+// reached now. It does a part at a time: while more is true, it has to be called again in another transaction.
+func FollowMachine(tx *store.Tx, m *model.Machine) (more bool) {
+	if m.Address == "" {
+		return false
+	}
+	n, id := 0, arn.InstanceID(m.ID)
+	for t := range tx.View().Targets("") {
+		if t.ID != id || t.Task != "" || t.Address == m.Address {
+			continue
+		}
+		if n++; n > balancingPart {
+			return true
+		}
+		moved := *t
+		moved.Address = m.Address
+		tx.Put(&moved)
+	}
+	return false
+}
+
 // findMachine finds a machine by its instance id, its own id, or its host name if no other has that.
 func findMachine(v *store.View, id string) (*model.Machine, bool) {
 	var named []*model.Machine

@@ -97,8 +97,8 @@ func checkGroupAttributes(g *model.TargetGroup) error {
 		return misconfigured("The attribute '%s' cannot be enabled together with the load balancing algorithm '%s'", model.AttributeSlowStart, algorithm)
 	case g.Attribute(model.AttributeMitigation) == "on" && algorithm != "weighted_random":
 		return misconfigured("The attribute '%s' can only be enabled with the load balancing algorithm 'weighted_random'", model.AttributeMitigation)
-	case g.Attribute("target_health_state.unhealthy.draining_interval_seconds") != "0" && !g.HTTP() && g.Attribute(model.AttributeTerminateUnhealthy) == "true":
-		return misconfigured("The attribute 'target_health_state.unhealthy.draining_interval_seconds' can only be set when '%s' is false", model.AttributeTerminateUnhealthy)
+	case g.Attribute(AttributeCrossZone) == "false" && g.Attributes[AttributeCrossZone] != "":
+		return misconfigured("Target group attribute '%s' with the value 'false' is not supported by this version of maitred: a load balancer is in all zones, and each request may go to any target", AttributeCrossZone)
 	}
 	return nil
 }

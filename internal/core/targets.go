@@ -61,7 +61,7 @@ func (w *work) register() {
 	n := 0
 	for _, t := range slices.Concat(w.pool.Fresh.All(), w.pool.Stale.All()) {
 		lbs := w.balancers(t.Deployment)
-		if n == w.moves() || !t.Running() || w.gone[t.ARN] || len(w.targets[t.ARN]) >= len(lbs) {
+		if n == w.moves() || !t.Running() || w.gone[t.ARN] || len(w.targets[t.ARN]) >= len(lbs) && !w.elsewhere(t) {
 			continue
 		}
 		missing := w.missing(t, lbs)
@@ -71,6 +71,7 @@ func (w *work) register() {
 		n++
 		w.change.Guards = append(w.change.Guards, t.Key())
 		for _, target := range missing {
+			w.replaceTarget(t, target)
 			w.change.Puts = append(w.change.Puts, target)
 			registered[target.Group]++
 		}
@@ -80,13 +81,25 @@ func (w *work) register() {
 	}
 }
 
+// elsewhere says that a target of a task is not at the address of its machine, nor at the task's own: the machine may have
+// got another one since.
+func (w *work) elsewhere(t model.TaskState) bool {
+	if t.Seen == nil || t.Seen.Attachment != nil {
+		return false
+	}
+	m, ok := w.Machine(t.Machine)
+	return ok && slices.ContainsFunc(w.targets[t.ARN], func(x *model.Target) bool { return x.Address != m.Address && !x.Draining() })
+}
+
 // missing lists the targets that a task is not yet.
 func (w *work) missing(t model.TaskState, lbs []model.ServiceBalancer) []*model.Target {
 	def, _ := w.TaskDefinition(t.TaskDefinition)
 	machine, _ := w.Machine(t.Machine)
 	targets := balance.Wanted(w, t, def, lbs, machine)
 	targets = slices.DeleteFunc(targets, func(x *model.Target) bool {
-		return slices.ContainsFunc(w.targets[t.ARN], func(y *model.Target) bool { return y.Path() == x.Path() })
+		return slices.ContainsFunc(w.targets[t.ARN], func(y *model.Target) bool {
+			return y.Path() == x.Path() && (y.Address == x.Address || y.Draining())
+		})
 	})
 	for _, x := range targets {
 		x.RegisteredAt = w.in.Now
@@ -96,6 +109,20 @@ func (w *work) missing(t model.TaskState, lbs []model.ServiceBalancer) []*model.
 		}
 	}
 	return targets
+}
+
+// replaceTarget begins the deregistration of what a task was in a target group until now, at an address that its machine
+// has no more.
+func (w *work) replaceTarget(t model.TaskState, by *model.Target) {
+	for _, x := range w.targets[t.ARN] {
+		if x.Group != by.Group || x.Draining() || x.Path() == by.Path() {
+			continue
+		}
+		w.change.Puts = append(w.change.Puts, balance.Drain(w, x, w.in.Now, model.Cause{
+			Kind: model.CauseMachine, Subject: t.Machine, At: w.in.Now, Detail: "the machine is reached at " + by.Address + " now",
+		}))
+		w.left[x.Group]++
+	}
 }
 
 // deregister sees to the targets of tasks that shall stop, and of those that are over: no balancer sends them anything any

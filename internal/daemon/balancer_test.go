@@ -30,7 +30,7 @@ import (
 
 // The variables that make this program a role of maitred, in place of tests.
 const (
-	asRole = "MAITRED_TEST_ROLE" // server or lb, or hot: the program of a task
+	asRole = "MAITRED_TEST_ROLE" // server, lb, or both as in maitred up; or hot: the program of a task
 	inDir  = "MAITRED_TEST_DIR"
 )
 
@@ -50,7 +50,7 @@ func runRole(role, dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	c := daemon.Defaults()
-	c.DataDir, c.Listen, c.Server, c.Balancer = dir, "127.0.0.1:0", role == "server", role == "lb"
+	c.DataDir, c.Listen, c.Server, c.Balancer = dir, "127.0.0.1:0", role != "lb", role != "server"
 	c.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	c.Announce = func(daemon.Ready) { _, _ = os.Stdout.WriteString("ready\n") }
 	if err := daemon.Run(ctx, c); err != nil {
@@ -181,6 +181,66 @@ func TestBalancerAlone(t *testing.T) {
 	if <-last.ended; last.err != nil {
 		t.Errorf("the end: %v\n%s", last.err, last.stderr.String())
 	}
+}
+
+// TestTakenOverByBalancerAlone: a balancer of its own takes over from the one of a process that is the server, too. That
+// goes on as the server, and serves no load balancer any more, until it is started again.
+func TestTakenOverByBalancerAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	up := start(t, "both", dir)
+	up.untilReady()
+	backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "served") }))
+	defer backend.Close()
+	url := describe(t, dir, backend.Listener.Addr().String())
+	until(t, url)
+
+	stop, asking := make(chan struct{}), sync.WaitGroup{}
+	asking.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := ask(url); err != nil {
+				t.Errorf("during the takeover: %v", err)
+			}
+		}
+	})
+	alone := start(t, "lb", dir)
+	alone.untilReady()
+	again := start(t, "lb", dir) // from that one, as ever: the server's stays out of it
+	again.untilReady()
+	<-alone.ended
+	if alone.err != nil {
+		t.Errorf("the one that was taken over from: %v\n%s", alone.err, alone.stderr.String())
+	}
+	close(stop)
+	asking.Wait()
+
+	other := describe(t, dir, backend.Listener.Addr().String()) // the listener has another port now, as the server tells
+	until(t, other)
+	if err := ask(url); err == nil {
+		t.Error("somebody still serves the old port")
+	}
+	again.kill()
+	if err := ask(other); err == nil {
+		t.Error("the server's balancer serves, though it was taken over from")
+	}
+	select {
+	case <-up.ended:
+		t.Errorf("the server has ended: %v", up.err)
+	default:
+	}
+	if err := up.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if <-up.ended; up.err != nil {
+		t.Errorf("its end: %v\n%s", up.err, up.stderr.String())
+	}
+	start(t, "both", dir).untilReady()
+	until(t, other)
 }
 
 // describe writes a load balancer with one target, and gives its URL.

@@ -55,6 +55,10 @@ type Config struct {
 	// SecretsEndpoint is the URL of what speaks for Secrets Manager, Systems Manager and S3, and S3Dir a directory with a
 	// directory for each bucket; "" for none.
 	SecretsEndpoint, S3Dir string
+	// ACMEDirectory is the URL of the ACME server that certificates are requested from; "" for none, and they are signed by
+	// themselves. ACMEEmail is whom it may write to, ACMECA a PEM file of the authority that signed its own certificate; both
+	// may be "".
+	ACMEDirectory, ACMEEmail, ACMECA string
 	// TaskRoles say where the credentials of roles come from, as ROLE_ARN=FILE or ROLE_ARN=exec:COMMAND. Those of all
 	// others are made here, and are worth something to maitred alone.
 	TaskRoles []string
@@ -149,6 +153,9 @@ func (c Config) Validate() error {
 	}
 	if !c.Server {
 		return nil
+	}
+	if err := c.validateACME(); err != nil {
+		return err
 	}
 	return c.validateListen()
 }

@@ -71,6 +71,9 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 		})
 	})
 	s.startScaling(ctx, roles)
+	if err := s.startIssuer(ctx, roles); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	roles.run(ctx, "API", func(ctx context.Context) error { return serve(ctx, listener, s.handler(api), s.cfg.Log) })
 	return nil
 }
@@ -106,7 +109,7 @@ func (s *server) api() (http.Handler, error) {
 		ecs: ecs.Deps{
 			Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, VPC: s.cfg.VPC, Refuse: refuse, Log: s.cfg.Log,
 		},
-		put: s.put, sources: s.logSources, sealing: s.sealing, addresses: s.cfg.BalancerAddresses, metrics: s.metrics,
+		put: s.put, sources: s.logSources, sealing: s.sealing, acme: s.cfg.ACMEDirectory != "", addresses: s.cfg.BalancerAddresses, metrics: s.metrics,
 	})...)
 }
 
@@ -116,6 +119,7 @@ type parts struct {
 	put       *disk.Store
 	sources   func() logs.Source
 	sealing   func(func(acm.Seal) error) error
+	acme      bool // certificates can be requested
 	addresses []string
 	metrics   *keep.Store
 }
@@ -125,7 +129,7 @@ func services(p parts) []*wire.Service {
 	d := p.ecs
 	events := apilogs.New(apilogs.Deps{Store: d.Store, Account: d.Account, Now: d.Now, Put: p.put, Sources: p.sources})
 	networks := ec2.New(ec2.Deps{Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Timings: d.Timings, VPC: d.VPC})
-	certificates := acm.New(acm.Deps{Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Sealing: p.sealing})
+	certificates := acm.New(acm.Deps{Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Sealing: p.sealing, ACME: p.acme})
 	balancers := elbv2.New(elbv2.Deps{
 		Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Timings: d.Timings, VPC: d.VPC, Addresses: p.addresses,
 	})

@@ -34,7 +34,9 @@ func (s *server) startScaling(ctx context.Context, roles *roles) {
 	backlogs := &source.Watcher{
 		Store: s.store, Put: s.metrics, Now: time.Now, Log: s.cfg.Log,
 		Secrets: func(svc *model.Service) source.Secrets {
-			return func(ctx context.Context, name string) (string, error) { return s.resolver().Value(ctx, name, svc.Region) }
+			return func(ctx context.Context, name string) (string, error) {
+				return s.resolver().Value(ctx, name, svc.Region)
+			}
 		},
 	}
 	roles.run(ctx, "backlogs", backlogs.Run)

@@ -149,7 +149,7 @@ func (l *Loop) heartbeat(c store.Changed, now time.Time) bool {
 }
 
 func sameMachine(a, b *model.Machine) bool {
-	return a.Connected == b.Connected && a.JoinedAt.Equal(b.JoinedAt) && a.Driver == b.Driver && a.Capacity.CPU == b.Capacity.CPU &&
+	return a.Connected == b.Connected && a.Address == b.Address && a.JoinedAt.Equal(b.JoinedAt) && a.Driver == b.Driver && a.Capacity.CPU == b.Capacity.CPU &&
 		a.Capacity.Memory == b.Capacity.Memory && a.Capacity.GPUs == b.Capacity.GPUs &&
 		slices.Equal(a.Clusters, b.Clusters) && slices.Equal(a.Capacity.Ports, b.Capacity.Ports) &&
 		slices.Equal(a.Capacity.UDPPorts, b.Capacity.UDPPorts) && sameAttributes(a.Attributes, b.Attributes)

@@ -177,15 +177,15 @@ func (l *Loop) guard(tx *store.Tx) {
 	}
 }
 
-// join makes machines container instances of the clusters that they belong to, and says whether there was any to be
-// made.
+// join makes machines container instances of the clusters that they belong to, and has targets follow those that are
+// reached at another address. It says whether there was anything to do.
 func (l *Loop) join(ctx context.Context, view *store.View, now time.Time) (joined bool, err error) {
 	for m := range view.Machines() {
 		call := control.Call{Scope: arn.Scope{Account: l.Account}, Operation: "machine", Now: now, IDs: l.IDs, Timings: l.Timings}
 		for more := true; more; {
 			rev, err := l.Store.Update(ctx, func(tx *store.Tx) error {
 				l.guard(tx)
-				more = control.JoinMachine(tx, call, m)
+				more = control.JoinMachine(tx, call, m) || control.FollowMachine(tx, m)
 				return nil
 			})
 			if err != nil {

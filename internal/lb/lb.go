@@ -12,6 +12,7 @@ import (
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/certs"
 	"github.com/maitred/maitred/internal/lb/flight"
+	"github.com/maitred/maitred/internal/lb/gate"
 	"github.com/maitred/maitred/internal/lb/l4"
 	"github.com/maitred/maitred/internal/lb/l7"
 	"github.com/maitred/maitred/internal/lb/probe"
@@ -66,6 +67,7 @@ type Balancer struct {
 	census  census
 	meter   *meter // nil: nothing is measured
 	leaving atomic.Bool
+	gate    *gate.Gate
 }
 
 // New makes a balancer; Run makes it serve.
@@ -85,7 +87,7 @@ func New(config Config) (*Balancer, error) {
 	if config.Grace == 0 {
 		config.Grace = defaultGrace
 	}
-	b := &Balancer{config: config, inbox: newInbox(), writer: newWriter(config.Store, config.Log)}
+	b := &Balancer{config: config, inbox: newInbox(), writer: newWriter(config.Store, config.Log), gate: gate.New(config.Store.View, config.Now)}
 	if config.Readings != nil {
 		b.meter = newMeter(b)
 	}

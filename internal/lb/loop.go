@@ -238,6 +238,10 @@ func (l *loop) renew(ctx context.Context) {
 	l.swap(routing.Compile(l.Table(), l.input()))
 	l.certify()
 	l.settle(ctx)
+	l.gate.Forget(func(arn string) bool {
+		_, ok := l.view.LoadBalancer(arn)
+		return ok
+	})
 	l.flights.Forget(func(path string) bool {
 		_, ok := l.view.Target(path)
 		return ok

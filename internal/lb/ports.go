@@ -251,7 +251,8 @@ func (p *ports) listen(ctx context.Context, at place) (net.Listener, net.PacketC
 func (p *ports) http(l *routing.Listener) (*l7.Server, error) {
 	config := l7.Config{
 		ARN: l.Record.ARN, Table: p.Table, Flights: p.flights, Refused: p.prober.Suspect, Observe: p.observeHTTP(),
-		Secret: p.config.Secret, Now: p.config.Now, Random: p.config.Random, Log: p.config.Log,
+		Secret: p.config.Secret, Now: p.config.Now, Random: p.config.Random, Log: p.config.Log, Challenge: p.answer,
+		Admit: p.admits(l.Record.ARN),
 	}
 	if p.config.AccessLog != nil {
 		config.AccessLog = &accessLog{p.config.AccessLog, p.Balancer, l.Record.ARN}
@@ -272,7 +273,7 @@ func (p *ports) http(l *routing.Listener) (*l7.Server, error) {
 func (p *ports) flows(l *routing.Listener) *l4.Server {
 	config := l4.Config{
 		ARN: l.Record.ARN, Table: p.Table, Flights: p.flights, Refused: p.prober.Suspect, Observe: p.observeFlow(),
-		Now: p.config.Now, Random: p.config.Random, Log: p.config.Log,
+		Now: p.config.Now, Random: p.config.Random, Log: p.config.Log, Admit: p.admits(l.Record.ARN),
 	}
 	if l.Record.Protocol == "TLS" {
 		config.Certificate = p.certificate(l.Record.ARN)

@@ -307,28 +307,3 @@ func (b *Balancer) Key() Key { return BalancerKey(b.ID) }
 
 // BalancerKey is the key of a balancer.
 func BalancerKey(id string) Key { return Key{KindBalancer, id} }
-
-// Certificate is a server certificate with its key, which is sealed ("ImportCertificate").
-type Certificate struct {
-	ARN        string    `json:"arn"`
-	Region     string    `json:"region"`
-	Names      []string  `json:"names"` // of its subject: the first is its domain name
-	Chain      []byte    `json:"chain"` // PEM: the certificate and those that vouch for it
-	SealedKey  []byte    `json:"key"`   // the private key in PEM, sealed
-	NotBefore  time.Time `json:"notBefore"`
-	NotAfter   time.Time `json:"notAfter"`
-	Serial     string    `json:"serial"`
-	Issuer     string    `json:"issuer"`
-	Algorithm  string    `json:"algorithm"` // of the key, as ACM names it: RSA_2048, EC_prime256v1 …
-	Type       string    `json:"type"`      // IMPORTED, or AMAZON_ISSUED for one that was made here
-	Tags       []Tag     `json:"tags,omitempty"`
-	CreatedAt  time.Time `json:"created"`
-	ImportedAt time.Time `json:"imported"`
-	Cause      Cause     `json:"cause"`
-}
-
-// Key implements Record.
-func (c *Certificate) Key() Key { return CertificateKey(c.ARN) }
-
-// CertificateKey is the key of a certificate.
-func CertificateKey(arn string) Key { return Key{KindCertificate, arn} }

@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -24,15 +26,16 @@ type balanced struct {
 	t        *testing.T
 	c        *ecs.Client
 	elb      *elb.Client
-	address  string // of the listener
-	balancer string // ARNs
+	now      atomic.Pointer[elb.Client] // for other goroutines; it tries nothing twice
+	address  string                     // of the listener
+	balancer string                     // ARNs
 	group    string
 	version  int // of the newest task definition
 }
 
-// drainDelay is the longest that a task which leaves waits for what is in flight, in seconds. Only connections of a network
+// drainDelay is the longest that a task which leaves waits for what is in flight. Only connections of a network
 // load balancer take it: they last as long as clients want.
-const drainDelay = "5"
+const drainDelay = 5 * time.Second
 
 // newBalanced makes a load balancer (application or network) that leads to n tasks, and waits until all get requests. listen
 // completes the listener, which forwards to the tasks.
@@ -55,11 +58,7 @@ func newBalanced(t *testing.T, api string, kind elbtypes.LoadBalancerTypeEnum, n
 	})
 	b.must(err)
 	b.group = *group.TargetGroups[0].TargetGroupArn
-	_, err = b.elb.ModifyTargetGroupAttributes(t.Context(), &elb.ModifyTargetGroupAttributesInput{
-		TargetGroupArn: &b.group,
-		Attributes:     []elbtypes.TargetGroupAttribute{{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String(drainDelay)}},
-	})
-	b.must(err)
+	b.delay(drainDelay)
 	port := freePort(t)
 	in := &elb.CreateListenerInput{
 		LoadBalancerArn: &b.balancer, Port: aws.Int32(int32(port)), Protocol: protocol, //nolint:gosec // a port
@@ -79,6 +78,18 @@ func newBalanced(t *testing.T, api string, kind elbtypes.LoadBalancerTypeEnum, n
 	b.must(err)
 	b.settled(int(n))
 	return b
+}
+
+// delay sets the deregistration delay.
+func (b *balanced) delay(d time.Duration) {
+	b.t.Helper()
+	_, err := b.elb.ModifyTargetGroupAttributes(b.t.Context(), &elb.ModifyTargetGroupAttributesInput{
+		TargetGroupArn: &b.group,
+		Attributes: []elbtypes.TargetGroupAttribute{
+			{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String(strconv.Itoa(int(d.Seconds())))},
+		},
+	})
+	b.must(err)
 }
 
 // places asks for the default VPC and the subnets of load balancers, without an SDK: this is the only question to EC2 here.
@@ -110,11 +121,17 @@ func places(t *testing.T, api string) (vpc string, subnets []string) {
 // connect talks to a server, which may be another one than before.
 func (b *balanced) connect(api string) {
 	b.c = client(api)
-	b.elb = elb.New(elb.Options{Region: "us-east-1", BaseEndpoint: aws.String(api), Credentials: aws.CredentialsProviderFunc(
+	options := elb.Options{Region: "us-east-1", BaseEndpoint: aws.String(api), Credentials: aws.CredentialsProviderFunc(
 		func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "maitred", SecretAccessKey: "maitred"}, nil
-		})})
+		})}
+	b.elb = elb.New(options)
+	options.Retryer = aws.NopRetryer{}
+	b.now.Store(elb.New(options))
 }
+
+// server is the present one, for goroutines other than the test's.
+func (b *balanced) server() *elb.Client { return b.now.Load() }
 
 func (b *balanced) must(err error) {
 	b.t.Helper()

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,62 +15,103 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
 
-// lossRounds is how often TestNoRequestIsLost does everything: once, or as often as LOSS_ROUNDS says.
-func lossRounds(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("LOSS_ROUNDS")
-	if text == "" {
-		return 1
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("LOSS_ROUNDS is %q, a number is wanted", text)
-	}
-	return n
+// losses is how much TestNoRequestIsLost does.
+type losses struct {
+	updates, scales, stops int
+	requests               int // at least
 }
 
-// TestNoRequestIsLost sends requests all the time while the service is updated, scaled, robbed of tasks and of a machine, and
-// the server is killed: none of it is any client's business.
+// lossesFrom reads the variable LOSS: "full" is
+//
+//	LOSS=full go test ./test/e2e -run TestNoRequestIsLost -timeout 30m -v
+//
+// and takes some ten minutes; without it everything is done a few times, which is enough to find what always fails.
+func lossesFrom(t *testing.T) losses {
+	t.Helper()
+	switch text := os.Getenv("LOSS"); text {
+	case "":
+		return losses{updates: 3, scales: 3, stops: 5}
+	case "full":
+		return losses{updates: 20, scales: 20, stops: 50, requests: 300_000}
+	default:
+		t.Fatalf("LOSS is %q; it is full, or not set", text)
+		return losses{}
+	}
+}
+
+// lossDelay is the deregistration delay: WebSockets last that long.
+const lossDelay = 2 * time.Second
+
+// TestNoRequestIsLost sends requests, and messages through WebSockets, all the time while the service is updated, scaled,
+// robbed of tasks and of a machine, the server is killed, and another balancer takes over: none of it is any client's
+// business. LOSS=full does all of it more often (see lossesFrom).
 func TestNoRequestIsLost(t *testing.T) {
 	t.Parallel()
-	dir := stateDir(t)
+	do, dir := lossesFrom(t), stateDir(t)
 	server := start(t, "server", "--data-dir", dir, "--listen", "127.0.0.1:0")
 	start(t, "agent", "--data-dir", dir, "--driver", "process")
-	start(t, "lb", "--data-dir", dir)
+	balancer := start(t, "lb", "--data-dir", dir)
 	endpoint, err := os.ReadFile(filepath.Join(dir, "store", "endpoint"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const n = 3
 	b := newBalanced(t, server.api, elbtypes.LoadBalancerTypeEnumApplication, n, nil)
+	b.delay(lossDelay)
 	l := flood(t, "http://"+b.address, everyKind()...)
-	for range lossRounds(t) {
-		for range 5 {
-			b.update()
-			b.settled(n)
-		}
-		t.Logf("%d requests during rolling updates", l.sent())
-		for range 5 {
-			b.scale(2 * n)
-			b.scale(n)
-		}
-		t.Logf("%d requests until the service was scaled in and out", l.sent())
-		for range 10 {
-			b.stopOne(n)
-		}
-		t.Logf("%d requests until tasks were stopped", l.sent())
-		b.borrow(strings.TrimSpace(string(endpoint)), n)
-
-		sent := l.sent()
-		t.Logf("%d requests until a machine was drained", sent)
-		server.kill()
-		eventually(t, "requests are served while the server is dead", func() bool { return l.sent() > sent+500 })
-		server = start(t, "server", "--data-dir", dir, "--listen", "127.0.0.1:0")
-		b.connect(server.api)
+	s := openSockets(l, b, 4)
+	for range do.updates {
 		b.update()
 		b.settled(n)
 	}
+	t.Logf("%d requests during %d rolling updates", l.sent(), do.updates)
+	for range do.scales {
+		b.scale(2 * n)
+		b.scale(n)
+	}
+	t.Logf("%d requests until the service was scaled in and out %d times", l.sent(), do.scales)
+	for range do.stops {
+		b.stopOne(n)
+	}
+	t.Logf("%d requests until %d tasks were stopped", l.sent(), do.stops)
+	b.borrow(strings.TrimSpace(string(endpoint)), n)
+	t.Logf("%d requests until a machine was drained", l.sent())
+
+	next := start(t, "lb", "--data-dir", dir)
+	talked := s.messages()
+	eventually(t, "WebSockets go on through the balancer that was taken over from", func() bool { return s.messages() > talked+500 })
+	select {
+	case <-balancer.done:
+		t.Error("the balancer that was taken over from has ended, with WebSockets in its hands")
+	default:
+	}
+	s.renew() // and it has nothing in its hands any more
+	<-balancer.done
+	if code := balancer.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the balancer that was taken over from ended with %d:\n%s", code, balancer.output())
+	}
+	b.update()
+	b.settled(n)
+	t.Logf("%d requests until another balancer had taken over", l.sent())
+
+	sent := l.sent()
+	server.kill()
+	eventually(t, "requests are served while the server is dead", func() bool { return l.sent() > sent+500 })
+	server = start(t, "server", "--data-dir", dir, "--listen", "127.0.0.1:0")
+	b.connect(server.api)
+	b.update()
+	b.settled(n)
+	for l.sent() < do.requests {
+		b.update()
+		b.settled(n)
+	}
+	s.report()
 	l.report()
+	select {
+	case <-next.done:
+		t.Errorf("the balancer has ended:\n%s", next.output())
+	default:
+	}
 }
 
 // machines are the container instances that can run tasks.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,6 +22,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/maitred/maitred/internal/issuer/acmetest"
 )
 
 // built holds the binaries that all tests share.
@@ -30,7 +33,7 @@ func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "maitred-e2e")
 	if err == nil {
 		built.dir = dir
-		err = build(dir)
+		err = errors.Join(build(dir), acmetest.Setup())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

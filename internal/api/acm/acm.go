@@ -1,5 +1,6 @@
 // Package acm is the part of the API of AWS Certificate Manager that load balancers need: certificates are imported, looked
-// at and deleted, and one for development is made on request. It is signed by itself, and nobody renews it.
+// at and deleted, and one is made on request: by an ACME server, to which its names are proven by the load balancers, or
+// without such a server for development, signed by itself. What was requested is renewed before it runs out.
 //
 // Private keys are sealed before they are stored and never given back.
 package acm
@@ -21,7 +22,7 @@ import (
 )
 
 // Seal closes the private key of a certificate (given by ARN).
-type Seal func(arn string, key []byte) ([]byte, error)
+type Seal = control.SealKey
 
 // Deps is what the API works with.
 type Deps struct {
@@ -29,6 +30,8 @@ type Deps struct {
 	Account string // 12 digits
 	Now     func() time.Time
 	IDs     arn.IDs
+	// ACME says that there is an ACME server, from which certificates are requested.
+	ACME bool
 	// Sealing calls do with what seals; the key that it seals with is not changed until do has returned.
 	Sealing func(do func(Seal) error) error
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 
+	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
@@ -23,7 +24,7 @@ func (a *API) importCertificate(ctx context.Context, call control.Call, in *acm.
 		return nil, invalid("1 validation error detected: Value '' at 'certificateArn' failed to satisfy constraint: Member must have length greater than or equal to 20")
 	}
 	resource, err := a.store(ctx, call, control.NewCertificate{
-		ARN: aws.ToString(in.CertificateArn), Type: control.CertificateImported,
+		ARN: aws.ToString(in.CertificateArn), Type: model.CertificateImported,
 		Body: in.Certificate, Chain: in.CertificateChain, Key: in.PrivateKey, Tags: tagsIn(in.Tags),
 	})
 	if err != nil {
@@ -51,6 +52,9 @@ func (a *API) getCertificate(_ context.Context, call control.Call, in *acm.GetCe
 	if err != nil {
 		return nil, err
 	}
+	if len(c.Chain) == 0 {
+		return nil, notIssued(c)
+	}
 	_, chain := pem.Decode(c.Chain)
 	body := bytes.TrimSuffix(c.Chain, chain)
 	out := &acm.GetCertificateOutput{Certificate: aws.String(string(body))}
@@ -58,6 +62,14 @@ func (a *API) getCertificate(_ context.Context, call control.Call, in *acm.GetCe
 		out.CertificateChain = aws.String(string(chain))
 	}
 	return out, nil
+}
+
+// notIssued says why there is no certificate yet ("GetCertificate").
+func notIssued(c *model.Certificate) error {
+	if c.Status == model.CertificatePending {
+		return wire.Errorf("RequestInProgressException", "The certificate %s is not issued yet: its names are being proven.", c.ARN)
+	}
+	return wire.Errorf("ResourceNotFoundException", "The certificate %s was not issued: %s", c.ARN, c.Attempts.Problem)
 }
 
 func (a *API) deleteCertificate(ctx context.Context, call control.Call, in *acm.DeleteCertificateInput) (*acm.DeleteCertificateOutput, error) {

@@ -22,40 +22,101 @@ func (a *API) describeCertificate(
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := leafOf(c)
-	if err != nil {
-		return nil, err
-	}
 	d := &types.CertificateDetail{
 		CertificateArn: &c.ARN, CreatedAt: &c.CreatedAt, DomainName: &c.Names[0], SubjectAlternativeNames: c.Names,
-		Issuer: &c.Issuer, Serial: &c.Serial, NotBefore: &c.NotBefore, NotAfter: &c.NotAfter,
 		KeyAlgorithm: types.KeyAlgorithm(c.Algorithm), Type: types.CertificateType(c.Type), Status: status(c, call.Now),
-		InUseBy: append([]string{}, control.CertificateUsers(a.Store.View(), c.ARN)...),
-		Subject: aws.String(leaf.Subject.String()), SignatureAlgorithm: aws.String(signature(leaf)),
-		RenewalEligibility: types.RenewalEligibilityIneligible,
+		InUseBy:            append([]string{}, control.CertificateUsers(a.Store.View(), c.ARN)...),
+		RenewalEligibility: a.eligibility(c), RenewalSummary: renewal(c),
 		Options: &types.CertificateOptions{
 			//nolint:staticcheck // it can no longer be chosen, but is told
 			CertificateTransparencyLoggingPreference: types.CertificateTransparencyLoggingPreferenceDisabled,
 		},
 	}
+	if len(c.Chain) > 0 {
+		if err := describeLeaf(d, c); err != nil {
+			return nil, err
+		}
+	}
+	if c.Type == model.CertificateImported {
+		d.ImportedAt = &c.ImportedAt
+		return &acm.DescribeCertificateOutput{Certificate: d}, nil
+	}
+	d.IssuedAt = issuedAt(c)
+	if c.Status == model.CertificateFailed {
+		d.FailureReason = types.FailureReason(c.Attempts.Reason)
+	}
+	d.DomainValidationOptions = validations(c)
+	return &acm.DescribeCertificateOutput{Certificate: d}, nil
+}
+
+// describeLeaf tells what the certificate itself says.
+func describeLeaf(d *types.CertificateDetail, c *model.Certificate) error {
+	leaf, err := leafOf(c)
+	if err != nil {
+		return err
+	}
+	d.Issuer, d.Serial, d.NotBefore, d.NotAfter = &c.Issuer, &c.Serial, &c.NotBefore, &c.NotAfter
+	d.Subject, d.SignatureAlgorithm = aws.String(leaf.Subject.String()), aws.String(signature(leaf))
 	for _, u := range keyUsages(leaf) {
 		d.KeyUsages = append(d.KeyUsages, types.KeyUsage{Name: u})
 	}
 	for _, u := range extendedUsages(leaf) {
 		d.ExtendedKeyUsages = append(d.ExtendedKeyUsages, types.ExtendedKeyUsage{Name: u.name, OID: aws.String(u.oid)})
 	}
-	if c.Type == control.CertificateImported {
-		d.ImportedAt = &c.ImportedAt
-		return &acm.DescribeCertificateOutput{Certificate: d}, nil
+	return nil
+}
+
+// issuedAt is when a requested certificate was issued, nil: it was not. Older records do not tell.
+func issuedAt(c *model.Certificate) *time.Time {
+	switch {
+	case !c.Issued():
+		return nil
+	case c.IssuedAt.IsZero():
+		return &c.CreatedAt
 	}
-	d.IssuedAt = &c.CreatedAt
+	return &c.IssuedAt
+}
+
+// eligibility says whether a certificate is renewed: what was requested is, from an ACME server only while it is used
+// ("Managed certificate renewal").
+func (a *API) eligibility(c *model.Certificate) types.RenewalEligibility {
+	if c.Self() || c.ACME && c.Issued() && len(control.CertificateUsers(a.Store.View(), c.ARN)) > 0 {
+		return types.RenewalEligibilityEligible
+	}
+	return types.RenewalEligibilityIneligible
+}
+
+// renewal tells of the last renewal of a certificate, nil if there was none.
+func renewal(c *model.Certificate) *types.RenewalSummary {
+	s := &types.RenewalSummary{DomainValidationOptions: validations(c), RenewalStatus: types.RenewalStatusSuccess, UpdatedAt: &c.RenewedAt}
+	switch {
+	case !c.Issued() || c.RenewedAt.IsZero() && c.Attempts.Failed == 0:
+		return nil
+	case c.Attempts.Failed > 0: // and it is tried again
+		s.RenewalStatus, s.UpdatedAt = types.RenewalStatusPendingAutoRenewal, &c.Attempts.LastAt
+		s.RenewalStatusReason = types.FailureReason(c.Attempts.Reason)
+	}
+	return s
+}
+
+// validations tells how names are proven.
+func validations(c *model.Certificate) (list []types.DomainValidation) {
+	method, state := types.ValidationMethodDns, types.DomainStatusSuccess
+	if c.ACME {
+		method = types.ValidationMethodHttp
+	}
+	switch c.Status {
+	case model.CertificatePending:
+		state = types.DomainStatusPendingValidation
+	case model.CertificateFailed, model.CertificateTimedOut:
+		state = types.DomainStatusFailed
+	}
 	for _, n := range c.Names {
-		d.DomainValidationOptions = append(d.DomainValidationOptions, types.DomainValidation{
-			DomainName: aws.String(n), ValidationDomain: aws.String(n), ValidationStatus: types.DomainStatusSuccess,
-			ValidationMethod: types.ValidationMethodDns,
+		list = append(list, types.DomainValidation{
+			DomainName: aws.String(n), ValidationDomain: aws.String(n), ValidationStatus: state, ValidationMethod: method,
 		})
 	}
-	return &acm.DescribeCertificateOutput{Certificate: d}, nil
+	return list
 }
 
 // leafOf reads the certificate of a record.
@@ -72,6 +133,9 @@ func leafOf(c *model.Certificate) (*x509.Certificate, error) {
 }
 
 func status(c *model.Certificate, now time.Time) types.CertificateStatus {
+	if !c.Issued() {
+		return types.CertificateStatus(c.Status)
+	}
 	if now.After(c.NotAfter) {
 		return types.CertificateStatusExpired
 	}

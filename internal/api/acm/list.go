@@ -158,6 +158,9 @@ func usedFor(c *model.Certificate, f types.Filters) (bool, error) {
 	if len(f.KeyUsage) == 0 && len(f.ExtendedKeyUsage) == 0 {
 		return true, nil
 	}
+	if len(c.Chain) == 0 {
+		return false, nil
+	}
 	leaf, err := leafOf(c)
 	if err != nil {
 		return false, err
@@ -185,29 +188,31 @@ func extendedNames(leaf *x509.Certificate) []types.ExtendedKeyUsageName {
 }
 
 func origin(c *model.Certificate) types.CertificateKeyPairOrigin {
-	if c.Type == control.CertificateImported {
+	if c.Type == model.CertificateImported {
 		return types.CertificateKeyPairOriginCustomerProvided
 	}
 	return types.CertificateKeyPairOriginAwsManaged
 }
 
 func (a *API) summary(call control.Call, c *model.Certificate) (types.CertificateSummary, error) {
-	leaf, err := leafOf(c)
-	if err != nil {
-		return types.CertificateSummary{}, err
-	}
 	s := types.CertificateSummary{
 		CertificateArn: &c.ARN, DomainName: &c.Names[0], SubjectAlternativeNameSummaries: c.Names[:min(summaryNames, len(c.Names))],
 		HasAdditionalSubjectAlternativeNames: aws.Bool(len(c.Names) > summaryNames),
 		Status:                               status(c, call.Now), Type: types.CertificateType(c.Type), KeyAlgorithm: types.KeyAlgorithm(c.Algorithm),
-		KeyUsages: keyUsages(leaf), ExtendedKeyUsages: extendedNames(leaf), CertificateKeyPairOrigin: origin(c),
-		InUse: aws.Bool(len(control.CertificateUsers(a.Store.View(), c.ARN)) > 0), RenewalEligibility: types.RenewalEligibilityIneligible,
-		NotBefore: &c.NotBefore, NotAfter: &c.NotAfter, CreatedAt: &c.CreatedAt,
+		CertificateKeyPairOrigin: origin(c), CreatedAt: &c.CreatedAt,
+		InUse: aws.Bool(len(control.CertificateUsers(a.Store.View(), c.ARN)) > 0), RenewalEligibility: a.eligibility(c),
 	}
-	if c.Type == control.CertificateImported {
+	if len(c.Chain) > 0 {
+		leaf, err := leafOf(c)
+		if err != nil {
+			return types.CertificateSummary{}, err
+		}
+		s.KeyUsages, s.ExtendedKeyUsages, s.NotBefore, s.NotAfter = keyUsages(leaf), extendedNames(leaf), &c.NotBefore, &c.NotAfter
+	}
+	if c.Type == model.CertificateImported {
 		s.ImportedAt = &c.ImportedAt
 	} else {
-		s.IssuedAt = &c.CreatedAt
+		s.IssuedAt = issuedAt(c)
 	}
 	return s, nil
 }

@@ -1,46 +1,40 @@
 package acm
 
 import (
+	"cmp"
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"fmt"
-	"math/big"
 	"net"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acm/types"
 
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/certificate"
 	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
 )
 
 const (
 	// namesMax is how many names a certificate may have; at AWS the quota is 10 and may be raised.
-	namesMax = 100
-	// validity is how long a certificate made here is valid, as at AWS ("Managed certificate renewal").
-	validity   = 395 * 24 * time.Hour
-	domainMax  = 253
-	commonName = 64 // at most so long
+	namesMax  = 100
+	domainMax = 253
 )
 
-// requestCertificate makes a certificate for development, signed by itself, at once: nobody has to validate anything.
+// requestCertificate has a certificate issued by the ACME server, if there is one. Else it makes one for development at
+// once, signed by itself: nobody has to validate anything.
 func (a *API) requestCertificate(
 	ctx context.Context, call control.Call, in *acm.RequestCertificateInput,
 ) (*acm.RequestCertificateOutput, error) {
 	names, err := requested(in)
+	if err == nil && a.ACME {
+		err = provable(in, names)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -52,17 +46,41 @@ func (a *API) requestCertificate(
 			return &acm.RequestCertificateOutput{CertificateArn: &resource}, nil
 		}
 	}
-	body, key, err := selfSigned(in.KeyAlgorithm, names, call.Now)
-	if err != nil {
-		return nil, err
-	}
-	resource, err := a.store(ctx, call, control.NewCertificate{
-		ID: id, Type: control.CertificateIssued, Body: body, Key: key, Tags: tagsIn(in.Tags),
+	resource, err := a.request(ctx, call, control.CertificateRequest{
+		ID: id, Names: names, Algorithm: cmp.Or(string(in.KeyAlgorithm), certificate.Requestable()[0]), Tags: tagsIn(in.Tags),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &acm.RequestCertificateOutput{CertificateArn: &resource}, nil
+}
+
+func (a *API) request(ctx context.Context, call control.Call, in control.CertificateRequest) (resource string, err error) {
+	if a.ACME {
+		err = a.update(ctx, func(tx *store.Tx) error {
+			resource, err = control.RequestCertificate(tx, call, in)
+			return err
+		})
+		return resource, err
+	}
+	body, key, err := certificate.SelfSigned(in.Algorithm, in.Names, call.Now)
+	if err != nil {
+		return "", err
+	}
+	return a.store(ctx, call, control.NewCertificate{ID: in.ID, Type: model.CertificateRequested, Body: body, Key: key, Tags: in.Tags})
+}
+
+// provable refuses what cannot be proven to an ACME server by the load balancers alone.
+func provable(in *acm.RequestCertificateInput, names []string) error {
+	if in.ValidationMethod != "" && in.ValidationMethod != types.ValidationMethodHttp {
+		return wire.Errorf("InvalidParameterException", "ValidationMethod %s is not supported: names are proven over HTTP, by the load balancers at port 80 themselves. Say HTTP, or leave it out.", in.ValidationMethod)
+	}
+	for _, n := range names {
+		if strings.HasPrefix(n, "*.") {
+			return wire.Errorf("InvalidParameterException", "A certificate for %s cannot be requested: a wildcard is proven through DNS, and names are proven over HTTP here. Name the hosts, or import a certificate.", n)
+		}
+	}
+	return nil
 }
 
 // idOf is the id of a certificate that is requested with a token: the same for the same request ("RequestCertificate").
@@ -101,7 +119,7 @@ func checkOptions(in *acm.RequestCertificateInput) error {
 		return wire.Errorf("InvalidArnException", "There are no private certificate authorities here: leave CertificateAuthorityArn out, and the certificate is signed by itself.")
 	case in.ValidationMethod != "" && !slices.Contains(in.ValidationMethod.Values(), in.ValidationMethod):
 		return oneOf("validationMethod", string(in.ValidationMethod), "DNS, EMAIL, HTTP")
-	case in.KeyAlgorithm != "" && newKey(in.KeyAlgorithm) == nil:
+	case in.KeyAlgorithm != "" && !slices.Contains(certificate.Requestable(), string(in.KeyAlgorithm)):
 		return oneOf("keyAlgorithm", string(in.KeyAlgorithm), "RSA_2048, EC_prime256v1, EC_secp384r1")
 	case in.ManagedBy != "":
 		return wire.Errorf("InvalidParameterException", "ManagedBy is not supported: no other service manages certificates here.")
@@ -124,54 +142,4 @@ var (
 
 func validDomain(n string) bool {
 	return len(n) <= domainMax && domainForm.MatchString(n) && net.ParseIP(n) == nil
-}
-
-// newKey gives what makes a key, nil for an algorithm that cannot be requested ("RequestCertificate").
-func newKey(algorithm types.KeyAlgorithm) func() (crypto.Signer, error) {
-	curve := func(c elliptic.Curve) func() (crypto.Signer, error) {
-		return func() (crypto.Signer, error) { return ecdsa.GenerateKey(c, rand.Reader) }
-	}
-	switch algorithm {
-	case "", types.KeyAlgorithmRsa2048:
-		const bits = 2048
-		return func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, bits) }
-	case types.KeyAlgorithmEcPrime256v1:
-		return curve(elliptic.P256())
-	case types.KeyAlgorithmEcSecp384r1:
-		return curve(elliptic.P384())
-	default:
-		return nil
-	}
-}
-
-// selfSigned makes a certificate and its key, both in PEM.
-func selfSigned(algorithm types.KeyAlgorithm, names []string, now time.Time) (body, key []byte, err error) {
-	private, err := newKey(algorithm)()
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a key: %w", err)
-	}
-	const serialBits = 127
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), serialBits))
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a serial number: %w", err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial, DNSNames: names, NotBefore: now.Truncate(time.Second), NotAfter: now.Add(validity).Truncate(time.Second),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
-	}
-	if len(names[0]) <= commonName {
-		template.Subject = pkix.Name{CommonName: names[0]}
-	}
-	if _, ok := private.(*rsa.PrivateKey); ok {
-		template.KeyUsage |= x509.KeyUsageKeyEncipherment
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		return nil, nil, fmt.Errorf("sign the certificate: %w", err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return nil, nil, fmt.Errorf("write the key: %w", err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
 }

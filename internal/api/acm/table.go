@@ -33,7 +33,7 @@ func refusals() []refusal {
 	return []refusal{
 		{"private keys are not given back; keep the one that you import", []string{"ExportCertificate"}},
 		{
-			"nothing is renewed, validated or revoked here; import a new certificate under the same ARN",
+			"certificates are renewed without being asked for it, and are not revoked here; import a new one under the same ARN, or request another",
 			[]string{
 				"GetAccountConfiguration", "ListCertificateDomainValidations", "PutAccountConfiguration", "RenewCertificate",
 				"ResendValidationEmail", "RevokeCertificate", "UpdateCertificateOptions",
@@ -45,7 +45,7 @@ func refusals() []refusal {
 			[]string{"ListTagsForResource", "TagResource", "UntagResource"},
 		},
 		{
-			"there is no ACME server here",
+			"there is no ACME server here; certificates of another one are requested with RequestCertificate",
 			[]string{
 				"CreateAcmeDomainValidation", "CreateAcmeEndpoint", "CreateAcmeExternalAccountBinding", "DeleteAcmeDomainValidation",
 				"DeleteAcmeEndpoint", "DeleteAcmeExternalAccountBinding", "DescribeAcmeAccount", "DescribeAcmeDomainValidation",

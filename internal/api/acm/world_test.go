@@ -51,6 +51,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOf(t, false)
+}
+
+// newWorldOf is a world with an ACME server, or none.
+func newWorldOf(t *testing.T, acme bool) *world {
+	t.Helper()
 	backend := mem.New(mem.Options{})
 	t.Cleanup(func() { _ = backend.Close() })
 	st, err := store.Open(t.Context(), backend, store.Scope{})
@@ -65,7 +71,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, store: st, keys: keys}
 	var ids atomic.Uint32
 	handler, err := wire.NewHandler(wire.Config{}, api.New(api.Deps{
-		Store: st, Account: account,
+		Store: st, Account: account, ACME: acme,
 		Now: func() time.Time { return noon.Add(time.Duration(w.clock.Load()) * time.Second) },
 		IDs: func() (b [16]byte) { b[0] = byte(ids.Add(1)); return b },
 		Sealing: func(do func(api.Seal) error) error {

@@ -6,6 +6,7 @@ package balance
 
 import (
 	"iter"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -46,41 +47,55 @@ func address(to *model.Target, group *model.TargetGroup, t model.TaskState, def 
 		to.ID, to.Address, to.Zone, to.Port = a.Address, a.Address, a.Zone, lb.Port
 		return true
 	}
-	port := published(t.Seen, def, lb)
+	port, bound := published(t.Seen, def, lb)
 	if m == nil || m.Address == "" || port == 0 {
 		return false
 	}
-	to.ID, to.Address, to.Zone, to.Port = m.Address, m.Address, m.Zone(), port
+	host := m.Address
+	if specific(bound) { // the machine may have another address now, and the port has not
+		host = bound
+	}
+	to.ID, to.Address, to.Zone, to.Port = host, host, m.Zone(), port
 	if group.TargetType == "instance" {
 		to.ID = arn.InstanceID(m.ID)
 	}
 	return true
 }
 
-// published is the host port of a container's port, 0 if there is none (yet).
-func published(seen *model.Observed, def *model.TaskDefinition, lb model.ServiceBalancer) int {
+// specific says that something bound to an address is reached there alone.
+func specific(address string) bool {
+	a, err := netip.ParseAddr(address)
+	return err == nil && !a.IsUnspecified()
+}
+
+// published is the host port of a container's port, 0 if there is none (yet), and the address that it is bound to, "" for
+// all.
+func published(seen *model.Observed, def *model.TaskDefinition, lb model.ServiceBalancer) (port int, bound string) {
 	for i := range seen.Containers {
 		if seen.Containers[i].Name != lb.Container {
 			continue
 		}
 		for _, b := range seen.Containers[i].Bindings {
 			if b.ContainerPort == lb.Port && b.Protocol != "udp" || b.ContainerPort == lb.Port && len(seen.Containers[i].Bindings) == 1 {
-				return b.HostPort
+				return b.HostPort, b.Address
 			}
 		}
 	}
 	if def != nil && def.NetworkMode == "host" {
-		return lb.Port
+		return lb.Port, ""
 	}
-	return 0
+	return 0, ""
 }
 
 // Health sums up what the balancers know of a task's targets ("Service load balancing"): unhealthy if any balancer finds
-// any target unhealthy, healthy if every target is healthy for all that know it, and for at least one; else unknown. bad is
-// the target and what is known of it, for the first that is unhealthy.
+// any target unhealthy, healthy if every target is healthy for all that know it, and for at least one; else unknown. One that
+// is being deregistered is neither. bad is the target and what is known of it, for the first that is unhealthy.
 func Health(v View, wanted int, targets []*model.Target) (h model.Health, bad *model.Target, why *model.TargetHealth) {
 	healthy := 0
 	for _, t := range targets {
+		if t.Draining() { // whatever a balancer said that has not heard of it yet
+			continue
+		}
 		state, found := Worst(v, t.Path())
 		switch state {
 		case model.TargetUnhealthy:

@@ -43,9 +43,11 @@ type Config struct {
 	Refused func(path string)
 	// Observe is told of flows as they begin, go on and end. It must not block.
 	Observe func(Sample)
-	Now     func() time.Time
-	Random  func() uint64
-	Log     *slog.Logger
+	// Admit says whether a client may connect, or begin a flow; nil: everybody may.
+	Admit  func(client, to net.Addr) bool
+	Now    func() time.Time
+	Random func() uint64
+	Log    *slog.Logger
 	// MaxConns and MaxFlows bound the connections of TCP and the flows of UDP. Default 65,536 and 16,384: a flow takes a
 	// file descriptor, a connection two.
 	MaxConns, MaxFlows int
@@ -67,6 +69,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Observe == nil {
 		c.Observe = func(Sample) {}
+	}
+	if c.Admit == nil {
+		c.Admit = func(net.Addr, net.Addr) bool { return true }
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -191,11 +196,12 @@ func (s *Server) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// begin takes a connection, or resets it where there are too many.
+// begin takes a connection, or resets it where there are too many, or its client may not connect.
 func (s *Server) begin(raw net.Conn) {
 	c := &conn{server: s, raw: raw, began: s.cfg.Now()}
+	admitted := s.cfg.Admit(raw.RemoteAddr(), raw.LocalAddr())
 	s.mu.Lock()
-	full := s.closing || len(s.conns) >= s.cfg.MaxConns
+	full := s.closing || !admitted || len(s.conns) >= s.cfg.MaxConns
 	if !full {
 		s.conns[c] = struct{}{}
 		s.running.Add(1)

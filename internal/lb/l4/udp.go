@@ -144,10 +144,11 @@ func (u *udpFlow) send(payload []byte) error {
 	return err
 }
 
-// open begins a flow, with none of the targets that have just failed; nil if no target takes it, or if there are too many.
+// open begins a flow, with none of the targets that have just failed; nil if no target takes it, if there are too many, or
+// if the client may not begin one.
 func (f *flows) open(ctx context.Context, client netip.AddrPort, failed []*routing.Target) *udpFlow {
 	s := f.server
-	if !f.room() {
+	if !s.cfg.Admit(net.UDPAddrFromAddrPort(client), net.UDPAddrFromAddrPort(f.to)) || !f.room() {
 		f.reject(client, EndRejected)
 		return nil
 	}

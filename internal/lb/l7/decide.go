@@ -21,6 +21,9 @@ func (ex *exchange) decide() {
 		ex.generate(code, why)
 		return
 	}
+	if ex.prove() {
+		return
+	}
 	r := ex.request
 	ex.rule = ex.listener.Match(&routing.Request{
 		Method: r.method, Host: r.host, Path: r.path, Query: r.query,

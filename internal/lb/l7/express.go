@@ -33,6 +33,9 @@ func (p *plainRequest) scan(head *desync.Head) bool { //nolint:gocyclo // one ca
 	if host, _ := head.Host(); len(host) == 0 || len(head.Target) == 0 || head.Target[0] != '/' || string(head.Method) == http.MethodHead || string(head.Method) == http.MethodTrace {
 		return false
 	}
+	if bytes.HasPrefix(head.Target, []byte(challengePath)) {
+		return false
+	}
 	for _, f := range head.Fields {
 		switch kindOf(f.Name) {
 		case fieldAgent:

@@ -39,6 +39,10 @@ type Config struct {
 	// CertificateARN names a certificate for access logs; nil: they say "-".
 	CertificateARN func(*tls.Certificate) string
 	AccessLog      AccessLog
+	// Admit says whether a client may connect; nil: everybody may.
+	Admit func(client, to net.Addr) bool
+	// Challenge gives what an ACME server is to be told that asks a host for a token; nil: nothing is ever proven.
+	Challenge func(host, token string) (answer string, ok bool)
 	// Refused is told that a target (given by its path) refused a connection: nobody needs to wait for a health check.
 	Refused func(path string)
 	// Observe is told of every finished request. It must not block.

@@ -127,6 +127,13 @@ func (s *Server) leave(l net.Listener) {
 }
 
 func (s *Server) accept(raw net.Conn) {
+	if s.config.Admit != nil && !s.config.Admit(raw.RemoteAddr(), raw.LocalAddr()) {
+		if tcp, ok := raw.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // it sees a reset, and we keep nothing of it
+		}
+		_ = raw.Close()
+		return
+	}
 	c := newConn(s, raw)
 	s.mu.Lock()
 	if s.over {

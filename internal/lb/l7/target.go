@@ -129,7 +129,7 @@ func (x *group) renew(g *routing.Group) *view {
 		if old != nil {
 			t = old.targets[rt.Path]
 		}
-		if t == nil || t.flight != f {
+		if t == nil || t.flight != f || t.address != addressOf(rt.Record) {
 			t = x.groups.server.newTarget(g.Record, rt, f)
 		}
 		v.targets[rt.Path] = t
@@ -146,9 +146,11 @@ func (x *group) renew(g *routing.Group) *view {
 	return v
 }
 
+func addressOf(t *model.Target) string { return net.JoinHostPort(t.Address, strconv.Itoa(t.Port)) }
+
 func (s *Server) newTarget(g *model.TargetGroup, rt *routing.Target, f *flight.Target) *target {
 	t := &target{
-		path: rt.Path, address: net.JoinHostPort(rt.Record.Address, strconv.Itoa(rt.Record.Port)),
+		path: rt.Path, address: addressOf(rt.Record),
 		id: cookie.NewID(rt.Path), flight: f,
 	}
 	t.ctx, t.end = context.WithCancelCause(s.ctx)

@@ -10,11 +10,13 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // web is a web server behind a load balancer. It listens on PORT (8080 without it) of ADDRESS (all without it), answers
 // who it is in headers, and the body of a request with the same; /healthz is well, and /hold answers after as many
-// milliseconds as its query says, unless the client gives up. On SIGTERM it finishes what it has in hand.
+// milliseconds as its query says, unless the client gives up. /ws is a WebSocket that sends back what it gets. On SIGTERM it finishes what it has in hand.
 func web([]string) error {
 	asked, done := make(chan struct{}), make(chan error, 1)
 	server := &http.Server{
@@ -51,6 +53,21 @@ func webHandler() http.Handler {
 		case <-r.Context().Done():
 		}
 		tell(w)
+	})
+	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
+		tell(w)
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = c.CloseNow() }()
+		for err == nil {
+			var kind websocket.MessageType
+			var text []byte
+			if kind, text, err = c.Read(context.Background()); err == nil {
+				err = c.Write(context.Background(), kind, text)
+			}
+		}
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

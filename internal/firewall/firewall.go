@@ -1,4 +1,4 @@
-// Package firewall compiles the security groups of a task to the rules that its network enforces. It is pure: the same
+// Package firewall compiles the security groups of a task, or of a load balancer, to the rules that are enforced. It is pure: the same
 // groups and members give the same rules, in the same order, so that a change is seen by comparing them.
 package firewall
 
@@ -11,10 +11,10 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// anything stands for all protocols, and for all ports.
+// What stands for all protocols, and for all ports, in rules.
 const (
-	anyProtocol = "-1"
-	anyPort     = -1
+	AnyProtocol = "-1"
+	AnyPort     = -1
 )
 
 // World is what rules depend on besides the groups' names.
@@ -63,10 +63,10 @@ func Compile(groups []string, w World) []model.FirewallRule {
 func kindOf(r *model.SecurityGroupRule) kind {
 	k := kind{r.Egress, r.Protocol, r.From, r.To}
 	switch {
-	case k.protocol == anyProtocol || k.protocol == "":
-		k.protocol, k.from, k.to = anyProtocol, anyPort, anyPort
-	case k.from == anyPort, k.protocol != "icmp" && k.from == 0 && k.to == 65535:
-		k.from, k.to = anyPort, anyPort
+	case k.protocol == AnyProtocol || k.protocol == "":
+		k.protocol, k.from, k.to = AnyProtocol, AnyPort, AnyPort
+	case k.from == AnyPort, k.protocol != "icmp" && k.from == 0 && k.to == 65535:
+		k.from, k.to = AnyPort, AnyPort
 	}
 	return k
 }
@@ -98,7 +98,7 @@ func (w World) others(r *model.SecurityGroupRule) []string {
 func merge(texts []string) []string {
 	list := make([]netip.Prefix, 0, len(texts))
 	for _, text := range texts {
-		if p, ok := parse(text); ok {
+		if p, ok := ParseRange(text); ok {
 			list = append(list, p)
 		}
 	}
@@ -117,8 +117,8 @@ func merge(texts []string) []string {
 	return merged
 }
 
-// parse reads a CIDR block or an address.
-func parse(text string) (netip.Prefix, bool) {
+// ParseRange reads a CIDR block or an address, as rules have them.
+func ParseRange(text string) (netip.Prefix, bool) {
 	if p, err := netip.ParsePrefix(text); err == nil {
 		return p.Masked(), true
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/maitred/maitred/internal/agent/firewall"
+	"github.com/maitred/maitred/internal/firewall"
 	"github.com/maitred/maitred/internal/model"
 )
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/desync"
+	"github.com/maitred/maitred/internal/lb/wire"
 )
 
 // h1 is a connection that speaks HTTP/1.1: one request after the other. It is the client of the present one.
@@ -48,8 +49,9 @@ type h1 struct {
 }
 
 func newH1(c *conn) *h1 {
-	h := &h1{conn: c, in: &reader{conn: c.Conn, buf: c.server.groups.buffers.get()}}
-	h.wire = deadlineWriter{conn: c.Conn, idle: c.settings.idle, h: h}
+	stream := wire.Of(c.Conn)
+	h := &h1{conn: c, in: &reader{conn: stream, buf: c.server.groups.buffers.get()}}
+	h.wire = deadlineWriter{conn: c.Conn, stream: stream, idle: c.settings.idle, h: h}
 	h.out = answer{h: h, buf: bufio.NewWriterSize(&h.wire, smallBuffer)}
 	h.match.Header, h.match.Source = h.headerValues, c.client.Addr()
 	h.empty.h = h

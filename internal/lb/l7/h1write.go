@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -198,16 +199,17 @@ func (a *answer) noteError(err error) {
 
 // deadlineWriter gives each write to a client the idle timeout, and counts.
 type deadlineWriter struct {
-	conn net.Conn
-	idle time.Duration
-	n    int64
-	h    *h1
-	past time.Time // the deadline
+	conn   net.Conn
+	stream io.Writer // of conn
+	idle   time.Duration
+	n      int64
+	h      *h1
+	past   time.Time // the deadline
 }
 
 func (w *deadlineWriter) Write(p []byte) (int, error) {
 	w.renew()
-	n, err := w.conn.Write(p)
+	n, err := w.stream.Write(p)
 	w.n += int64(n)
 	w.h.touch()
 	return n, err

@@ -3,12 +3,12 @@ package l7
 import (
 	"bufio"
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/maitred/maitred/internal/lb/wire"
 )
 
 // sender sends requests to one target.
@@ -37,28 +37,28 @@ const (
 // targetConn is a connection to a target.
 type targetConn struct {
 	net.Conn
+	stream wire.Stream // of Conn
+	socket wire.Stream // that is under it, the same without TLS
+
 	in    *reader
 	out   *bufio.Writer
 	head  []byte    // of a request on the express way
 	since time.Time // when it was put back
 	used  bool      // it has served a request
-
-	raw   syscall.RawConn // nil for what is no socket
-	peek  func(fd uintptr) bool
-	quiet bool // what peek found
 }
 
 func newTargetConn(conn net.Conn) *targetConn {
-	c := &targetConn{Conn: conn, in: &reader{conn: conn, buf: make([]byte, smallBuffer)}, out: bufio.NewWriterSize(conn, smallBuffer)}
+	c := &targetConn{Conn: conn, stream: wire.Of(conn)}
+	c.in, c.out = &reader{conn: c.stream, buf: make([]byte, smallBuffer)}, bufio.NewWriterSize(c.stream, smallBuffer)
+	c.socket = c.stream
 	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = t.NetConn()
-	}
-	if s, ok := conn.(syscall.Conn); ok {
-		c.raw, _ = s.SyscallConn() // its error is that of a closed connection, which is found when it is used
-		c.peek = c.look
+		c.socket = wire.Of(t.NetConn())
 	}
 	return c
 }
+
+// Write implements io.Writer.
+func (c *targetConn) Write(p []byte) (int, error) { return c.stream.Write(p) } //nolint:wrapcheck // as the connection's
 
 // RoundTrip implements sender. A kept connection that turns out to be closed is replaced if that is safe: no byte of an
 // answer has come, there is no body, and the method is idempotent.
@@ -177,23 +177,7 @@ func (p *pool) CloseIdleConnections() {
 
 // silent looks, without waiting, whether nothing has come on a connection that is not in use: neither its end nor an
 // answer to a question that nobody has asked.
-func (c *targetConn) silent() bool {
-	if c.peek == nil {
-		return true
-	}
-	if c.raw == nil {
-		return false
-	}
-	c.quiet = false
-	return c.raw.Read(c.peek) == nil && c.quiet
-}
-
-func (c *targetConn) look(fd uintptr) bool {
-	var one [1]byte
-	_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	c.quiet = errors.Is(err, syscall.EAGAIN)
-	return true
-}
+func (c *targetConn) silent() bool { return c.socket.Silent() }
 
 // tunnelEnd is the target's end of a connection that was upgraded.
 type tunnelEnd struct {
@@ -202,7 +186,7 @@ type tunnelEnd struct {
 }
 
 func (t *tunnelEnd) Read(p []byte) (int, error)  { return t.in.Read(p) }
-func (t *tunnelEnd) Write(p []byte) (int, error) { return t.Conn.Write(p) }
+func (t *tunnelEnd) Write(p []byte) (int, error) { return t.stream.Write(p) }
 
 // Close implements io.Closer.
 func (t *tunnelEnd) Close() error {

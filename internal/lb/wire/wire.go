@@ -1,0 +1,46 @@
+// Package wire reads from and writes to TCP sockets at less cost than package net does.
+//
+// A system call that may take long has Go's scheduler get ready to run other goroutines meanwhile, and a watcher thread
+// wake every 20 µs to see whether it has to. Reads and writes of a socket that does not block take a few microseconds, and
+// a proxy makes hundreds of thousands of them a second: for them that care costs more than it gains. Streams make these
+// calls without it. All else is as in package net: deadlines, Close, and goroutines that wait for what is not there yet.
+package wire
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// Stream is a connection, or one that does the same for less. Deadlines are set, and closed it is, by the connection that
+// it was made of. One goroutine may read while another one writes, no more.
+type Stream interface {
+	Read(p []byte) (int, error)
+	Write(p []byte) (int, error)
+	// Silent looks, without waiting, whether nothing has come that was not read: neither bytes nor the end of the
+	// connection. It says true as well where that cannot be known.
+	Silent() bool
+}
+
+// plain is a connection that is read and written as package net does it.
+type plain struct{ net.Conn }
+
+// Silent implements Stream.
+func (p plain) Silent() bool {
+	c, ok := p.Conn.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	silent := false
+	err = raw.Read(func(fd uintptr) bool {
+		var one [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		silent = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return err == nil && silent
+}

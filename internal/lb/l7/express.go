@@ -3,11 +3,13 @@ package l7
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/maitred/maitred/internal/lb/desync"
+	"github.com/maitred/maitred/internal/lb/wire"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -18,15 +20,16 @@ import (
 
 // plainRequest is what the express way needs to know of a head.
 type plainRequest struct {
-	agent     []byte // User-Agent
-	trace     []byte // X-Amzn-Trace-Id
-	addresses int    // in X-Forwarded-For
-	closes    bool   // the client wants no other request
+	agent     []byte      // User-Agent
+	trace     []byte      // X-Amzn-Trace-Id
+	addresses int         // in X-Forwarded-For
+	closes    bool        // the client wants no other request
+	kinds     []fieldKind // of the fields of the head
 }
 
 // scan looks at the fields of a head; it says whether the request is plain.
 func (p *plainRequest) scan(head *desync.Head) bool { //nolint:gocyclo // one case for each kind of field
-	*p = plainRequest{}
+	*p = plainRequest{kinds: p.kinds[:0]}
 	if head.Class != desync.Compliant || head.Refuse != 0 || head.Minor != 1 || head.Chunked || head.Length != 0 || !head.Plain() {
 		return false
 	}
@@ -34,7 +37,9 @@ func (p *plainRequest) scan(head *desync.Head) bool { //nolint:gocyclo // one ca
 		return false
 	}
 	for _, f := range head.Fields {
-		switch kindOf(f.Name) {
+		kind := kindOf(f.Name)
+		p.kinds = append(p.kinds, kind)
+		switch kind {
 		case fieldAgent:
 			if p.agent == nil {
 				p.agent = f.Value
@@ -174,50 +179,67 @@ func (ex *exchange) reuse(h *h1) {
 	ex.turn++
 	ex.mu.Unlock()
 	ex.cookies, ex.target, ex.failOpen, ex.generated, ex.began = nil, nil, false, false, false
-	ex.retries, ex.refusals, ex.sentAt, ex.firstAt = 0, 0, time.Time{}, time.Time{}
+	ex.retries, ex.refusals = 0, 0
+	ex.sentAt, ex.firstAt, ex.endedAt = time.Time{}, time.Time{}, time.Time{}
 }
 
 // ride sends the request on a connection that is there, and the answer back.
 func (ex *exchange) ride(t *target) {
 	p, ok := t.transport.(*pool)
-	if !ok {
-		ex.goOn(t)
-		return
+	var c *targetConn
+	if ok {
+		c = p.take()
 	}
-	c := p.kept()
 	if c == nil {
 		ex.goOn(t)
 		return
 	}
+	h := ex.client.(*h1)
 	ex.target = t
 	ex.tell(t)
-	t.requests.Add(1)
-	ex.mu.Lock()
-	ex.riding, ex.ridden = c, t
-	ex.mu.Unlock()
+	h.writePlain(ex)
 	ex.sentAt = ex.server.now()
-	ex.client.(*h1).writePlain(ex, c)
-	ex.watch() // from now on what the client sends may take the place of the head
-	_, err := c.Write(c.head)
-	var raw []byte
-	if err == nil {
-		raw, err = c.in.answerHead()
+	ex.watchFrom(ex.sentAt) // from now on what the client sends may take the place of the head
+	c, raw, err := ex.ask(t, p, c)
+	if c == nil {
+		ex.goOn(t)
+		return
 	}
+	t.requests.Add(1)
 	if err != nil {
 		ex.derail(t, p, c, err)
 		return
 	}
-	var a plainAnswer
-	if !a.parse(raw) {
+	if !h.answer.parse(raw) {
 		ex.odd(t, p, c)
 		return
 	}
 	defer t.flight.End()
 	ex.firstAt = ex.server.now()
-	if a.code >= http.StatusInternalServerError {
+	h.life.beatAt(ex.firstAt)
+	if h.answer.code >= http.StatusInternalServerError {
 		t.errors.Add(1)
 	}
-	ex.bring(p, c, &a, raw)
+	ex.bring(p, c, &h.answer, raw)
+}
+
+// ask sends the head on c, or on another connection if something has come on it unasked, and reads the head of the answer.
+// It gives the connection that it was, nil if all were like that: then nothing was sent.
+func (ex *exchange) ask(t *target, p *pool, c *targetConn) (_ *targetConn, raw []byte, err error) {
+	for ; c != nil; c = p.take() {
+		ex.mu.Lock()
+		ex.riding, ex.ridden = c, t
+		ex.mu.Unlock()
+		if err = c.ask(ex.client.(*h1).asked); err == nil {
+			raw, err = c.in.answerHead()
+		}
+		if !errors.Is(err, wire.ErrUnasked) {
+			return c, raw, err
+		}
+		ex.dismount()
+		_ = c.Close()
+	}
+	return nil, nil, nil
 }
 
 // dismount says that the exchange needs the connection no more, and whether nobody has cut it.
@@ -243,7 +265,7 @@ func (ex *exchange) leave() {
 	ex.mu.Unlock()
 	h.head.Parse([]byte(h.text)) // the buffer may have what comes next
 	whole := fromHead(&h.head, len(h.text))
-	ex.request.header = whole.header
+	ex.request.header, ex.request.dropped = whole.header, whole.dropped
 	closes := h.out.close
 	h.out.reset(1, false)
 	h.out.close = closes

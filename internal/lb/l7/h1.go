@@ -34,6 +34,8 @@ type h1 struct {
 	match     routing.Request
 	ex        exchange
 	empty     body
+	asked     []byte // the head that a target is sent
+	answer    plainAnswer
 	plainHead []byte // of the response
 
 	first  int64 // bytes that had come, and gone, when the request began
@@ -207,7 +209,7 @@ const (
 	lingerBytes = 256 << 10
 )
 
-func (h *h1) date() string { return h.conn.server.now().UTC().Format(http.TimeFormat) }
+func (h *h1) date() string { return h.conn.server.date(h.conn.server.now()) }
 
 func (h *h1) touch() { h.life.beat() }
 

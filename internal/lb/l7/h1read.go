@@ -61,6 +61,12 @@ func (in *reader) fill() error {
 	return err
 }
 
+// came notes n bytes that were read into an empty buffer.
+func (in *reader) came(n int) {
+	in.r, in.w = 0, n
+	in.got += int64(n)
+}
+
 // full says that the buffer has no room for more.
 func (in *reader) full() bool { return in.r == 0 && in.w == len(in.buf) }
 

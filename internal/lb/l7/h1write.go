@@ -208,16 +208,22 @@ type deadlineWriter struct {
 }
 
 func (w *deadlineWriter) Write(p []byte) (int, error) {
-	w.renew()
-	n, err := w.stream.Write(p)
-	w.n += int64(n)
+	n, err := w.write(p, time.Now())
 	w.h.touch()
 	return n, err
 }
 
+// write is Write by who knows what time it is, and takes note of the sign of life by himself.
+func (w *deadlineWriter) write(p []byte, now time.Time) (int, error) {
+	w.renew(now)
+	n, err := w.stream.Write(p)
+	w.n += int64(n)
+	return n, err
+}
+
 // renew puts the deadline off.
-func (w *deadlineWriter) renew() {
-	until := time.Now().Add(w.idle)
+func (w *deadlineWriter) renew(now time.Time) {
+	until := now.Add(w.idle)
 	if late := w.past.Sub(until); late < 0 || late > slack(w.idle) {
 		w.past = until.Add(slack(w.idle))
 		_ = w.conn.SetWriteDeadline(w.past)

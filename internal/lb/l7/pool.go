@@ -39,10 +39,10 @@ type targetConn struct {
 	net.Conn
 	stream wire.Stream // of Conn
 	socket wire.Stream // that is under it, the same without TLS
+	secure bool        // there is TLS
 
 	in    *reader
 	out   *bufio.Writer
-	head  []byte    // of a request on the express way
 	since time.Time // when it was put back
 	used  bool      // it has served a request
 }
@@ -52,7 +52,7 @@ func newTargetConn(conn net.Conn) *targetConn {
 	c.in, c.out = &reader{conn: c.stream, buf: make([]byte, smallBuffer)}, bufio.NewWriterSize(c.stream, smallBuffer)
 	c.socket = c.stream
 	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		c.socket = wire.Of(t.NetConn())
+		c.socket, c.secure = wire.Of(t.NetConn()), true
 	}
 	return c
 }
@@ -114,6 +114,17 @@ func (p *pool) kept() *targetConn {
 	}
 }
 
+// ask sends a head, if nothing has come before, and reads what there is of the answer.
+func (c *targetConn) ask(head []byte) error {
+	if c.secure && !c.silent() {
+		return wire.ErrUnasked
+	}
+	c.in.got = 0
+	n, err := c.stream.Ask(head, c.in.buf)
+	c.in.came(n)
+	return err //nolint:wrapcheck // judged by the exchange
+}
+
 func (p *pool) take() *targetConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,8 +139,8 @@ func (p *pool) take() *targetConn {
 }
 
 // put keeps a connection for later.
-func (p *pool) put(c *targetConn) {
-	c.used, c.since = true, time.Now()
+func (p *pool) put(c *targetConn, now time.Time) {
+	c.used, c.since = true, now
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle) >= maxIdle || len(c.in.buffered()) > 0 {

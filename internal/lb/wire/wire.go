@@ -20,7 +20,13 @@ type Stream interface {
 	// Silent looks, without waiting, whether nothing has come that was not read: neither bytes nor the end of the
 	// connection. It says true as well where that cannot be known.
 	Silent() bool
+	// Ask writes a question and reads once, which costs less than to do one after the other. If something has come before,
+	// which was not asked for, nothing is written: the error is ErrUnasked.
+	Ask(question, answer []byte) (int, error)
 }
+
+// ErrUnasked is what Ask gives when the connection is not silent.
+var ErrUnasked = errors.New("something has come that was not asked for")
 
 // plain is a connection that is read and written as package net does it.
 type plain struct{ net.Conn }
@@ -43,4 +49,15 @@ func (p plain) Silent() bool {
 		return true
 	})
 	return err == nil && silent
+}
+
+// Ask implements Stream.
+func (p plain) Ask(question, answer []byte) (int, error) {
+	if !p.Silent() {
+		return 0, ErrUnasked
+	}
+	if _, err := p.Write(question); err != nil {
+		return 0, err //nolint:wrapcheck // it is the connection's
+	}
+	return p.Read(answer) //nolint:wrapcheck // it is the connection's
 }

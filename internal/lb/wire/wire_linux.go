@@ -21,7 +21,7 @@ func Of(c net.Conn) Stream {
 		return plain{c} // it is closed, and says so when it is used
 	}
 	s := &socket{raw: raw}
-	s.in.try, s.out.try, s.peek = s.receive, s.send, s.look
+	s.in.try, s.out.try, s.peek, s.ask = s.receive, s.send, s.look, s.converse
 	return s
 }
 
@@ -32,7 +32,9 @@ type socket struct {
 	out    transfer
 	peek   func(fd uintptr) bool // s.look, bound once as those of transfers are
 	one    [1]byte
-	silent bool // what peek found
+	silent bool                  // what peek found
+	ask    func(fd uintptr) bool // s.converse
+	asked  bool                  // it has been called
 }
 
 // transfer is a read or a write that is under way.
@@ -48,8 +50,12 @@ func (s *socket) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	s.in.p = p
-	err := s.raw.Read(s.in.try)
+	return s.read(p, s.in.try)
+}
+
+func (s *socket) read(p []byte, try func(fd uintptr) bool) (int, error) {
+	s.in.p, s.in.n, s.in.errno = p, 0, 0
+	err := s.raw.Read(try)
 	s.in.p = nil
 	switch {
 	case err != nil:
@@ -122,6 +128,39 @@ func (s *socket) look(fd uintptr) bool {
 	_, errno := transferred(unix.SYS_RECVFROM, fd, s.one[:], unix.MSG_DONTWAIT|unix.MSG_PEEK)
 	s.silent = errno == unix.EAGAIN
 	return true
+}
+
+// Ask implements Stream.
+func (s *socket) Ask(question, answer []byte) (int, error) {
+	s.out.p, s.out.n, s.out.errno, s.asked = question, 0, 0, false
+	n, err := s.read(answer, s.ask)
+	sent := s.out.n
+	s.out.p = nil
+	switch {
+	case !s.asked || s.in.n > 0:
+		return n, err
+	case !s.silent:
+		return 0, ErrUnasked
+	case s.out.errno != 0:
+		return 0, os.NewSyscallError("sendto", s.out.errno)
+	case sent < len(question): // there was no room for all of it
+		if _, err := s.Write(question[sent:]); err != nil {
+			return 0, err
+		}
+		return s.Read(answer)
+	}
+	return n, err
+}
+
+// converse writes when it is called first. What was readable before has been forgotten by then, so that the answer can
+// be waited for without a look whether it has come already, which it never has.
+func (s *socket) converse(fd uintptr) bool {
+	if s.asked {
+		return s.receive(fd)
+	}
+	s.asked = true
+	s.look(fd)
+	return !s.silent || !s.send(fd) || s.out.errno != 0
 }
 
 // transferred makes one call that does not wait (MSG_DONTWAIT), without the scheduler's knowledge.

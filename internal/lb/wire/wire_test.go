@@ -171,6 +171,88 @@ func TestSilent(t *testing.T) {
 	}
 }
 
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	long := bytes.Repeat([]byte("question"), 1<<20) // more than sockets hold
+	for _, tt := range []struct {
+		name     string
+		question []byte
+		peer     func(b *net.TCPConn, question int) // before a question is asked, or while
+		before   bool
+		want     string
+		err      error
+	}{
+		{"a short question", []byte("q"), answer, false, "a", nil},
+		{"a long question", long, answer, false, "a", nil},
+		{"something came before", []byte("q"), func(b *net.TCPConn, _ int) { _, _ = b.Write([]byte("x")) }, true, "", wire.ErrUnasked},
+		{"the end came before", []byte("q"), func(b *net.TCPConn, _ int) { _ = b.CloseWrite() }, true, "", wire.ErrUnasked},
+		{"the end is the answer", []byte("q"), func(b *net.TCPConn, n int) {
+			_, _ = io.CopyN(io.Discard, b, int64(n))
+			_ = b.CloseWrite()
+		}, false, "", io.EOF},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a, b := pair(t)
+			s := wire.Of(a)
+			if tt.before {
+				tt.peer(b, 0)
+				await(t, a)
+			} else {
+				go tt.peer(b, len(tt.question)) // ends with the connection
+			}
+			buf := make([]byte, 8)
+			n, err := s.Ask(tt.question, buf)
+			if !errors.Is(err, tt.err) || string(buf[:n]) != tt.want {
+				t.Errorf("got %q, %v, want %q, %v", buf[:n], err, tt.want, tt.err)
+			}
+			if errors.Is(tt.err, wire.ErrUnasked) {
+				_ = a.CloseWrite()
+				if got, _ := io.ReadAll(b); len(got) > 0 {
+					t.Errorf("%q was sent all the same", got)
+				}
+			}
+		})
+	}
+}
+
+func answer(b *net.TCPConn, question int) {
+	_, _ = io.CopyN(io.Discard, b, int64(question))
+	_, _ = b.Write([]byte("a"))
+}
+
+func TestAskCutOff(t *testing.T) {
+	t.Parallel()
+	a, _ := pair(t)
+	s := wire.Of(a)
+	end := make(chan error, 1)
+	go func() {
+		_, err := s.Ask([]byte("q"), make([]byte, 1))
+		end <- err
+	}()
+	if err := a.SetDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-end; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("it ends with %v", err)
+	}
+}
+
+// TestPlain asks on a connection that is no socket.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	front, back := net.Pipe()
+	defer front.Close()
+	go func() {
+		defer back.Close()
+		_, _ = io.CopyN(back, back, 1)
+	}()
+	buf := make([]byte, 2)
+	if n, err := wire.Of(front).Ask([]byte("q"), buf); n != 1 || err != nil {
+		t.Errorf("got %q, %v", buf[:n], err)
+	}
+}
+
 // await waits until there is something to read, if it is the end, and leaves it there.
 func await(t *testing.T, c *net.TCPConn) {
 	t.Helper()

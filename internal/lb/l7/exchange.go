@@ -129,7 +129,7 @@ func (ex *exchange) watchFrom(now time.Time) {
 func (ex *exchange) look() {
 	ex.mu.Lock()
 	defer ex.mu.Unlock()
-	if ex.over {
+	if ex.over || !ex.watched { // the timer belonged to a request before
 		return
 	}
 	still := ex.client.pulse().since()

@@ -162,6 +162,7 @@ func (h *h1) headerValues(name string) (values []string) {
 func (h *h1) beginPlain(r *request) {
 	h.out.resetPlain()
 	c := h.conn
+	h.parted = h.plain.closes
 	h.out.close = h.plain.closes || c.server.isDraining() || c.aged(r.start)
 	h.cutOff.Store(false)
 	h.mu.Lock()

@@ -15,7 +15,7 @@ import (
 // answer writes the response to a request of HTTP/1.1. It is a client.
 type answer struct {
 	h   *h1
-	buf *bufio.Writer
+	buf *bufio.Writer // nil until something is written that is not plain
 
 	mu      sync.Mutex // goOn comes from whoever reads the body
 	expects bool       // the client waits for 100 before it sends its body
@@ -42,7 +42,18 @@ func (a *answer) reset(minor int, expects bool) {
 	a.expects, a.head, a.minor = expects, false, minor
 	a.mu.Unlock()
 	a.header = make(http.Header, 16)
+	if a.buf == nil {
+		a.buf = bufio.NewWriterSize(&a.h.wire, smallBuffer)
+	}
 	a.chunked, a.endless, a.close, a.left, a.sent, a.err = false, false, false, 0, 0, nil
+}
+
+// forget drops what a connection before has left.
+func (a *answer) forget() {
+	if a.buf != nil {
+		a.buf.Reset(&a.h.wire)
+	}
+	a.resetPlain()
 }
 
 // resetPlain is reset for the express way, on which the response is not written here.

@@ -20,6 +20,7 @@ type Server struct {
 	sealer *cookie.Sealer
 	groups groups
 	budget budget
+	ended  sync.Pool // *h1 of connections that have ended
 
 	ctx     context.Context // of everything that the server does; ended when it is over
 	stop    context.CancelFunc

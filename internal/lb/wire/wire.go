@@ -20,6 +20,8 @@ type Stream interface {
 	// Silent looks, without waiting, whether nothing has come that was not read: neither bytes nor the end of the
 	// connection. It says true as well where that cannot be known.
 	Silent() bool
+	// Unread says that bytes have come that were not read.
+	Unread() bool
 	// Ask writes a question and reads once, which costs less than to do one after the other. If something has come before,
 	// which was not asked for, nothing is written: the error is ErrUnasked.
 	Ask(question, answer []byte) (int, error)
@@ -33,22 +35,32 @@ type plain struct{ net.Conn }
 
 // Silent implements Stream.
 func (p plain) Silent() bool {
+	_, err := p.peek()
+	return errors.Is(err, syscall.EAGAIN)
+}
+
+// Unread implements Stream.
+func (p plain) Unread() bool {
+	n, _ := p.peek()
+	return n > 0
+}
+
+// peek reads a byte that stays there; what is no socket says that there is none yet.
+func (p plain) peek() (n int, err error) {
 	c, ok := p.Conn.(syscall.Conn)
 	if !ok {
-		return true
+		return 0, syscall.EAGAIN
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return false
+		return 0, err //nolint:wrapcheck // only looked at here
 	}
-	silent := false
-	err = raw.Read(func(fd uintptr) bool {
+	failed := raw.Read(func(fd uintptr) bool {
 		var one [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		silent = errors.Is(err, syscall.EAGAIN)
+		n, _, err = syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		return true
 	})
-	return err == nil && silent
+	return n, errors.Join(err, failed)
 }
 
 // Ask implements Stream.

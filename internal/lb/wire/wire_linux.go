@@ -11,7 +11,10 @@ import (
 )
 
 // Of gives the stream of a connection.
-func Of(c net.Conn) Stream {
+func Of(c net.Conn) Stream { return Again(nil, c) }
+
+// Again is Of with the memory of a stream that nobody uses any more; nil is none.
+func Again(old Stream, c net.Conn) Stream {
 	t, ok := c.(*net.TCPConn)
 	if !ok {
 		return plain{c}
@@ -20,8 +23,12 @@ func Of(c net.Conn) Stream {
 	if err != nil {
 		return plain{c} // it is closed, and says so when it is used
 	}
-	s := &socket{raw: raw}
-	s.in.try, s.out.try, s.peek, s.ask = s.receive, s.send, s.look, s.converse
+	s, ok := old.(*socket)
+	if !ok {
+		s = &socket{}
+		s.in.try, s.out.try, s.peek, s.ask = s.receive, s.send, s.look, s.converse
+	}
+	s.raw = raw
 	return s
 }
 
@@ -32,7 +39,8 @@ type socket struct {
 	out    transfer
 	peek   func(fd uintptr) bool // s.look, bound once as those of transfers are
 	one    [1]byte
-	silent bool                  // what peek found
+	silent bool // what peek found
+	unread bool
 	ask    func(fd uintptr) bool // s.converse
 	asked  bool                  // it has been called
 }
@@ -124,9 +132,15 @@ func (s *socket) Silent() bool {
 	return s.raw.Read(s.peek) == nil && s.silent
 }
 
+// Unread implements Stream.
+func (s *socket) Unread() bool {
+	s.unread = false
+	return s.raw.Read(s.peek) == nil && s.unread
+}
+
 func (s *socket) look(fd uintptr) bool {
-	_, errno := transferred(unix.SYS_RECVFROM, fd, s.one[:], unix.MSG_DONTWAIT|unix.MSG_PEEK)
-	s.silent = errno == unix.EAGAIN
+	n, errno := transferred(unix.SYS_RECVFROM, fd, s.one[:], unix.MSG_DONTWAIT|unix.MSG_PEEK)
+	s.silent, s.unread = errno == unix.EAGAIN, errno == 0 && n > 0
 	return true
 }
 

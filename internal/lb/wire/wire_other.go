@@ -6,3 +6,6 @@ import "net"
 
 // Of gives the stream of a connection.
 func Of(c net.Conn) Stream { return plain{c} }
+
+// Again is Of: there is no memory to use again.
+func Again(_ Stream, c net.Conn) Stream { return plain{c} }

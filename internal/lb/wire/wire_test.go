@@ -146,20 +146,20 @@ func TestSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, a)
-	if s.Silent() {
+	if s.Silent() || !s.Unread() {
 		t.Error("one on which something has come is silent")
 	}
 	buf := make([]byte, 2)
 	if n, err := s.Read(buf); n != 1 || err != nil || buf[0] != 'x' {
 		t.Errorf("Read gives %d, %v: what Silent saw is gone", n, err)
 	}
-	if !s.Silent() {
+	if !s.Silent() || s.Unread() {
 		t.Error("it is not silent when all was read")
 	}
 	_ = b.Close()
 	await(t, a)
-	if s.Silent() {
-		t.Error("one that has ended is silent")
+	if s.Silent() || s.Unread() {
+		t.Error("one that has ended is silent, or has an end that is bytes")
 	}
 	_ = a.Close()
 	if s.Silent() {

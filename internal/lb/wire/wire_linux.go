@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -175,10 +174,4 @@ func (s *socket) converse(fd uintptr) bool {
 	s.asked = true
 	s.look(fd)
 	return !s.silent || !s.send(fd) || s.out.errno != 0
-}
-
-// transferred makes one call that does not wait (MSG_DONTWAIT), without the scheduler's knowledge.
-func transferred(call, fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
-	n, _, errno := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0) //nolint:gosec // as package syscall does
-	return int(n), errno                                                                                                  //nolint:gosec // not more than the length
 }

@@ -167,13 +167,14 @@ func (h *h1) appendForwarded(b []byte, p *profile) []byte {
 	return b
 }
 
-// plainAnswer is an answer of HTTP/1.1 with a body of known length.
+// plainAnswer is an answer of HTTP/1.1 with a body of known length, or a chunked one.
 type plainAnswer struct {
-	code   int
-	length int64
-	closes bool
-	dated  bool
-	fields []answerField
+	code    int
+	length  int64 // -1 if it is chunked
+	chunked bool
+	closes  bool
+	dated   bool
+	fields  []answerField
 }
 
 // answerField is a field of an answer, in the buffer of the connection.
@@ -198,7 +199,7 @@ func (a *plainAnswer) parse(raw []byte) bool {
 	*a = plainAnswer{code: code, length: -1, fields: a.fields[:0]}
 	for n := 0; ; n++ {
 		if line, rest = nextLine(rest); len(line) == 0 {
-			return a.length >= 0
+			return a.chunked != (a.length >= 0)
 		}
 		name, value, ok := bytes.Cut(line, []byte{':'})
 		if !ok || n == maxAnswerFields || !desync.IsTokenBytes(name) || !desync.IsValueBytes(value) {
@@ -233,7 +234,12 @@ func (a *plainAnswer) judge(f answerField) bool {
 	case fieldDate:
 		a.dated = a.dated || len(value) > 0
 		return len(value) > 0
-	case fieldCoding, fieldOdd:
+	case fieldCoding:
+		if a.chunked || !bytes.EqualFold(value, []byte("chunked")) {
+			return false
+		}
+		a.chunked = true
+	case fieldOdd:
 		return false
 	case fieldPlain, fieldHop, fieldOurs, fieldHost, fieldAgent, fieldXFF, fieldTrace, fieldServer:
 	}
@@ -243,8 +249,12 @@ func (a *plainAnswer) judge(f answerField) bool {
 // append makes the head that the client is sent.
 func (a *plainAnswer) append(b []byte, h *h1, hideServer bool) []byte {
 	b = append(strconv.AppendInt(append(b, "HTTP/1.1 "...), int64(a.code), 10), ' ')
-	b = append(append(b, http.StatusText(a.code)...), "\r\nContent-Length: "...)
-	b = append(strconv.AppendInt(b, a.length, 10), "\r\n"...)
+	b = append(append(b, http.StatusText(a.code)...), "\r\n"...)
+	if a.chunked {
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	} else {
+		b = append(strconv.AppendInt(append(b, "Content-Length: "...), a.length, 10), "\r\n"...)
+	}
 	if h.out.close {
 		b = append(b, "Connection: close\r\n"...)
 	}
@@ -277,17 +287,7 @@ func (ex *exchange) bring(p *pool, c *targetConn, a *plainAnswer, raw []byte) {
 	ex.entry.Response = 0 // it begins at once
 	ex.began = true
 	c.in.take(len(raw))
-	came := c.in.buffered()
-	came = came[:min(int64(len(came)), a.length)]
-	b = append(b, came...)
-	c.in.take(len(came))
-	h.plainHead = b
-	if _, err := h.wire.write(b, ex.firstAt); err != nil {
-		h.out.noteError(err)
-		ex.stopped(c, err, true)
-		return
-	}
-	if err, byClient := ex.carry(h, c, a.length-int64(len(came))); err != nil {
+	if err, byClient := ex.bringBody(h, c, a, b); err != nil {
 		h.out.noteError(err)
 		ex.stopped(c, err, byClient)
 		return
@@ -298,6 +298,22 @@ func (ex *exchange) bring(p *pool, c *targetConn, a *plainAnswer, raw []byte) {
 		return
 	}
 	_ = c.Close()
+}
+
+// bringBody sends the head, which is b, and the body.
+func (ex *exchange) bringBody(h *h1, c *targetConn, a *plainAnswer, b []byte) (err error, byClient bool) { //nolint:revive // whose fault comes second
+	if a.chunked {
+		return ex.bringChunks(h, c, b)
+	}
+	came := c.in.buffered()
+	came = came[:min(int64(len(came)), a.length)]
+	b = append(b, came...)
+	c.in.take(len(came))
+	h.plainHead = b
+	if _, err := h.wire.write(b, ex.firstAt); err != nil {
+		return err, true
+	}
+	return ex.carry(h, c, a.length-int64(len(came)))
 }
 
 // stopped ends a response that cannot be finished.

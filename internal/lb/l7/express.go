@@ -13,8 +13,8 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// Most requests are alike: HTTP/1.1, compliant, without a body, for a target of HTTP/1.1 to which there is a connection,
-// and answered with a body of known length. These take the express way: their fields go from the head that was read into
+// Most requests are alike: HTTP/1.1, compliant, without a body or with a short one that has come with the head, for a target
+// of HTTP/1.1 to which there is a connection, and answered with a body of known length or in chunks. These take the express way: their fields go from the head that was read into
 // the head that is sent, and back, without becoming an http.Header. The exchange is the connection's own and used again.
 // Whatever is not plain leaves this way at the point where that shows, and goes on like all others (leave).
 
@@ -27,10 +27,14 @@ type plainRequest struct {
 	kinds     []fieldKind // of the fields of the head
 }
 
-// scan looks at the fields of a head; it says whether the request is plain.
-func (p *plainRequest) scan(head *desync.Head) bool { //nolint:gocyclo // one case for each kind of field
+// maxPlainBody is how long the body of a plain request is, at most.
+const maxPlainBody = 8 << 10
+
+// scan looks at the fields of a head, after which more bytes have come; it says whether the request is plain.
+func (p *plainRequest) scan(head *desync.Head, more int) bool { //nolint:gocyclo // one case for each kind of field
 	*p = plainRequest{kinds: p.kinds[:0]}
-	if head.Class != desync.Compliant || head.Refuse != 0 || head.Minor != 1 || head.Chunked || head.Length != 0 || !head.Plain() {
+	if head.Class != desync.Compliant || head.Refuse != 0 || head.Minor != 1 || head.Chunked || !head.Plain() ||
+		head.Length > min(int64(more), maxPlainBody) {
 		return false
 	}
 	if host, _ := head.Host(); len(host) == 0 || len(head.Target) == 0 || head.Target[0] != '/' || string(head.Method) == http.MethodHead || string(head.Method) == http.MethodTrace {
@@ -73,14 +77,16 @@ const forwardedMax = 30
 func (h *h1) express(raw []byte) (ok bool) {
 	s := h.conn.server
 	table, listener := s.listener()
-	if listener == nil || !h.plain.scan(&h.head) {
+	if listener == nil || !h.plain.scan(&h.head, len(h.in.buffered())-len(raw)) {
 		return false
 	}
 	profile := s.profile(listener)
 	if len(profile.fields) > 0 {
 		return false
 	}
-	h.plainly(raw)
+	size := len(raw)
+	raw = h.in.buffered()[:size+int(h.head.Length)]
+	h.plainly(raw, size)
 	ex := &h.ex
 	ex.reuse(h)
 	ex.table, ex.listener, ex.profile = table, listener, profile
@@ -112,13 +118,13 @@ func (h *h1) express(raw []byte) (ok bool) {
 	return true
 }
 
-// plainly makes a request of the head, but for its header.
-func (h *h1) plainly(raw []byte) {
+// plainly makes a request of raw, but for its header. Its head has size bytes, the rest is its body.
+func (h *h1) plainly(raw []byte, size int) {
 	text := string(raw) // the one copy: all else is a part of it
 	r := &h.request
 	*r = request{
 		method: methodName(h.head.Method), protocol: "HTTP/1.1", targetVersion: 1, readable: true, start: h.conn.server.now(),
-		size: len(raw), dropped: h.head.Invalid,
+		size: size, length: h.head.Length, dropped: h.head.Invalid,
 	}
 	r.setURI(part(text, raw, h.head.Target))
 	host, _ := h.head.Host()
@@ -264,9 +270,13 @@ func (ex *exchange) leave() {
 		ex.cancel(ex.killed)
 	}
 	ex.mu.Unlock()
-	h.head.Parse([]byte(h.text)) // the buffer may have what comes next
-	whole := fromHead(&h.head, len(h.text))
+	size := ex.request.size
+	h.head.Parse([]byte(h.text[:size])) // the buffer may have what comes next
+	whole := fromHead(&h.head, size)
 	ex.request.header, ex.request.dropped = whole.header, whole.dropped
+	if ex.request.length > 0 {
+		ex.request.body = strings.NewReader(h.text[size:])
+	}
 	closes := h.out.close
 	h.out.reset(1, false)
 	h.out.close = closes
@@ -287,7 +297,7 @@ func (ex *exchange) goOn(t *target) {
 func (ex *exchange) derail(t *target, p *pool, c *targetConn, err error) {
 	mine := ex.dismount()
 	_ = c.Close()
-	if mine && c.in.got == 0 && idempotent(ex.request.method) {
+	if mine && c.in.got == 0 && ex.request.length == 0 && idempotent(ex.request.method) {
 		p.CloseIdleConnections() // the others are not better
 		ex.goOn(t)
 		return

@@ -98,7 +98,7 @@ func lowerName(to, name []byte) []byte {
 	return to
 }
 
-// writePlain makes the head that a target is sent.
+// writePlain makes what a target is sent.
 func (h *h1) writePlain(ex *exchange) {
 	r, p := ex.request, ex.profile
 	b := spare(h.asked)
@@ -126,10 +126,11 @@ func (h *h1) writePlain(ex *exchange) {
 	random := ex.server.config.Random
 	ex.entry.Trace = forwarded.Trace(string(h.plain.trace), r.size, r.start, [2]uint64{random(), random()})
 	b = append(append(b, "X-Amzn-Trace-Id: "...), ex.entry.Trace...)
-	if r.method == http.MethodPost || r.method == http.MethodPut || r.method == http.MethodPatch {
-		b = append(b, "\r\nContent-Length: 0"...)
+	if r.length > 0 || r.method == http.MethodPost || r.method == http.MethodPut || r.method == http.MethodPatch {
+		b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), r.length, 10)
 	}
 	b = append(b, "\r\n\r\n"...)
+	b = append(b, h.text[r.size:]...)
 	h.asked = b
 }
 

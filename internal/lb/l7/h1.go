@@ -30,7 +30,7 @@ type h1 struct {
 	// The express way's.
 	plain     plainRequest
 	request   request
-	text      string // of the head
+	text      string // of the head, and of the body
 	match     routing.Request
 	ex        exchange
 	empty     body

@@ -260,6 +260,11 @@ func (e elb) balancer(ctx context.Context, kind, protocol string) (string, error
 	if err != nil {
 		return "", err
 	}
+	if kind == "application" {
+		if err := e.logged(ctx, lb[0]); err != nil {
+			return "", err
+		}
+	}
 	port, err := freePort(ctx)
 	if err != nil {
 		return "", err
@@ -272,6 +277,16 @@ func (e elb) balancer(ctx context.Context, kind, protocol string) (string, error
 		err = e.rules(ctx, listener[0], group)
 	}
 	return lb[1] + ":" + strconv.Itoa(port), err
+}
+
+// logged turns the access log on.
+func (e elb) logged(ctx context.Context, balancer string) error {
+	_, err := e.query(ctx, elbVersion, "ModifyLoadBalancerAttributes", url.Values{
+		"LoadBalancerArn":         {balancer},
+		"Attributes.member.1.Key": {"access_logs.s3.enabled"}, "Attributes.member.1.Value": {"true"},
+		"Attributes.member.2.Key": {"access_logs.s3.bucket"}, "Attributes.member.2.Value": {"logs"},
+	})
+	return err
 }
 
 func (e elb) group(ctx context.Context, kind, protocol string) (string, error) {

@@ -53,21 +53,30 @@ func appendTime(b []byte, t time.Time) []byte {
 	return append(digits(b, t.Nanosecond()/1000, 6), 'Z')
 }
 
-// digits writes the last n digits of a number.
+// wholeSeconds is what times begin with.
+const wholeSeconds = "2006-01-02T15:04:05."
+
+// created writes when the request came; most came in the second of Time, which is written already.
+func (e *Entry) created(b, second []byte) []byte {
+	if e.Created.Unix() != e.Time.Unix() {
+		return appendTime(b, e.Created)
+	}
+	return append(digits(append(b, second...), e.Created.Nanosecond()/1000, 6), 'Z')
+}
+
+// digits writes the last n digits of a number; n is 8 at most.
 func digits(b []byte, v, n int) []byte {
-	for range n {
-		b = append(b, '0')
+	var text [8]byte
+	for i := n - 1; i >= 0; i, v = i-1, v/10 {
+		text[i] = byte('0' + v%10)
 	}
-	for i := len(b) - 1; n > 0; i, n = i-1, n-1 {
-		b[i] = byte('0' + v%10)
-		v /= 10
-	}
-	return b
+	return append(b, text[:n]...)
 }
 
 // Append adds the line of the entry, with its end.
 func (e *Entry) Append(b []byte) []byte {
 	b = word(b, e.Type)
+	at := len(b)
 	b = append(appendTime(b, e.Time), ' ')
 	b = word(b, e.LoadBalancer)
 	if e.Client.IsValid() {
@@ -96,7 +105,7 @@ func (e *Entry) Append(b []byte) []byte {
 	} else {
 		b = append(strconv.AppendInt(b, int64(e.Priority), 10), ' ')
 	}
-	b = append(appendTime(b, e.Created), ' ')
+	b = append(e.created(b, b[at:at+len(wholeSeconds)]), ' ')
 	for _, s := range [...]string{e.Actions, e.Redirect, e.Error, e.Targets, e.TargetCodes, e.Class, e.Reason} {
 		b = quoted(b, s)
 	}
@@ -145,14 +154,16 @@ const maxEscaped = 8 << 10
 // client can end a field or a line.
 func escaped(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
-	for i := range min(len(s), maxEscaped) {
+	s = s[:min(len(s), maxEscaped)]
+	clean := 0 // where what can be written as it is begins
+	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			b = append(b, s[clean:i]...)
 			b = append(b, '\\', 'x', hex[c>>4], hex[c&15])
-		} else {
-			b = append(b, c)
+			clean = i + 1
 		}
 	}
-	return b
+	return append(b, s[clean:]...)
 }
 
 // seconds writes a time with three decimals, -1 for one that was not reached.

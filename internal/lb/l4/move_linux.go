@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/maitred/maitred/internal/lb/wire"
 )
 
 const (
@@ -31,8 +33,12 @@ func pump(dst, src stream, moved *atomic.Int64, pool *chunks) error {
 		return readError{err}
 	}
 	to, spliced := dst.(*net.TCPConn)
+	out := io.Writer(dst)
+	if spliced {
+		out = wire.Of(to)
+	}
 	for {
-		n, err := in.pass(dst)
+		n, err := in.pass(out)
 		moved.Add(int64(n))
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -81,7 +87,7 @@ type puller struct {
 	try func(fd uintptr) bool // p.read, bound once
 	buf *[]byte
 	n   int
-	err error
+	err syscall.Errno
 }
 
 func newPuller(c syscall.Conn, get func() *[]byte, put func(*[]byte)) (*puller, error) {
@@ -99,9 +105,9 @@ func (p *puller) pull() error {
 	if err := p.raw.Read(p.try); err != nil {
 		return err
 	}
-	if p.err != nil {
+	if p.err != 0 {
 		p.put(p.buf)
-		return os.NewSyscallError("read", p.err)
+		return os.NewSyscallError("recvfrom", p.err)
 	}
 	return nil
 }
@@ -109,13 +115,7 @@ func (p *puller) pull() error {
 // read reads once; it says false when nothing has come yet.
 func (p *puller) read(fd uintptr) bool {
 	p.buf = p.get()
-	for {
-		p.n, p.err = unix.Read(int(fd), *p.buf)
-		if !errors.Is(p.err, unix.EINTR) {
-			break
-		}
-	}
-	if errors.Is(p.err, unix.EAGAIN) {
+	if p.n, p.err = wire.TryRead(fd, *p.buf); p.err == unix.EAGAIN {
 		p.put(p.buf)
 		return false
 	}

@@ -3,8 +3,8 @@ package l7
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
+	"encoding/binary"
 	"encoding/hex"
 	"log/slog"
 	"net"
@@ -54,8 +54,10 @@ func newConn(s *Server, raw net.Conn) *conn {
 // tid is made when it is first needed: connections that never send a request have none.
 func (c *conn) tid() string {
 	c.named.Do(func() {
+		random := c.server.config.Random
 		var b [16]byte
-		_, _ = rand.Read(b[:]) // never fails
+		binary.BigEndian.PutUint64(b[:8], random())
+		binary.BigEndian.PutUint64(b[8:], random())
 		c.id = "TID_" + hex.EncodeToString(b[:])
 	})
 	return c.id
@@ -72,7 +74,12 @@ func (c *conn) serve() {
 		return
 	}
 	h := newH1(c)
-	defer h.release()
+	c.speak(h)
+	h.release() // unless it panics: then nobody knows what it is in the middle of
+}
+
+// speak finds out what the client speaks, and answers it.
+func (c *conn) speak(h *h1) {
 	if c.tls != nil && c.tls.NegotiatedProtocol == "h2" {
 		c.serveH2(nil)
 		return

@@ -54,6 +54,7 @@ type exchange struct {
 	refusals  int
 	sentAt    time.Time // when a target was sent the request
 	firstAt   time.Time // when it began to answer
+	endedAt   time.Time // when all was sent, if that was looked at
 }
 
 // The reasons for which an exchange is cut off before its end.
@@ -111,8 +112,10 @@ const (
 )
 
 // watch sets the timer that looks whether anything still moves, and whether the client is still there.
-func (ex *exchange) watch() {
-	ex.client.pulse().beat()
+func (ex *exchange) watch() { ex.watchFrom(time.Now()) }
+
+func (ex *exchange) watchFrom(now time.Time) {
+	ex.client.pulse().beatAt(now)
 	ex.mu.Lock()
 	defer ex.mu.Unlock()
 	ex.idle, ex.watched = ex.profile.idle, true
@@ -126,7 +129,7 @@ func (ex *exchange) watch() {
 func (ex *exchange) look() {
 	ex.mu.Lock()
 	defer ex.mu.Unlock()
-	if ex.over {
+	if ex.over || !ex.watched { // the timer belonged to a request before
 		return
 	}
 	still := ex.client.pulse().since()
@@ -197,7 +200,10 @@ func (ex *exchange) finish() {
 	ex.timer.Stop()
 	ex.mu.Unlock()
 	ex.client.settle()
-	now := ex.server.now()
+	now := ex.endedAt
+	if now.IsZero() {
+		now = ex.server.now()
+	}
 	ex.report(now)
 	if ex.server.config.AccessLog == nil {
 		return

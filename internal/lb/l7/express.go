@@ -3,31 +3,38 @@ package l7
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/maitred/maitred/internal/lb/desync"
+	"github.com/maitred/maitred/internal/lb/wire"
 	"github.com/maitred/maitred/internal/model"
 )
 
-// Most requests are alike: HTTP/1.1, compliant, without a body, for a target of HTTP/1.1 to which there is a connection,
-// and answered with a body of known length. These take the express way: their fields go from the head that was read into
+// Most requests are alike: HTTP/1.1, compliant, without a body or with a short one that has come with the head, for a target
+// of HTTP/1.1 to which there is a connection, and answered with a body of known length or in chunks. These take the express way: their fields go from the head that was read into
 // the head that is sent, and back, without becoming an http.Header. The exchange is the connection's own and used again.
 // Whatever is not plain leaves this way at the point where that shows, and goes on like all others (leave).
 
 // plainRequest is what the express way needs to know of a head.
 type plainRequest struct {
-	agent     []byte // User-Agent
-	trace     []byte // X-Amzn-Trace-Id
-	addresses int    // in X-Forwarded-For
-	closes    bool   // the client wants no other request
+	agent     []byte      // User-Agent
+	trace     []byte      // X-Amzn-Trace-Id
+	addresses int         // in X-Forwarded-For
+	closes    bool        // the client wants no other request
+	kinds     []fieldKind // of the fields of the head
 }
 
-// scan looks at the fields of a head; it says whether the request is plain.
-func (p *plainRequest) scan(head *desync.Head) bool { //nolint:gocyclo // one case for each kind of field
-	*p = plainRequest{}
-	if head.Class != desync.Compliant || head.Refuse != 0 || head.Minor != 1 || head.Chunked || head.Length != 0 || !head.Plain() {
+// maxPlainBody is how long the body of a plain request is, at most.
+const maxPlainBody = 8 << 10
+
+// scan looks at the fields of a head, after which more bytes have come; it says whether the request is plain.
+func (p *plainRequest) scan(head *desync.Head, more int) bool { //nolint:gocyclo // one case for each kind of field
+	*p = plainRequest{kinds: p.kinds[:0]}
+	if head.Class != desync.Compliant || head.Refuse != 0 || head.Minor != 1 || head.Chunked || !head.Plain() ||
+		head.Length > min(int64(more), maxPlainBody) {
 		return false
 	}
 	if host, _ := head.Host(); len(host) == 0 || len(head.Target) == 0 || head.Target[0] != '/' || string(head.Method) == http.MethodHead || string(head.Method) == http.MethodTrace {
@@ -37,7 +44,9 @@ func (p *plainRequest) scan(head *desync.Head) bool { //nolint:gocyclo // one ca
 		return false
 	}
 	for _, f := range head.Fields {
-		switch kindOf(f.Name) {
+		kind := kindOf(f.Name)
+		p.kinds = append(p.kinds, kind)
+		switch kind {
 		case fieldAgent:
 			if p.agent == nil {
 				p.agent = f.Value
@@ -71,14 +80,16 @@ const forwardedMax = 30
 func (h *h1) express(raw []byte) (ok bool) {
 	s := h.conn.server
 	table, listener := s.listener()
-	if listener == nil || !h.plain.scan(&h.head) {
+	if listener == nil || !h.plain.scan(&h.head, len(h.in.buffered())-len(raw)) {
 		return false
 	}
 	profile := s.profile(listener)
 	if len(profile.fields) > 0 {
 		return false
 	}
-	h.plainly(raw)
+	size := len(raw)
+	raw = h.in.buffered()[:size+int(h.head.Length)]
+	h.plainly(raw, size)
 	ex := &h.ex
 	ex.reuse(h)
 	ex.table, ex.listener, ex.profile = table, listener, profile
@@ -110,13 +121,13 @@ func (h *h1) express(raw []byte) (ok bool) {
 	return true
 }
 
-// plainly makes a request of the head, but for its header.
-func (h *h1) plainly(raw []byte) {
+// plainly makes a request of raw, but for its header. Its head has size bytes, the rest is its body.
+func (h *h1) plainly(raw []byte, size int) {
 	text := string(raw) // the one copy: all else is a part of it
 	r := &h.request
 	*r = request{
 		method: methodName(h.head.Method), protocol: "HTTP/1.1", targetVersion: 1, readable: true, start: h.conn.server.now(),
-		size: len(raw), dropped: h.head.Invalid,
+		size: size, length: h.head.Length, dropped: h.head.Invalid,
 	}
 	r.setURI(part(text, raw, h.head.Target))
 	host, _ := h.head.Host()
@@ -160,6 +171,7 @@ func (h *h1) headerValues(name string) (values []string) {
 func (h *h1) beginPlain(r *request) {
 	h.out.resetPlain()
 	c := h.conn
+	h.parted = h.plain.closes
 	h.out.close = h.plain.closes || c.server.isDraining() || c.aged(r.start)
 	h.cutOff.Store(false)
 	h.mu.Lock()
@@ -177,50 +189,67 @@ func (ex *exchange) reuse(h *h1) {
 	ex.turn++
 	ex.mu.Unlock()
 	ex.cookies, ex.target, ex.failOpen, ex.generated, ex.began = nil, nil, false, false, false
-	ex.retries, ex.refusals, ex.sentAt, ex.firstAt = 0, 0, time.Time{}, time.Time{}
+	ex.retries, ex.refusals = 0, 0
+	ex.sentAt, ex.firstAt, ex.endedAt = time.Time{}, time.Time{}, time.Time{}
 }
 
 // ride sends the request on a connection that is there, and the answer back.
 func (ex *exchange) ride(t *target) {
 	p, ok := t.transport.(*pool)
-	if !ok {
-		ex.goOn(t)
-		return
+	var c *targetConn
+	if ok {
+		c = p.take()
 	}
-	c := p.kept()
 	if c == nil {
 		ex.goOn(t)
 		return
 	}
+	h := ex.client.(*h1)
 	ex.target = t
 	ex.tell(t)
-	t.requests.Add(1)
-	ex.mu.Lock()
-	ex.riding, ex.ridden = c, t
-	ex.mu.Unlock()
+	h.writePlain(ex)
 	ex.sentAt = ex.server.now()
-	ex.client.(*h1).writePlain(ex, c)
-	ex.watch() // from now on what the client sends may take the place of the head
-	_, err := c.Write(c.head)
-	var raw []byte
-	if err == nil {
-		raw, err = c.in.answerHead()
+	ex.watchFrom(ex.sentAt) // from now on what the client sends may take the place of the head
+	c, raw, err := ex.ask(t, p, c)
+	if c == nil {
+		ex.goOn(t)
+		return
 	}
+	t.requests.Add(1)
 	if err != nil {
 		ex.derail(t, p, c, err)
 		return
 	}
-	var a plainAnswer
-	if !a.parse(raw) {
+	if !h.answer.parse(raw) {
 		ex.odd(t, p, c)
 		return
 	}
 	defer t.flight.End()
 	ex.firstAt = ex.server.now()
-	if a.code >= http.StatusInternalServerError {
+	h.life.beatAt(ex.firstAt)
+	if h.answer.code >= http.StatusInternalServerError {
 		t.errors.Add(1)
 	}
-	ex.bring(p, c, &a, raw)
+	ex.bring(p, c, &h.answer, raw)
+}
+
+// ask sends the head on c, or on another connection if something has come on it unasked, and reads the head of the answer.
+// It gives the connection that it was, nil if all were like that: then nothing was sent.
+func (ex *exchange) ask(t *target, p *pool, c *targetConn) (_ *targetConn, raw []byte, err error) {
+	for ; c != nil; c = p.take() {
+		ex.mu.Lock()
+		ex.riding, ex.ridden = c, t
+		ex.mu.Unlock()
+		if err = c.ask(ex.client.(*h1).asked); err == nil {
+			raw, err = c.in.answerHead()
+		}
+		if !errors.Is(err, wire.ErrUnasked) {
+			return c, raw, err
+		}
+		ex.dismount()
+		_ = c.Close()
+	}
+	return nil, nil, nil
 }
 
 // dismount says that the exchange needs the connection no more, and whether nobody has cut it.
@@ -244,9 +273,13 @@ func (ex *exchange) leave() {
 		ex.cancel(ex.killed)
 	}
 	ex.mu.Unlock()
-	h.head.Parse([]byte(h.text)) // the buffer may have what comes next
-	whole := fromHead(&h.head, len(h.text))
-	ex.request.header = whole.header
+	size := ex.request.size
+	h.head.Parse([]byte(h.text[:size])) // the buffer may have what comes next
+	whole := fromHead(&h.head, size)
+	ex.request.header, ex.request.dropped = whole.header, whole.dropped
+	if ex.request.length > 0 {
+		ex.request.body = strings.NewReader(h.text[size:])
+	}
 	closes := h.out.close
 	h.out.reset(1, false)
 	h.out.close = closes
@@ -267,7 +300,7 @@ func (ex *exchange) goOn(t *target) {
 func (ex *exchange) derail(t *target, p *pool, c *targetConn, err error) {
 	mine := ex.dismount()
 	_ = c.Close()
-	if mine && c.in.got == 0 && idempotent(ex.request.method) {
+	if mine && c.in.got == 0 && ex.request.length == 0 && idempotent(ex.request.method) {
 		p.CloseIdleConnections() // the others are not better
 		ex.goOn(t)
 		return

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,7 +28,11 @@ func mirror(t *testing.T, fields string) string {
 			if err != nil {
 				return
 			}
-			text := fmt.Sprintf("%s %s %s %q\n", r.Method, r.RequestURI, r.Proto, r.Host)
+			sent, err := io.ReadAll(r.Body)
+			if err != nil {
+				return
+			}
+			text := fmt.Sprintf("%s %s %s %q %d %v %q\n", r.Method, r.RequestURI, r.Proto, r.Host, r.ContentLength, r.TransferEncoding, sent)
 			for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 				text += fmt.Sprintf("%s: %q\n", name, r.Header[name])
 			}
@@ -83,6 +88,87 @@ func TestExpress(t *testing.T) {
 			other := ask(t, r, "GET /"+test.request+"Connection: close, none\r\n\r\n")
 			if diff := cmp.Diff(other, plain); diff != "" {
 				t.Errorf("the express way differs (-general +express):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestExpressBody is TestExpress of requests that may have bodies.
+func TestExpressBody(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ request, body string }{
+		"a body":            {"POST / HTTP/1.1\r\nContent-Length: 4\r\nContent-Type: text/plain\r\n", "body"},
+		"no length":         {"POST / HTTP/1.1\r\n", ""},
+		"an empty one":      {"PUT / HTTP/1.1\r\nContent-Length: 0\r\n", ""},
+		"of another method": {"DELETE / HTTP/1.1\r\nContent-Length: 4\r\n", "body"},
+		"the longest":       {"PATCH / HTTP/1.1\r\nContent-Length: 8192\r\n", strings.Repeat("x", 8192)},
+		"a longer one":      {"POST / HTTP/1.1\r\nContent-Length: 8193\r\n", strings.Repeat("x", 8193)},
+		"chunks":            {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", "4\r\nbody\r\n0\r\n\r\n"},
+		"one that expects":  {"POST / HTTP/1.1\r\nContent-Length: 4\r\nExpect: 100-continue\r\n", "body"},
+		"two lengths":       {"POST / HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 4\r\n", "body"},
+		"more than its own": {"POST / HTTP/1.1\r\nContent-Length: 4\r\n", "bodyGET / HTTP/1.1\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.target(r.group("app", nil), mirror(t, ""))
+			ask(t, r, "GET /prime HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n") // the target's connection is kept
+			r.entry(1)
+			plain := ask(t, r, test.request+"Host: example.com\r\nConnection: close\r\n\r\n"+test.body)
+			first := r.entry(2).Received
+			other := ask(t, r, test.request+"Host: example.com\r\nConnection: close, none\r\n\r\n"+test.body)
+			if diff := cmp.Diff(other, plain); diff != "" {
+				t.Errorf("the express way differs (-general +express):\n%s", diff)
+			}
+			if second := r.entry(3).Received; first != second-int64(len(", none")) {
+				t.Errorf("%d bytes were received, and %d off the express way", first, second)
+			}
+		})
+	}
+}
+
+// TestExpressBodyFails has the kept connection to the target break: the body must go to the next one whole, or nowhere.
+func TestExpressBodyFails(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		breaks func(c net.Conn) // when the target has answered once
+		want   int
+		times  int32 // that a target has seen the request
+	}{
+		"before it was sent": {func(c net.Conn) { _ = c.Close() }, http.StatusOK, 1},
+		"instead of an answer": {func(c net.Conn) {
+			_, _ = http.ReadRequest(bufio.NewReader(c))
+			_ = c.Close()
+		}, http.StatusBadGateway, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			var seen atomic.Int32
+			broken := make(chan struct{}, 8)
+			r.target(r.group("app", nil), listen(t, func(c net.Conn) {
+				req, err := http.ReadRequest(bufio.NewReader(c))
+				if err != nil {
+					return
+				}
+				if body, _ := io.ReadAll(req.Body); string(body) == "body" {
+					seen.Add(1)
+				}
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+				test.breaks(c)
+				broken <- struct{}{}
+			}))
+			r.get("/prime")
+			if test.times > 0 {
+				<-broken
+			}
+			resp, err := client(t).Post("http://"+r.addr+"/", "text/plain", strings.NewReader("body"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != test.want || seen.Load() != test.times {
+				t.Errorf("got %d, want %d; seen %d times, want %d", resp.StatusCode, test.want, seen.Load(), test.times)
 			}
 		})
 	}

@@ -50,23 +50,42 @@ var fieldKinds = func() map[string]fieldKind {
 	return kinds
 }()
 
-func kindOf(name []byte) fieldKind {
-	var scratch [32]byte
-	if len(name) > len(scratch) {
-		if len(name) > len("x-amzn-oidc-") && ours(lowerName(scratch[:0], name[:len("x-amzn-oidc-")])) {
-			return fieldOurs
-		}
-		return fieldPlain // no name of interest is that long
+// telling has, for each length of a name, the letters that names of this length begin with which are not plain: a bit for
+// each. Most names are known to be plain by this alone.
+var telling = func() (letters [longestName + 1]uint32) {
+	for name := range fieldKinds {
+		letters[len(name)] |= 1 << (name[0] & 31)
 	}
-	b := lowerName(scratch[:0], name)
-	if ours(b) {
+	return letters
+}()
+
+// longestName is the length of the longest name that is looked up.
+const longestName = 32
+
+func kindOf(name []byte) fieldKind {
+	if len(name) == 0 {
+		return fieldPlain
+	}
+	if len(name) >= len(oidc) && name[0]|0x20 == 'x' && ours(name) {
 		return fieldOurs
 	}
-	return fieldKinds[string(b)]
+	if len(name) > longestName || telling[len(name)]>>(name[0]&31)&1 == 0 {
+		return fieldPlain
+	}
+	var scratch [longestName]byte
+	return fieldKinds[string(lowerName(scratch[:0], name))]
 }
 
-func ours(lower []byte) bool {
-	return bytes.HasPrefix(lower, []byte("x-amzn-oidc-")) || bytes.HasPrefix(lower, []byte("x-amzn-mtls-"))
+// Names that begin like this are of fields that only a load balancer sets.
+const (
+	oidc = "x-amzn-oidc-"
+	mtls = "x-amzn-mtls-"
+)
+
+func ours(name []byte) bool {
+	var scratch [len(oidc)]byte
+	begin := string(lowerName(scratch[:0], name[:len(oidc)]))
+	return begin == oidc || begin == mtls
 }
 
 func lowerName(to, name []byte) []byte {
@@ -79,16 +98,16 @@ func lowerName(to, name []byte) []byte {
 	return to
 }
 
-// writePlain makes the head that a target is sent, in the connection's buffer.
-func (h *h1) writePlain(ex *exchange, c *targetConn) {
+// writePlain makes what a target is sent.
+func (h *h1) writePlain(ex *exchange) {
 	r, p := ex.request, ex.profile
-	b := c.head[:0]
+	b := spare(h.asked)
 	b = append(b, r.method...)
 	b = append(append(append(b, ' '), h.head.Target...), " HTTP/1.1\r\nHost: "...)
 	b = forwarded.AppendHost(b, r.host, h.conn.settings.port, p.preserveHost)
 	b = append(b, "\r\n"...)
-	for _, f := range h.head.Fields {
-		switch kindOf(f.Name) {
+	for i, f := range h.head.Fields {
+		switch h.plain.kinds[i] {
 		case fieldPlain, fieldDate, fieldServer:
 			if p.dropInvalid && !plainName(string(f.Name)) {
 				r.dropped++
@@ -107,11 +126,20 @@ func (h *h1) writePlain(ex *exchange, c *targetConn) {
 	random := ex.server.config.Random
 	ex.entry.Trace = forwarded.Trace(string(h.plain.trace), r.size, r.start, [2]uint64{random(), random()})
 	b = append(append(b, "X-Amzn-Trace-Id: "...), ex.entry.Trace...)
-	if r.method == http.MethodPost || r.method == http.MethodPut || r.method == http.MethodPatch {
-		b = append(b, "\r\nContent-Length: 0"...)
+	if r.length > 0 || r.method == http.MethodPost || r.method == http.MethodPut || r.method == http.MethodPatch {
+		b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), r.length, 10)
 	}
 	b = append(b, "\r\n\r\n"...)
-	c.head = b
+	b = append(b, h.text[r.size:]...)
+	h.asked = b
+}
+
+// spare empties a buffer to use it again, if it is not too large to be kept.
+func spare(b []byte) []byte {
+	if cap(b) > spareBuffer {
+		return nil
+	}
+	return b[:0]
 }
 
 func appendField(b, name, value []byte) []byte {
@@ -140,14 +168,24 @@ func (h *h1) appendForwarded(b []byte, p *profile) []byte {
 	return b
 }
 
-// plainAnswer is an answer of HTTP/1.1 with a body of known length.
+// plainAnswer is an answer of HTTP/1.1 with a body of known length, or a chunked one.
 type plainAnswer struct {
-	code   int
-	length int64
-	closes bool
-	dated  bool
-	fields []byte // the lines after the first one, in the buffer of the connection
+	code    int
+	length  int64 // -1 if it is chunked
+	chunked bool
+	closes  bool
+	dated   bool
+	fields  []answerField
 }
+
+// answerField is a field of an answer, in the buffer of the connection.
+type answerField struct {
+	name, value []byte
+	kind        fieldKind
+}
+
+// spareFields is how many fields are remembered room for.
+const spareFields = 64
 
 // parse reads a head; it says whether it is plain and without fault. Whatever is not is read again by parseAnswer.
 func (a *plainAnswer) parse(raw []byte) bool {
@@ -156,23 +194,31 @@ func (a *plainAnswer) parse(raw []byte) bool {
 	if !ok || minor != 1 || code < 200 || code == http.StatusNoContent || code == http.StatusNotModified {
 		return false
 	}
-	*a = plainAnswer{code: code, length: -1, fields: rest}
+	if cap(a.fields) > spareFields {
+		a.fields = nil
+	}
+	*a = plainAnswer{code: code, length: -1, fields: a.fields[:0]}
 	for n := 0; ; n++ {
 		if line, rest = nextLine(rest); len(line) == 0 {
-			return a.length >= 0
+			return a.chunked != (a.length >= 0)
 		}
 		name, value, ok := bytes.Cut(line, []byte{':'})
-		if !ok || n == maxAnswerFields || !desync.IsTokenBytes(name) || !desync.IsValueBytes(value) || !a.field(name, trimmed(value)) {
+		if !ok || n == maxAnswerFields || !desync.IsTokenBytes(name) || !desync.IsValueBytes(value) {
 			return false
 		}
+		f := answerField{name, trimmed(value), kindOf(name)}
+		if !a.judge(f) {
+			return false
+		}
+		a.fields = append(a.fields, f)
 	}
 }
 
 func trimmed(b []byte) []byte { return bytes.Trim(b, " \t") }
 
-// field judges a field of an answer; it says whether it is plain.
-func (a *plainAnswer) field(name, value []byte) bool {
-	switch kindOf(name) {
+// judge says whether a field is plain, and keeps what it says of the answer.
+func (a *plainAnswer) judge(f answerField) bool {
+	switch value := f.value; f.kind {
 	case fieldLength:
 		n, ok := desync.Number(string(value))
 		if !ok || a.length >= 0 {
@@ -189,7 +235,12 @@ func (a *plainAnswer) field(name, value []byte) bool {
 	case fieldDate:
 		a.dated = a.dated || len(value) > 0
 		return len(value) > 0
-	case fieldCoding, fieldOdd:
+	case fieldCoding:
+		if a.chunked || !bytes.EqualFold(value, []byte("chunked")) {
+			return false
+		}
+		a.chunked = true
+	case fieldOdd:
 		return false
 	case fieldPlain, fieldHop, fieldOurs, fieldHost, fieldAgent, fieldXFF, fieldTrace, fieldServer:
 	}
@@ -199,18 +250,21 @@ func (a *plainAnswer) field(name, value []byte) bool {
 // append makes the head that the client is sent.
 func (a *plainAnswer) append(b []byte, h *h1, hideServer bool) []byte {
 	b = append(strconv.AppendInt(append(b, "HTTP/1.1 "...), int64(a.code), 10), ' ')
-	b = append(append(b, http.StatusText(a.code)...), "\r\nContent-Length: "...)
-	b = append(strconv.AppendInt(b, a.length, 10), "\r\n"...)
+	b = append(append(b, http.StatusText(a.code)...), "\r\n"...)
+	if a.chunked {
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	} else {
+		b = append(strconv.AppendInt(append(b, "Content-Length: "...), a.length, 10), "\r\n"...)
+	}
 	if h.out.close {
 		b = append(b, "Connection: close\r\n"...)
 	}
 	if !a.dated {
 		b = append(b, "Date: "...)
-		b = append(h.conn.server.now().UTC().AppendFormat(b, http.TimeFormat), "\r\n"...)
+		b = append(append(b, h.conn.server.date(h.ex.firstAt)...), "\r\n"...)
 	}
-	for line, rest := nextLine(a.fields); len(line) > 0; line, rest = nextLine(rest) {
-		name, value, _ := bytes.Cut(line, []byte{':'})
-		switch kindOf(name) {
+	for _, f := range a.fields {
+		switch f.kind {
 		case fieldHop, fieldConnection, fieldLength, fieldCoding, fieldOdd:
 			continue
 		case fieldServer:
@@ -219,7 +273,7 @@ func (a *plainAnswer) append(b []byte, h *h1, hideServer bool) []byte {
 			}
 		case fieldPlain, fieldOurs, fieldHost, fieldAgent, fieldXFF, fieldTrace, fieldDate:
 		}
-		b = appendField(b, name, trimmed(value))
+		b = appendField(b, f.name, f.value)
 	}
 	return append(b, "\r\n"...)
 }
@@ -230,32 +284,37 @@ func (ex *exchange) bring(p *pool, c *targetConn, a *plainAnswer, raw []byte) {
 	ex.told(a.code)
 	ex.entry.Code = a.code
 	h.out.beginPlain(h.conn.server.isDraining())
-	b := a.append(h.plainHead[:0], h, ex.profile.hideServer)
-	ex.entry.Response = max(ex.server.now().Sub(ex.firstAt), 0)
+	b := a.append(spare(h.plainHead), h, ex.profile.hideServer)
+	ex.entry.Response = 0 // it begins at once
 	ex.began = true
 	c.in.take(len(raw))
-	came := c.in.buffered()
-	came = came[:min(int64(len(came)), a.length)]
-	b = append(b, came...)
-	c.in.take(len(came))
-	if h.plainHead = b; cap(b) > spareBuffer {
-		h.plainHead = nil
-	}
-	if _, err := h.wire.Write(b); err != nil {
-		h.out.noteError(err)
-		ex.stopped(c, err, true)
-		return
-	}
-	if err, byClient := ex.carry(h, c, a.length-int64(len(came))); err != nil {
+	if err, byClient := ex.bringBody(h, c, a, b); err != nil {
 		h.out.noteError(err)
 		ex.stopped(c, err, byClient)
 		return
 	}
+	ex.endedAt = ex.server.now()
 	if ex.dismount() && !a.closes {
-		p.put(c)
+		p.put(c, ex.endedAt)
 		return
 	}
 	_ = c.Close()
+}
+
+// bringBody sends the head, which is b, and the body.
+func (ex *exchange) bringBody(h *h1, c *targetConn, a *plainAnswer, b []byte) (err error, byClient bool) { //nolint:revive // whose fault comes second
+	if a.chunked {
+		return ex.bringChunks(h, c, b)
+	}
+	came := c.in.buffered()
+	came = came[:min(int64(len(came)), a.length)]
+	b = append(b, came...)
+	c.in.take(len(came))
+	h.plainHead = b
+	if _, err := h.wire.write(b, ex.firstAt); err != nil {
+		return err, true
+	}
+	return ex.carry(h, c, a.length-int64(len(came)))
 }
 
 // stopped ends a response that cannot be finished.
@@ -278,6 +337,7 @@ func (ex *exchange) carry(h *h1, c *targetConn, left int64) (err error, byClient
 	if left == 0 {
 		return nil, false
 	}
+	h.life.beat()
 	if left > longBody {
 		from, isTCP := c.Conn.(*net.TCPConn)
 		if to, both := h.conn.Conn.(*net.TCPConn); isTCP && both {
@@ -314,8 +374,8 @@ func (ex *exchange) splice(h *h1, to, from *net.TCPConn, c *targetConn, left int
 	part := io.LimitedReader{R: from}
 	for burst := int64(leastBurst); left > 0; {
 		part.N = min(left, burst)
-		h.wire.renew()
 		began := time.Now()
+		h.wire.renew(began)
 		n, err := to.ReadFrom(&part)
 		left -= n
 		h.wire.n += n

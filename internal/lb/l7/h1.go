@@ -1,7 +1,6 @@
 package l7
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -14,25 +13,29 @@ import (
 
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/desync"
+	"github.com/maitred/maitred/internal/lb/wire"
 )
 
 // h1 is a connection that speaks HTTP/1.1: one request after the other. It is the client of the present one.
 type h1 struct {
-	conn *conn
-	in   *reader
-	head desync.Head
-	body *body
-	out  answer
-	wire deadlineWriter
-	life pulse
+	conn   *conn
+	stream wire.Stream // of conn
+	in     *reader
+	head   desync.Head
+	body   *body
+	out    answer
+	wire   deadlineWriter
+	life   pulse
 
 	// The express way's.
 	plain     plainRequest
 	request   request
-	text      string // of the head
+	text      string // of the head, and of the body
 	match     routing.Request
 	ex        exchange
 	empty     body
+	asked     []byte // the head that a target is sent
+	answer    plainAnswer
 	plainHead []byte // of the response
 
 	first  int64 // bytes that had come, and gone, when the request began
@@ -41,25 +44,44 @@ type h1 struct {
 	cutOff   atomic.Bool // reads fail because we want it
 	aborted  bool
 	hijacked bool
+	parted   bool // the client has said that the present request is its last one
 
 	mu       sync.Mutex
 	over     bool
 	watching chan struct{} // closed when nobody looks whether the client leaves any more
 }
 
+// newH1 takes over a connection, with the memory of one that has ended.
 func newH1(c *conn) *h1 {
-	h := &h1{conn: c, in: &reader{conn: c.Conn, buf: c.server.groups.buffers.get()}}
-	h.wire = deadlineWriter{conn: c.Conn, idle: c.settings.idle, h: h}
-	h.out = answer{h: h, buf: bufio.NewWriterSize(&h.wire, smallBuffer)}
-	h.match.Header, h.match.Source = h.headerValues, c.client.Addr()
-	h.empty.h = h
-	h.empty.ended.Store(true)
+	h, ok := c.server.ended.Get().(*h1)
+	if !ok {
+		h = &h1{in: &reader{}}
+		h.wire.h, h.out.h, h.empty.h = h, h, h
+		h.match.Header = h.headerValues
+		h.empty.ended.Store(true)
+	}
+	h.stream = wire.Again(h.stream, c.Conn)
+	*h.in = reader{conn: h.stream, buf: h.in.buf}
+	if h.in.buf == nil {
+		h.in.buf = make([]byte, smallBuffer)
+	}
+	h.wire = deadlineWriter{conn: c.Conn, stream: h.stream, idle: c.settings.idle, h: h}
+	h.out.forget()
+	h.conn, h.body = c, &h.empty
+	h.match.Source = c.client.Addr()
+	h.aborted, h.hijacked, h.parted = false, false, false
+	h.cutOff.Store(false)
 	return h
 }
 
+// release gives the memory back. Nothing of the last exchange may be under way any more: see client.settle.
 func (h *h1) release() {
-	h.conn.server.groups.buffers.put(h.in.buf)
-	h.in.buf = nil
+	s := h.conn.server
+	if len(h.in.buf) > spareBuffer {
+		h.in.buf = nil
+	}
+	h.conn, h.wire.conn, h.wire.stream, h.in.conn, h.body = nil, nil, nil, nil, nil
+	s.ended.Put(h)
 }
 
 // preface is what a client says that knows that it speaks to HTTP/2 (RFC 9113, 3.4).
@@ -93,7 +115,7 @@ func (h *h1) serve() {
 // one serves one request, and says whether there may be another.
 func (h *h1) one() bool {
 	if len(h.in.buffered()) == 0 && len(h.in.buf) > spareBuffer {
-		h.in.buf, h.in.r, h.in.w = h.conn.server.groups.buffers.get(), 0, 0
+		h.in.buf, h.in.r, h.in.w = make([]byte, smallBuffer), 0, 0
 	}
 	h.conn.await()
 	h.first, h.before = h.in.got-int64(len(h.in.buffered())), h.wire.n
@@ -121,6 +143,7 @@ func (h *h1) begin(r *request) {
 	expects := r.targetVersion == 1 && strings.EqualFold(r.header.Get("Expect"), "100-continue") && r.length != 0
 	h.out.reset(r.targetVersion, expects)
 	h.out.close = !h.persists(r)
+	h.parted = r.refuse == 0 && hasToken(r.header["Connection"], "close")
 	h.cutOff.Store(false)
 	h.mu.Lock()
 	h.over = false
@@ -183,6 +206,9 @@ func (h *h1) refuse(err error) bool {
 
 // lingeringClose lets the client read the last response before it learns that what it sent was not read.
 func (h *h1) lingeringClose() {
+	if h.parted && h.conn.tls == nil && h.body.done() && len(h.in.buffered()) == 0 && !h.stream.Unread() {
+		return // nothing was sent that is not read, and nothing will be
+	}
 	tcp, ok := h.conn.raw.(*net.TCPConn)
 	if !ok || h.aborted || h.hijacked || h.out.err != nil || h.in.got == 0 {
 		return
@@ -205,7 +231,7 @@ const (
 	lingerBytes = 256 << 10
 )
 
-func (h *h1) date() string { return h.conn.server.now().UTC().Format(http.TimeFormat) }
+func (h *h1) date() string { return h.conn.server.date(h.conn.server.now()) }
 
 func (h *h1) touch() { h.life.beat() }
 

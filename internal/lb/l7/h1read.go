@@ -3,7 +3,6 @@ package l7
 import (
 	"errors"
 	"io"
-	"sync"
 
 	"github.com/maitred/maitred/internal/lb/desync"
 )
@@ -20,22 +19,6 @@ const (
 	smallBuffer = 4 << 10
 	spareBuffer = 16 << 10 // larger ones are not kept
 )
-
-// buffers are those of readers that wait for nothing any more.
-type bufferPool struct{ pool sync.Pool }
-
-func (p *bufferPool) get() []byte {
-	if b, ok := p.pool.Get().(*[]byte); ok {
-		return *b
-	}
-	return make([]byte, smallBuffer)
-}
-
-func (p *bufferPool) put(b []byte) {
-	if cap(b) <= spareBuffer {
-		p.pool.Put(&b)
-	}
-}
 
 func (in *reader) buffered() []byte { return in.buf[in.r:in.w] }
 
@@ -59,6 +42,12 @@ func (in *reader) fill() error {
 		err = io.ErrNoProgress
 	}
 	return err
+}
+
+// came notes n bytes that were read into an empty buffer.
+func (in *reader) came(n int) {
+	in.r, in.w = 0, n
+	in.got += int64(n)
 }
 
 // full says that the buffer has no room for more.

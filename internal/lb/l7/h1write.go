@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -14,7 +15,7 @@ import (
 // answer writes the response to a request of HTTP/1.1. It is a client.
 type answer struct {
 	h   *h1
-	buf *bufio.Writer
+	buf *bufio.Writer // nil until something is written that is not plain
 
 	mu      sync.Mutex // goOn comes from whoever reads the body
 	expects bool       // the client waits for 100 before it sends its body
@@ -41,7 +42,18 @@ func (a *answer) reset(minor int, expects bool) {
 	a.expects, a.head, a.minor = expects, false, minor
 	a.mu.Unlock()
 	a.header = make(http.Header, 16)
+	if a.buf == nil {
+		a.buf = bufio.NewWriterSize(&a.h.wire, smallBuffer)
+	}
 	a.chunked, a.endless, a.close, a.left, a.sent, a.err = false, false, false, 0, 0, nil
+}
+
+// forget drops what a connection before has left.
+func (a *answer) forget() {
+	if a.buf != nil {
+		a.buf.Reset(&a.h.wire)
+	}
+	a.resetPlain()
 }
 
 // resetPlain is reset for the express way, on which the response is not written here.
@@ -198,24 +210,31 @@ func (a *answer) noteError(err error) {
 
 // deadlineWriter gives each write to a client the idle timeout, and counts.
 type deadlineWriter struct {
-	conn net.Conn
-	idle time.Duration
-	n    int64
-	h    *h1
-	past time.Time // the deadline
+	conn   net.Conn
+	stream io.Writer // of conn
+	idle   time.Duration
+	n      int64
+	h      *h1
+	past   time.Time // the deadline
 }
 
 func (w *deadlineWriter) Write(p []byte) (int, error) {
-	w.renew()
-	n, err := w.conn.Write(p)
-	w.n += int64(n)
+	n, err := w.write(p, time.Now())
 	w.h.touch()
 	return n, err
 }
 
+// write is Write by who knows what time it is, and takes note of the sign of life by himself.
+func (w *deadlineWriter) write(p []byte, now time.Time) (int, error) {
+	w.renew(now)
+	n, err := w.stream.Write(p)
+	w.n += int64(n)
+	return n, err
+}
+
 // renew puts the deadline off.
-func (w *deadlineWriter) renew() {
-	until := time.Now().Add(w.idle)
+func (w *deadlineWriter) renew(now time.Time) {
+	until := now.Add(w.idle)
 	if late := w.past.Sub(until); late < 0 || late > slack(w.idle) {
 		w.past = until.Add(slack(w.idle))
 		_ = w.conn.SetWriteDeadline(w.past)

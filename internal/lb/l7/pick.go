@@ -63,7 +63,7 @@ func (ex *exchange) choose(g *group, v *view, tried []*target) *target {
 	if t := ex.stuck(v, tried); t != nil {
 		return t
 	}
-	now := time.Now().UnixNano()
+	now := ex.request.start.UnixNano()
 	usable := func(rt *routing.Target) bool {
 		t := v.targets[rt.Path]
 		return t != nil && !contains(tried, t) && t.refusedUntil.Load() < now && !t.flight.Closed()
@@ -97,7 +97,7 @@ func (ex *exchange) byAlgorithm(g *group, v *view, usable func(*routing.Target) 
 		}
 		return routing.WeightedRandom(v.of, s.config.Random(), weight, usable)
 	}
-	return routing.RoundRobin(v.of, g.counter.Add(1)-1, s.now(), usable)
+	return routing.RoundRobin(v.of, g.counter.Add(1)-1, ex.request.start, usable)
 }
 
 func contains(list []*target, t *target) bool {

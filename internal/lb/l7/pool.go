@@ -3,12 +3,12 @@ package l7
 import (
 	"bufio"
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/maitred/maitred/internal/lb/wire"
 )
 
 // sender sends requests to one target.
@@ -37,28 +37,28 @@ const (
 // targetConn is a connection to a target.
 type targetConn struct {
 	net.Conn
+	stream wire.Stream // of Conn
+	socket wire.Stream // that is under it, the same without TLS
+	secure bool        // there is TLS
+
 	in    *reader
 	out   *bufio.Writer
-	head  []byte    // of a request on the express way
 	since time.Time // when it was put back
 	used  bool      // it has served a request
-
-	raw   syscall.RawConn // nil for what is no socket
-	peek  func(fd uintptr) bool
-	quiet bool // what peek found
 }
 
 func newTargetConn(conn net.Conn) *targetConn {
-	c := &targetConn{Conn: conn, in: &reader{conn: conn, buf: make([]byte, smallBuffer)}, out: bufio.NewWriterSize(conn, smallBuffer)}
+	c := &targetConn{Conn: conn, stream: wire.Of(conn)}
+	c.in, c.out = &reader{conn: c.stream, buf: make([]byte, smallBuffer)}, bufio.NewWriterSize(c.stream, smallBuffer)
+	c.socket = c.stream
 	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = t.NetConn()
-	}
-	if s, ok := conn.(syscall.Conn); ok {
-		c.raw, _ = s.SyscallConn() // its error is that of a closed connection, which is found when it is used
-		c.peek = c.look
+		c.socket, c.secure = wire.Of(t.NetConn()), true
 	}
 	return c
 }
+
+// Write implements io.Writer.
+func (c *targetConn) Write(p []byte) (int, error) { return c.stream.Write(p) } //nolint:wrapcheck // as the connection's
 
 // RoundTrip implements sender. A kept connection that turns out to be closed is replaced if that is safe: no byte of an
 // answer has come, there is no body, and the method is idempotent.
@@ -114,6 +114,17 @@ func (p *pool) kept() *targetConn {
 	}
 }
 
+// ask sends a head, if nothing has come before, and reads what there is of the answer.
+func (c *targetConn) ask(head []byte) error {
+	if c.secure && !c.silent() {
+		return wire.ErrUnasked
+	}
+	c.in.got = 0
+	n, err := c.stream.Ask(head, c.in.buf)
+	c.in.came(n)
+	return err //nolint:wrapcheck // judged by the exchange
+}
+
 func (p *pool) take() *targetConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,8 +139,8 @@ func (p *pool) take() *targetConn {
 }
 
 // put keeps a connection for later.
-func (p *pool) put(c *targetConn) {
-	c.used, c.since = true, time.Now()
+func (p *pool) put(c *targetConn, now time.Time) {
+	c.used, c.since = true, now
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle) >= maxIdle || len(c.in.buffered()) > 0 {
@@ -177,23 +188,7 @@ func (p *pool) CloseIdleConnections() {
 
 // silent looks, without waiting, whether nothing has come on a connection that is not in use: neither its end nor an
 // answer to a question that nobody has asked.
-func (c *targetConn) silent() bool {
-	if c.peek == nil {
-		return true
-	}
-	if c.raw == nil {
-		return false
-	}
-	c.quiet = false
-	return c.raw.Read(c.peek) == nil && c.quiet
-}
-
-func (c *targetConn) look(fd uintptr) bool {
-	var one [1]byte
-	_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	c.quiet = errors.Is(err, syscall.EAGAIN)
-	return true
-}
+func (c *targetConn) silent() bool { return c.socket.Silent() }
 
 // tunnelEnd is the target's end of a connection that was upgraded.
 type tunnelEnd struct {
@@ -202,7 +197,7 @@ type tunnelEnd struct {
 }
 
 func (t *tunnelEnd) Read(p []byte) (int, error)  { return t.in.Read(p) }
-func (t *tunnelEnd) Write(p []byte) (int, error) { return t.Conn.Write(p) }
+func (t *tunnelEnd) Write(p []byte) (int, error) { return t.stream.Write(p) }
 
 // Close implements io.Closer.
 func (t *tunnelEnd) Close() error {

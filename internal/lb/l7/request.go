@@ -89,6 +89,8 @@ type pulse struct{ at atomic.Int64 }
 
 func (p *pulse) beat() { p.at.Store(time.Now().UnixNano()) }
 
+func (p *pulse) beatAt(now time.Time) { p.at.Store(now.UnixNano()) }
+
 func (p *pulse) since() time.Duration { return time.Duration(time.Now().UnixNano() - p.at.Load()) }
 
 // fromHead makes a request of a head of HTTP/1.1. It copies what it needs.

@@ -174,7 +174,7 @@ func (s *sending) uploaded() bool {
 // over is called at the end of the answer: the connection is kept if everybody agrees where that was.
 func (s *sending) over(whole bool) {
 	if s.unhook() && whole && s.lasting && s.uploaded() {
-		s.pool.put(s.conn)
+		s.pool.put(s.conn, time.Now())
 		return
 	}
 	_ = s.conn.Close()

@@ -20,6 +20,7 @@ type Server struct {
 	sealer *cookie.Sealer
 	groups groups
 	budget budget
+	ended  sync.Pool // *h1 of connections that have ended
 
 	ctx     context.Context // of everything that the server does; ended when it is over
 	stop    context.CancelFunc
@@ -36,6 +37,7 @@ type Server struct {
 	over      bool
 
 	profiled atomic.Pointer[profile]
+	dated    atomic.Pointer[dated]
 
 	opened, handshakes atomic.Int64
 	failedHandshakes   atomic.Int64
@@ -226,6 +228,23 @@ func (s *Server) cut() {
 }
 
 func (s *Server) now() time.Time { return s.config.Now() }
+
+// dated is what a Date field says in one second.
+type dated struct {
+	second int64
+	text   string
+}
+
+// date is a time as Date fields have it. It is written once a second.
+func (s *Server) date(now time.Time) string {
+	second := now.Unix()
+	if d := s.dated.Load(); d != nil && d.second == second {
+		return d.text
+	}
+	d := &dated{second, now.UTC().Format(http.TimeFormat)}
+	s.dated.Store(d)
+	return d.text
+}
 
 // listener gives the listener of the present table, nil if it is not in it (any more).
 func (s *Server) listener() (*routing.Table, *routing.Listener) {

@@ -21,9 +21,8 @@ import (
 
 // groups is what a server remembers of target groups from one table to the next.
 type groups struct {
-	server  *Server
-	buffers bufferPool
-	copies  sync.Pool // *[]byte of copyBuffer
+	server *Server
+	copies sync.Pool // *[]byte of copyBuffer
 
 	mu    sync.Mutex
 	table *routing.Table // the one that was pruned for last

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package wire
+
+import "net"
+
+// Of gives the stream of a connection.
+func Of(c net.Conn) Stream { return plain{c} }
+
+// Again is Of: there is no memory to use again.
+func Again(_ Stream, c net.Conn) Stream { return plain{c} }

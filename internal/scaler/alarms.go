@@ -19,6 +19,34 @@ import (
 // actionsEvery is how often scaling actions are repeated while an alarm stays in a state ("Using Amazon CloudWatch alarms").
 const actionsEvery = time.Minute
 
+// settle is how long after the end of a period it is evaluated: what was measured until then is on its way from agents and
+// balancers. The fast lane, which takes what there is, waits for less.
+const (
+	settle     = 2500 * time.Millisecond
+	settleFast = 250 * time.Millisecond
+)
+
+// settled is the time whose evaluation there can be now.
+func settled(a *model.Alarm, now time.Time) time.Time { return now.Add(-delay(a)) }
+
+func delay(a *model.Alarm) time.Duration {
+	if r := a.Resolution(); r > 0 && r < secondly {
+		return settleFast
+	}
+	return settle
+}
+
+// secondly is the shortest period that AWS has; shorter ones are evaluated each second.
+const secondly = 10 * time.Second
+
+// next is when an alarm is to be evaluated next.
+func next(a *model.Alarm, now time.Time) time.Time {
+	if a.Composite() {
+		return alarm.Next(a, now)
+	}
+	return alarm.Next(a, settled(a, now)).Add(delay(a))
+}
+
 // follow watches an alarm that is new or has changed, and forgets one that is gone.
 func (l *Loop) follow(view *store.View, path string) {
 	a, ok := view.Alarm(path)
@@ -45,6 +73,9 @@ func (l *Loop) restated(view *store.View, path string) {
 	w, s := l.alarms[path], stateOf(view, path)
 	if w == nil || s == nil || !s.Set {
 		return
+	}
+	if s.Since.Equal(s.UpdatedAt) && !w.of.Composite() {
+		l.hooks.transition(w.of, s, s.Since)
 	}
 	var data struct {
 		Points []float64 `json:"recentDatapoints"`
@@ -80,7 +111,7 @@ func (l *Loop) evaluate(ctx context.Context, view *store.View, now time.Time) er
 }
 
 func (l *Loop) evaluateMetric(ctx context.Context, view *store.View, w *watched, now time.Time) (transition bool, err error) {
-	w.due = alarm.Next(w.of, now)
+	w.due = next(w.of, now)
 	prev := stateOf(view, w.of.Key().Path)
 	if prev != nil && prev.Set && w.fires {
 		return false, nil // the actions of a state that was set are carried out before the truth is restored
@@ -91,7 +122,7 @@ func (l *Loop) evaluateMetric(ctx context.Context, view *store.View, w *watched,
 		return false, nil
 	}
 	w.told = ""
-	v := alarm.Evaluate(w.of, prev, points, now)
+	v := alarm.Evaluate(w.of, prev, points, settled(w.of, now))
 	w.points = w.points[:0]
 	for _, p := range v.Points {
 		w.points = append(w.points, p.Value)
@@ -113,7 +144,7 @@ func (l *Loop) tell(w *watched, err error) {
 
 // pointsOf reads what an alarm looks at.
 func (l *Loop) pointsOf(w *watched, now time.Time) ([]alarm.Point, error) {
-	start, end := alarm.Window(w.of, now)
+	start, end := alarm.Window(w.of, settled(w.of, now))
 	read, err := readQueries(l.Metrics, w.of.Region, queriesOf(w.of), w.plan, start, end)
 	if err != nil {
 		return nil, err
@@ -191,7 +222,7 @@ func (l *Loop) evaluateComposites(ctx context.Context, moved bool, now time.Time
 			if !w.of.Composite() || !moved && w.due.After(now) {
 				continue
 			}
-			w.due = alarm.Next(w.of, now)
+			w.due = next(w.of, now)
 			rule, err := alarm.ParseRule(w.of.Rule)
 			if err != nil {
 				l.tell(w, err)
@@ -215,11 +246,7 @@ func (l *Loop) evaluateComposites(ctx context.Context, moved bool, now time.Time
 
 func children(view *store.View, region string) func(string) (alarm.Child, bool) {
 	return func(ref string) (alarm.Child, bool) {
-		name := ref
-		if n, _, ok := arn.AlarmName(ref); ok {
-			name = n
-		}
-		path := model.AlarmPath(region, name)
+		path := model.AlarmPath(region, nameOf(ref))
 		a, ok := view.Alarm(path)
 		s := stateOf(view, path)
 		if !ok || s == nil {
@@ -227,6 +254,14 @@ func children(view *store.View, region string) func(string) (alarm.Child, bool) 
 		}
 		return alarm.Child{ARN: a.ARN, Value: s.Value, Since: s.Since}, true
 	}
+}
+
+// nameOf is the name of an alarm that is given by name or ARN.
+func nameOf(ref string) string {
+	if name, _, ok := arn.AlarmName(ref); ok {
+		return name
+	}
+	return ref
 }
 
 // permit carries out the actions of a composite alarm's state when nothing holds them back any more.
@@ -238,11 +273,7 @@ func (l *Loop) permit(ctx context.Context, w *watched, now time.Time) error {
 	}
 	var suppressor *model.AlarmState
 	if w.of.Suppressor != "" {
-		name := w.of.Suppressor
-		if n, _, ok := arn.AlarmName(name); ok {
-			name = n
-		}
-		suppressor = stateOf(view, model.AlarmPath(w.of.Region, name))
+		suppressor = stateOf(view, model.AlarmPath(w.of.Region, nameOf(w.of.Suppressor)))
 	}
 	switch p := alarm.Actions(w.of, state, suppressor, now); p.Timing {
 	case alarm.Now:

@@ -115,7 +115,10 @@ func (l *Loop) target(ctx context.Context, t *turn, path string, s *scaled) erro
 	return nil
 }
 
-func nextSecond(now time.Time) time.Time { return now.Truncate(time.Second).Add(time.Second) }
+// nextSecond is when what was measured in the second of now has come.
+func nextSecond(now time.Time) time.Time {
+	return now.Add(-settleFast).Truncate(time.Second).Add(time.Second + settleFast)
+}
 
 // input is what is known of a target; false if there is nothing to decide on.
 func (l *Loop) input(t *turn, view *store.View, path string, s *scaled) (in scaling.Input, svc *model.Service, ok bool) {

@@ -1,6 +1,9 @@
 package scaler
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/core/scaling"
 	"github.com/maitred/maitred/internal/model"
@@ -16,10 +19,15 @@ func (l *Loop) write(tx *store.Tx, in scaling.Input, svc *model.Service, d scali
 	if d.Min != nil || d.Max != nil {
 		target := *in.Target
 		target.Min, target.Max = value(d.Min, target.Min), value(d.Max, target.Max)
+		if len(d.Activities) > 0 { // the first tells of the action that moved them
+			target.Cause = d.Activities[0].Cause
+		}
 		tx.Put(&target)
 	}
-	for _, name := range d.Ended {
-		tx.Delete(model.ScheduledActionKey(in.Target.Path(), name))
+	for _, a := range in.Actions { // one that recurs stays when its end has come, as in AWS
+		if slices.Contains(d.Ended, a.Name) && strings.HasPrefix(a.Schedule, "at(") {
+			tx.Delete(a.Key())
+		}
 	}
 	if d.Change {
 		if _, err := control.Scale(tx, svc.ARN, d.Desired, d.Cause); err != nil {

@@ -17,14 +17,14 @@ type natsStream struct {
 	js               jetstream.JetStream
 }
 
-func openNATS(_ context.Context, s *spec, password string) (Source, error) {
-	n := &natsStream{url: "nats://" + s.target.Host, stream: s.values.Get("stream"), consumer: s.values.Get("consumer")}
+func openNATS(_ context.Context, s *spec) (Source, error) {
+	n := &natsStream{url: "nats://" + s.target.Host, stream: s.values["stream"], consumer: s.values["consumer"]}
 	n.options = []nats.Option{nats.Name("maitred"), nats.NoReconnect()}
 	switch user := s.target.User.Username(); {
 	case user != "":
-		n.options = append(n.options, nats.UserInfo(user, s.password(password)))
-	case password != "":
-		n.options = append(n.options, nats.Token(password))
+		n.options = append(n.options, nats.UserInfo(user, s.password()))
+	case s.values["password"] != "":
+		n.options = append(n.options, nats.Token(s.values["password"]))
 	}
 	return n, nil
 }

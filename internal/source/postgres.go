@@ -15,18 +15,18 @@ type postgresQuery struct {
 	conn   *pgx.Conn
 }
 
-func openPostgres(_ context.Context, s *spec, password string) (Source, error) {
+func openPostgres(_ context.Context, s *spec) (Source, error) {
 	config, err := pgx.ParseConfig(s.target.String())
 	if err != nil {
 		return nil, errors.New("postgres: the URL cannot be understood") // pgx's own error repeats parts of it
 	}
-	if password != "" {
+	if password := s.password(); password != "" {
 		config.Password = password
 	}
 	// A query is for reading, whoever wrote it.
 	config.RuntimeParams["default_transaction_read_only"] = "on"
 	config.RuntimeParams["application_name"] = "maitred"
-	return &postgresQuery{config: config, query: s.values.Get("query")}, nil
+	return &postgresQuery{config: config, query: s.values["query"]}, nil
 }
 
 // Read implements Source.

@@ -18,7 +18,7 @@ type redisQueue struct {
 	conn                redis.Conn
 }
 
-func openRedis(_ context.Context, s *spec, password string) (Source, error) {
+func openRedis(_ context.Context, s *spec) (Source, error) {
 	db := 0
 	if path := strings.Trim(s.target.Path, "/"); path != "" {
 		var err error
@@ -31,8 +31,8 @@ func openRedis(_ context.Context, s *spec, password string) (Source, error) {
 		address += ":6379"
 	}
 	q := &redisQueue{
-		address: address, list: s.values.Get("list"), stream: s.values.Get("stream"), group: s.values.Get("group"),
-		options: []redis.DialOption{redis.DialDatabase(db), redis.DialPassword(s.password(password))},
+		address: address, list: s.values["list"], stream: s.values["stream"], group: s.values["group"],
+		options: []redis.DialOption{redis.DialDatabase(db), redis.DialPassword(s.password())},
 	}
 	if user := s.target.User.Username(); user != "" {
 		q.options = append(q.options, redis.DialUsername(user))

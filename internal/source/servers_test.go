@@ -73,9 +73,19 @@ func until(t *testing.T, what string, try func() error) {
 }
 
 // wants reads from one source that is opened once, again and again.
-func wants(t *testing.T, url string) (s source.Source, want func(float64)) {
+func wants(t *testing.T, tag string) (s source.Source, want func(float64)) {
 	t.Helper()
-	s, err := source.Open(t.Context(), url, none)
+	return wantsOf(t, tag, "")
+}
+
+// always has the same value for every secret.
+func always(value string) source.Secrets {
+	return func(context.Context, string) (string, error) { return value, nil }
+}
+
+func wantsOf(t *testing.T, tag, secret string) (s source.Source, want func(float64)) {
+	t.Helper()
+	s, err := source.Open(t.Context(), tag, always(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +93,7 @@ func wants(t *testing.T, url string) (s source.Source, want func(float64)) {
 	return s, func(n float64) {
 		t.Helper()
 		if v, err := s.Read(t.Context()); err != nil || v != n {
-			t.Errorf("%s: got %v, %v, want %v", url, v, err, n)
+			t.Errorf("%s: got %v, %v, want %v", tag, v, err, n)
 		}
 	}
 }
@@ -105,13 +115,13 @@ func TestRedis(t *testing.T) {
 		return answer
 	}
 	at := "redis://:pw@127.0.0.1:" + port + "/3"
-	_, list := wants(t, at+"?list=jobs")
+	_, list := wants(t, at+" list=jobs")
 	list(0)
 	do("RPUSH", "jobs", 1, 2, 3)
 	list(3)
 
-	_, stream := wants(t, at+"?stream=s")
-	reader, group := wants(t, at+"?stream=s&group=g")
+	_, stream := wants(t, at+" stream=s")
+	reader, group := wants(t, at+" stream=s group=g")
 	stream(0)
 	if v, err := reader.Read(t.Context()); err == nil {
 		t.Errorf("a group of no stream has %v", v)
@@ -156,9 +166,9 @@ func TestNATS(t *testing.T) {
 	})
 	consumer, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: "w", AckPolicy: jetstream.AckExplicitPolicy})
 	must(t, err)
-	at := "nats://127.0.0.1:" + port + "?stream=JOBS"
+	at := "nats://127.0.0.1:" + port + " stream=JOBS"
 	_, all := wants(t, at)
-	_, waiting := wants(t, at+"&consumer=w")
+	_, waiting := wants(t, at+" consumer=w")
 	all(0)
 	for range 4 {
 		_, err := js.Publish(t.Context(), "jobs", []byte("x"))
@@ -191,21 +201,21 @@ func TestPostgres(t *testing.T) {
 		must(t, err)
 	}
 	run("CREATE TABLE jobs (done bool)")
-	_, n := wants(t, at+"?query=SELECT+count(*)+FROM+jobs+WHERE+NOT+done")
+	_, n := wantsOf(t, at+" query-secret=q", "SELECT count(*) FROM jobs WHERE NOT done")
 	n(0)
 	run("INSERT INTO jobs SELECT false FROM generate_series(1, 10000)")
 	n(10000)
-	_, n = wants(t, at+"?query=SELECT+sum(1.25)+FROM+generate_series(1,3)")
+	_, n = wantsOf(t, at+" query-secret=q", "SELECT sum(1.25) FROM generate_series(1, 3)")
 	n(3.75)
 	for query, what := range map[string]string{
-		"SELECT+1+WHERE+false": "no row", "SELECT+NULL": "no number", "SELECT+'x'": "a text", "SELECT+-1": "less than nothing",
-		"WITH+d+AS+(DELETE+FROM+jobs+RETURNING+1)+SELECT+count(*)+FROM+d": "a deletion", "nonsense": "no query",
+		"SELECT 1 WHERE false": "no row", "SELECT NULL": "no number", "SELECT 'x'": "a text", "SELECT -1": "less than nothing",
+		"WITH d AS (DELETE FROM jobs RETURNING 1) SELECT count(*) FROM d": "a deletion", "nonsense": "no query",
 	} {
-		if v, err := read(t, at+"?query="+query, none); err == nil {
+		if v, err := read(t, at+" query-secret=q", always(query)); err == nil {
 			t.Errorf("%s is read as %v", what, v)
 		}
 	}
-	_, n = wants(t, at+"?query=SELECT+count(*)+FROM+jobs")
+	_, n = wantsOf(t, at+" query-secret=q", "SELECT count(*) FROM jobs")
 	n(10000)
 }
 

@@ -2,26 +2,29 @@
 // JSON document. It is read each second and published as the metrics Backlog and BacklogPerTask of the service, for
 // scaling policies to follow.
 //
-// Where it is read is a URL, in the tag maitred:backlog of the service:
+// Where it is read says the tag maitred:backlog of the service: a URL and parameters, with spaces between them, because
+// tags of ECS have no question marks.
 //
-//	redis://HOST:PORT/DB?list=KEY                   the length of a list
-//	redis://HOST:PORT/DB?stream=KEY&group=GROUP     what a consumer group of a stream has not been given, or not acknowledged;
+//	redis://HOST:PORT/DB list=KEY                   the length of a list
+//	redis://HOST:PORT/DB stream=KEY group=GROUP     what a consumer group of a stream has not been given, or not acknowledged;
 //	                                                without group, the length of the stream
-//	nats://HOST:PORT?stream=NAME&consumer=NAME      what a JetStream consumer has not been given, or not acknowledged;
+//	nats://HOST:PORT stream=NAME consumer=NAME      what a JetStream consumer has not been given, or not acknowledged;
 //	                                                without consumer, the messages of the stream
-//	postgres://USER@HOST:PORT/DB?query=SELECT…      the first column of the first row
-//	sqs+http://HOST:PORT/ACCOUNT/QUEUE?region=R     ApproximateNumberOfMessages, of anything that speaks SQS's JSON protocol
-//	json+http://HOST:PORT/PATH?value=/POINTER       a number in a JSON document, by its JSON Pointer (RFC 6901)
-//	prometheus+http://HOST:PORT?query=PROMQL        the sum of an instant query
+//	postgres://USER@HOST:PORT/DB query-secret=NAME  the first column of the first row
+//	sqs+http://HOST:PORT/ACCOUNT/QUEUE region=R     ApproximateNumberOfMessages, of anything that speaks SQS's JSON protocol
+//	json+http://HOST:PORT/PATH value=/POINTER       a number in a JSON document, by its JSON Pointer (RFC 6901)
+//	prometheus+http://HOST:PORT query=NAME          the sum of an instant query
 //
-// sqs, json and prometheus have https too. A parameter secret=NAME names a secret that is the password (the secret key of
-// sqs, whose access key is the user of the URL).
+// sqs, json and prometheus have https too. Any parameter may be kept as a secret, as query-secret=NAME instead of query=…,
+// which is how one has characters that tags do not. password-secret=NAME is the password (the secret key of sqs, whose
+// access key is the user of the URL).
 package source
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/url"
 	"slices"
@@ -41,12 +44,12 @@ type Source interface {
 // Secrets opens a secret by name.
 type Secrets func(ctx context.Context, name string) (string, error)
 
-// spec is a parsed URL: what is read, and how one gets there.
+// spec is what is read, and how one gets there.
 type spec struct {
-	kind   string // the scheme, without +http and +https
-	target *url.URL
-	values url.Values // the parameters that are ours
-	secret string
+	kind    string // the scheme, without +http and +https
+	target  *url.URL
+	values  map[string]string // the parameters
+	secrets map[string]string // names of the secrets that parameters are, by parameter
 }
 
 // kind is a sort of source.
@@ -54,7 +57,7 @@ type kind struct {
 	http     bool     // it is reached by HTTP: kind+http or kind+https
 	required []string // one parameter of each set, separated by |, has to be there
 	optional []string
-	open     func(ctx context.Context, s *spec, password string) (Source, error)
+	open     func(ctx context.Context, s *spec) (Source, error)
 }
 
 func kinds() map[string]kind {
@@ -68,30 +71,28 @@ func kinds() map[string]kind {
 	}
 }
 
-// Check says what is wrong with a URL, without reaching for it.
-func Check(raw string) error {
-	_, err := parse(raw)
+// Check says what is wrong with a tag, without reaching for anything.
+func Check(tag string) error {
+	_, err := parse(tag)
 	return err
 }
 
-// Open prepares to read a backlog. Nothing is reached for before the first Read.
-func Open(ctx context.Context, raw string, secrets Secrets) (Source, error) {
-	s, err := parse(raw)
+// Open prepares to read a backlog. Nothing but secrets is reached for before the first Read.
+func Open(ctx context.Context, tag string, secrets Secrets) (Source, error) {
+	s, err := parse(tag)
 	if err != nil {
 		return nil, err
 	}
-	password := ""
-	if s.secret != "" {
-		if password, err = secrets(ctx, s.secret); err != nil {
-			return nil, fmt.Errorf("the secret %q of the backlog's source: %w", s.secret, err)
+	for name, secret := range s.secrets {
+		if s.values[name], err = secrets(ctx, secret); err != nil {
+			return nil, fmt.Errorf("the secret %q of the backlog's source: %w", secret, err)
 		}
 	}
-	return kinds()[s.kind].open(ctx, s, password)
+	return kinds()[s.kind].open(ctx, s)
 }
 
-var errHost = errors.New("it has no host")
-
-func parse(raw string) (*spec, error) {
+func parse(tag string) (*spec, error) {
+	raw, parameters, _ := strings.Cut(strings.TrimSpace(tag), " ")
 	u, err := url.Parse(raw)
 	if err != nil {
 		// url.Error repeats the URL, in which a password may be.
@@ -108,10 +109,10 @@ func parse(raw string) (*spec, error) {
 	case k.http != web || web && transport != "http" && transport != "https":
 		return nil, fmt.Errorf("the source of a backlog cannot be %q: %s is reached by %s", u.Scheme, name, reached(k, name))
 	case u.Host == "":
-		return nil, fmt.Errorf("the source of a backlog, %s: %w", name, errHost)
+		return nil, fmt.Errorf("the source of a backlog, %s: it has no host", name)
 	}
-	s := &spec{kind: name, values: u.Query(), secret: u.Query().Get("secret")}
-	if err := s.check(k); err != nil {
+	s := &spec{kind: name, values: map[string]string{}, secrets: map[string]string{}}
+	if err := errors.Join(s.read(parameters), s.check(k)); err != nil {
 		return nil, fmt.Errorf("the source of a backlog, %s: %w", name, err)
 	}
 	s.target = &url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: u.Path}
@@ -120,6 +121,28 @@ func parse(raw string) (*spec, error) {
 	}
 	return s, nil
 }
+
+const ofSecret = "-secret" // the end of the name of a parameter that is a secret
+
+func (s *spec) read(parameters string) error {
+	for _, p := range strings.Fields(parameters) {
+		name, value, _ := strings.Cut(p, "=")
+		into := s.values
+		if bare, ok := strings.CutSuffix(name, ofSecret); ok {
+			name, into = bare, s.secrets
+		}
+		if s.has(name) {
+			return fmt.Errorf("it has the parameter %q more than once", name)
+		}
+		if value == "" {
+			return fmt.Errorf("the parameter %q has no value", name)
+		}
+		into[name] = value
+	}
+	return nil
+}
+
+func (s *spec) has(name string) bool { return s.values[name] != "" || s.secrets[name] != "" }
 
 func reached(k kind, name string) string {
 	if k.http {
@@ -130,30 +153,31 @@ func reached(k kind, name string) string {
 
 // check says which parameter is missing, or means nothing.
 func (s *spec) check(k kind) error {
-	known := append([]string{"secret"}, k.optional...)
+	known := append([]string{"password"}, k.optional...)
 	for _, set := range k.required {
 		names := strings.Split(set, "|")
 		known = append(known, names...)
-		given := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return s.values.Get(n) == "" })
-		if len(given) != 1 {
+		if given := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !s.has(n) }); len(given) != 1 {
 			return fmt.Errorf("it takes one parameter %s", strings.Join(names, " or "))
 		}
 	}
-	for name, values := range s.values {
+	for _, name := range slices.Sorted(maps.Keys(s.values)) {
 		if !slices.Contains(known, name) {
 			return fmt.Errorf("it has no parameter %q", name)
 		}
-		if len(values) != 1 {
-			return fmt.Errorf("it has the parameter %q more than once", name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.secrets)) {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("it has no parameter %q", name+ofSecret)
 		}
 	}
 	return nil
 }
 
-// password is that of the URL, unless there is a secret.
-func (s *spec) password(secret string) string {
-	if secret != "" {
-		return secret
+// password is that of the URL, unless it is a parameter.
+func (s *spec) password() string {
+	if p := s.values["password"]; p != "" {
+		return p
 	}
 	p, _ := s.target.User.Password()
 	return p

@@ -17,8 +17,8 @@ type sqsQueue struct {
 	url    string
 }
 
-func openSQS(_ context.Context, s *spec, password string) (Source, error) {
-	key, secret := cmp.Or(s.target.User.Username(), "maitred"), cmp.Or(s.password(password), "maitred")
+func openSQS(_ context.Context, s *spec) (Source, error) {
+	key, secret := cmp.Or(s.target.User.Username(), "maitred"), cmp.Or(s.password(), "maitred")
 	endpoint := *s.target
 	endpoint.User, endpoint.Path = nil, ""
 	queue := *s.target
@@ -26,7 +26,7 @@ func openSQS(_ context.Context, s *spec, password string) (Source, error) {
 	return &sqsQueue{
 		url: queue.String(),
 		client: sqs.New(sqs.Options{
-			BaseEndpoint: aws.String(endpoint.String()), Region: cmp.Or(s.values.Get("region"), "us-east-1"), RetryMaxAttempts: 1,
+			BaseEndpoint: aws.String(endpoint.String()), Region: cmp.Or(s.values["region"], "us-east-1"), RetryMaxAttempts: 1,
 			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				return aws.Credentials{AccessKeyID: key, SecretAccessKey: secret, Source: "maitred"}, nil
 			}),

@@ -34,7 +34,7 @@ func TestWatcher(t *testing.T) {
 	answers := func(n int) string {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintf(w, `{"n":%d}`, n) }))
 		t.Cleanup(srv.Close)
-		return "json+" + srv.URL + "?value=/n"
+		return "json+" + srv.URL + " value=/n"
 	}
 	s, err := store.Open(t.Context(), mem.New(mem.Options{}), store.Scope{})
 	must(t, err)

@@ -27,25 +27,25 @@ type document struct {
 	find     func(any) (float64, error)
 }
 
-func openJSON(_ context.Context, s *spec, password string) (Source, error) {
-	pointer := s.values.Get("value")
+func openJSON(_ context.Context, s *spec) (Source, error) {
+	pointer := s.values["value"]
 	if !strings.HasPrefix(pointer, "/") {
 		return nil, fmt.Errorf("json: the pointer %q does not begin with /", pointer)
 	}
-	return newDocument(s, password, s.target.Path, nil, func(v any) (float64, error) { return follow(v, pointer) }), nil
+	return newDocument(s, s.target.Path, nil, func(v any) (float64, error) { return follow(v, pointer) }), nil
 }
 
-func openPrometheus(_ context.Context, s *spec, password string) (Source, error) {
+func openPrometheus(_ context.Context, s *spec) (Source, error) {
 	path := strings.TrimSuffix(s.target.Path, "/") + "/api/v1/query"
-	return newDocument(s, password, path, url.Values{"query": {s.values.Get("query")}}, sum), nil
+	return newDocument(s, path, url.Values{"query": {s.values["query"]}}, sum), nil
 }
 
-func newDocument(s *spec, password, path string, query url.Values, find func(any) (float64, error)) *document {
+func newDocument(s *spec, path string, query url.Values, find func(any) (float64, error)) *document {
 	u := url.URL{Scheme: s.target.Scheme, Host: s.target.Host, Path: path, RawQuery: query.Encode()}
 	return &document{
 		// Of its own: closing it must not close the connections of others.
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute}},
-		url:    u.String(), user: s.target.User.Username(), password: s.password(password), find: find,
+		url:    u.String(), user: s.target.User.Username(), password: s.password(), find: find,
 	}
 }
 

@@ -44,7 +44,7 @@ func newScaled(t *testing.T, c cli, api, name, script string, least, most int, t
 	t.Helper()
 	c.t = t
 	s := &scaled{t, c, api, name}
-	definition, err := json.Marshal([]object{{"name": "app", "image": "process", "command": []string{"/bin/sh", "-c", script}, "cpu": 64, "memory": 16}})
+	definition, err := json.Marshal([]object{{"name": "app", "image": "process", "command": []string{"/bin/sh", "-c", script}, "cpu": 256, "memory": 16}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +115,8 @@ func (s *scaled) told(cause string) {
 // scaleByProcessor has tasks that keep a processor busy while a file is there.
 func scaleByProcessor(t *testing.T, c cli, api string) {
 	file := filepath.Join(t.TempDir(), "busy")
-	script := "while :; do if [ -e " + file + " ]; then i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; else sleep 0.2; fi; done"
-	s := newScaled(t, c, api, "busy", script, 1, 3, "key=maitred:scaling,value=fast")
+	script := "while :; do if [ -e " + file + " ]; then i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; else sleep 1; fi; done"
+	s := newScaled(t, c, api, "busy", script, 1, 3, `[{"key":"maitred:scaling","value":"fast"}]`)
 	s.becomes(1)
 	s.track(object{"TargetValue": 20, "PredefinedMetricSpecification": object{"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}})
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -177,12 +177,17 @@ func redisDo(t *testing.T, port string, args ...string) {
 	}
 }
 
+// backlogTag says where the length of the queue is read.
+func backlogTag(port string) string {
+	return `[{"key":"maitred:backlog","value":"redis://127.0.0.1:` + port + `/0 list=jobs"}]`
+}
+
 const fill = "for i = 1, tonumber(ARGV[1]) do redis.call('RPUSH', KEYS[1], i) end"
 
 // scaleByQueue has a queue of Redis with 10,000 things for workers of which each shall have 1,000.
 func scaleByQueue(t *testing.T, c cli, api string) {
 	port := redisAt(t)
-	s := newScaled(t, c, api, "worker-queue", "sleep 3600", 0, 12, "key=maitred:backlog,value=redis://127.0.0.1:"+port+"/0?list=jobs")
+	s := newScaled(t, c, api, "worker-queue", "sleep 3600", 0, 12, backlogTag(port))
 	s.track(object{"TargetValue": 1000, "CustomizedMetricSpecification": object{
 		"Namespace": "Maitred", "MetricName": "BacklogPerTask", "Statistic": "Average",
 		"Dimensions": []object{{"Name": "ClusterName", "Value": "default"}, {"Name": "ServiceName", "Value": s.name}},
@@ -199,7 +204,7 @@ func scaleByQueue(t *testing.T, c cli, api string) {
 // scaleBySteps has step policies, and alarms on the length of a queue.
 func scaleBySteps(t *testing.T, c cli, api string) {
 	port := redisAt(t)
-	s := newScaled(t, c, api, "worker-steps", "sleep 3600", 1, 5, "key=maitred:backlog,value=redis://127.0.0.1:"+port+"/0?list=jobs")
+	s := newScaled(t, c, api, "worker-steps", "sleep 3600", 1, 5, backlogTag(port))
 	for _, p := range []struct{ name, op, steps, threshold string }{
 		{"more", "GreaterThanThreshold", "MetricIntervalLowerBound=0,ScalingAdjustment=3", "100"},
 		{"fewer", "LessThanThreshold", "MetricIntervalUpperBound=0,ScalingAdjustment=-3", "10"},

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 	cloudwatch "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/maitred/maitred/internal/metrics/expr"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -158,22 +159,8 @@ func queriesIn(t *model.Tracking, in *types.CustomizedMetricSpecification) error
 	if shown != 1 {
 		return invalid("Exactly one element of Metrics has to return data, got %d; set ReturnData to false for all others", shown)
 	}
-	return checkReferences(t.Queries, seen)
-}
-
-var (
-	quotedText = regexp.MustCompile(`"[^"]*"|'[^']*'`)
-	reference  = regexp.MustCompile(`\b[a-z][A-Za-z0-9_]*`) // functions and keywords begin with a capital
-)
-
-// checkReferences wants expressions to speak of each other and of metrics by ids that there are.
-func checkReferences(queries []model.MetricQuery, ids map[string]bool) error {
-	for _, q := range queries {
-		for _, id := range reference.FindAllString(quotedText.ReplaceAllString(q.Expression, ""), -1) {
-			if !ids[id] || id == q.ID {
-				return invalid("The expression '%.200s' of the metric '%s' refers to '%s', which is not the id of another metric", q.Expression, q.ID, id)
-			}
-		}
+	if _, err := expr.NewPlan(t.Queries); err != nil {
+		return invalid("%v", err)
 	}
 	return nil
 }

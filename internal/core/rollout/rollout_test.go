@@ -225,7 +225,11 @@ func TestNoTurnabout(t *testing.T) {
 		c.FreshUnhealthy, c.Fresh = 0, c.Fresh-c.FreshUnhealthy // they go one at a time
 		first := rollout.Decide(c)
 		after := carriedOut(c, first)
-		if second := rollout.Decide(after); !second.Idle() {
+		second := rollout.Decide(after)
+		if first.StopUseless > 0 && second == (rollout.Allowance{Start: second.Start, StopUseless: 1}) {
+			return // the next unhealthy old one, in its turn: there was no room to start anything before
+		}
+		if !second.Idle() {
 			t.Fatalf("first %+v of %+v, then %+v of %+v", first, c, second, after)
 		}
 	})

@@ -226,7 +226,7 @@ func TestNoTurnabout(t *testing.T) {
 		first := rollout.Decide(c)
 		after := carriedOut(c, first)
 		second := rollout.Decide(after)
-		if first.StopUseless > 0 && second == (rollout.Allowance{Start: second.Start, StopUseless: 1}) {
+		if first.StopUseless > 0 && second == (rollout.Allowance{Start: second.Start, Restore: second.Restore, StopUseless: 1}) {
 			return // the next unhealthy old one, in its turn: there was no room to start anything before
 		}
 		if !second.Idle() {

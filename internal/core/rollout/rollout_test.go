@@ -226,8 +226,10 @@ func TestNoTurnabout(t *testing.T) {
 		first := rollout.Decide(c)
 		after := carriedOut(c, first)
 		second := rollout.Decide(after)
-		if first.StopUseless > 0 && second == (rollout.Allowance{Start: second.Start, Restore: second.Restore, StopUseless: 1}) {
-			return // the next unhealthy old one, in its turn: there was no room to start anything before
+		// Where there is no room, unhealthy old ones go one at a time.
+		for after.StaleUnhealthy > 0 && second == (rollout.Allowance{Start: second.Start, Restore: second.Restore, StopUseless: 1, Protected: second.Protected}) {
+			after = carriedOut(after, second)
+			second = rollout.Decide(after)
 		}
 		if !second.Idle() {
 			t.Fatalf("first %+v of %+v, then %+v of %+v", first, c, second, after)

@@ -37,7 +37,6 @@ type rig struct {
 	queue   float64 // things that wait, per task
 	tasks   int
 	told    strings.Builder
-	posted  []string
 }
 
 func newRig(t testing.TB) *rig {

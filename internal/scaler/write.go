@@ -16,19 +16,7 @@ func (l *Loop) write(tx *store.Tx, in scaling.Input, svc *model.Service, d scali
 	if len(told) > 0 {
 		control.NoteServiceEvents(tx, svc, in.Now, l.IDs, told...)
 	}
-	if d.Min != nil || d.Max != nil {
-		target := *in.Target
-		target.Min, target.Max = value(d.Min, target.Min), value(d.Max, target.Max)
-		if len(d.Activities) > 0 { // the first tells of the action that moved them
-			target.Cause = d.Activities[0].Cause
-		}
-		tx.Put(&target)
-	}
-	for _, a := range in.Actions { // one that recurs stays when its end has come, as in AWS
-		if slices.Contains(d.Ended, a.Name) && strings.HasPrefix(a.Schedule, "at(") {
-			tx.Delete(a.Key())
-		}
-	}
+	moveBounds(tx, in, d)
 	if d.Change {
 		if _, err := control.Scale(tx, svc.ARN, d.Desired, d.Cause); err != nil {
 			l.Log.Error("a service cannot be scaled", "service", svc.ARN, "error", err)
@@ -46,6 +34,23 @@ func (l *Loop) write(tx *store.Tx, in scaling.Input, svc *model.Service, d scali
 	}
 	tx.Put(&state)
 	return open
+}
+
+// moveBounds writes what scheduled actions have done to the bounds. One that runs once is gone then.
+func moveBounds(tx *store.Tx, in scaling.Input, d scaling.Decision) {
+	if d.Min != nil || d.Max != nil {
+		target := *in.Target
+		target.Min, target.Max = value(d.Min, target.Min), value(d.Max, target.Max)
+		if len(d.Activities) > 0 { // the first tells of the action that moved them
+			target.Cause = d.Activities[0].Cause
+		}
+		tx.Put(&target)
+	}
+	for _, a := range in.Actions { // one that recurs stays when its end has come, as in AWS
+		if slices.Contains(d.Ended, a.Name) && strings.HasPrefix(a.Schedule, "at(") {
+			tx.Delete(a.Key())
+		}
+	}
 }
 
 func value(p *int, otherwise int) int {

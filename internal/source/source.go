@@ -125,7 +125,7 @@ func parse(tag string) (*spec, error) {
 const ofSecret = "-secret" // the end of the name of a parameter that is a secret
 
 func (s *spec) read(parameters string) error {
-	for _, p := range strings.Fields(parameters) {
+	for p := range strings.FieldsSeq(parameters) {
 		name, value, _ := strings.Cut(p, "=")
 		into := s.values
 		if bare, ok := strings.CutSuffix(name, ofSecret); ok {

@@ -137,7 +137,7 @@ func (l *Loop) input(t *turn, view *store.View, path string, s *scaled) (in scal
 		Actions: l.actions(view, path), Deploying: deploying(view, svc), Fast: tagged(svc),
 	}
 	in.Running, in.Pending = counts(view, svc)
-	in.External = changedByOthers(view, svc, path)
+	in.External = changedByOthers(view, svc, path, state.LastActivity)
 	for _, p := range in.Policies {
 		in.Signals = append(in.Signals, l.signals(t, view, target, p)...)
 	}
@@ -177,15 +177,19 @@ func deploying(view *store.View, svc *model.Service) bool {
 	return current > 1
 }
 
-// changedByOthers says whether the desired count is another one than the last activity set.
-func changedByOthers(view *store.View, svc *model.Service, path string) bool {
-	last := svc.DesiredCount
-	for a := range view.ScalingActivities(path) {
+// changedByOthers says whether the desired count is another one than the last activity set. It looks from the newest one
+// back, as this is asked each second in the fast lane.
+func changedByOthers(view *store.View, svc *model.Service, path string, last int) bool {
+	for n := last; n > last-model.MaxScalingActivities; n-- {
+		a, ok := view.ScalingActivity(path, n)
+		if !ok {
+			return false
+		}
 		if a.Desired >= 0 {
-			last = a.Desired
+			return a.Desired != svc.DesiredCount
 		}
 	}
-	return last != svc.DesiredCount
+	return false
 }
 
 // actions are the scheduled actions of a target. One whose schedule cannot be read any more is told of and left out.

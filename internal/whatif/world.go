@@ -3,6 +3,7 @@ package whatif
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -25,6 +26,19 @@ type Change struct {
 
 func (c *Change) none() bool { return c.Policies == nil && c.Min == nil && c.Max == nil }
 
+// check says what is wrong with a change for a service.
+func (c *Change) check(svc *model.Service) error {
+	if c.none() {
+		return errors.New("say what is to be another way than today: policies, a minimum or a maximum")
+	}
+	for _, p := range c.Policies {
+		if p.Resource != "" && p.Resource != resourceOf(svc) {
+			return fmt.Errorf("policy %s is one of %s, not of %s", p.Name, p.Resource, resourceOf(svc))
+		}
+	}
+	return nil
+}
+
 // world is one service in a store of its own, with the production scaler, in virtual time.
 type world struct {
 	backend *mem.Backend
@@ -35,11 +49,13 @@ type world struct {
 	target  string // path
 	// resource is how Application Auto Scaling names the service.
 	resource string
-	call    control.Call
-	links   []link
+	call     control.Call
+	links    []link
 }
 
-func resourceOf(svc *model.Service) string { return "service/" + arn.Name(svc.Cluster) + "/" + svc.Name }
+func resourceOf(svc *model.Service) string {
+	return "service/" + arn.Name(svc.Cluster) + "/" + svc.Name
+}
 
 // counter gives ids that are the same in each run.
 func counter() arn.IDs {

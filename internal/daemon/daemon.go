@@ -16,6 +16,7 @@ import (
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/driver/keeper"
 	"github.com/maitred/maitred/internal/logs/disk"
+	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/peer"
 	"github.com/maitred/maitred/internal/store"
@@ -42,7 +43,10 @@ type server struct {
 	kept    *disk.Store // those that this machine's containers wrote; nil where there is no agent
 	peers   *peer.Caller
 	keyFile sync.Mutex // of secrets, while the server uses or changes it
-	turn    *os.File   // the lock of a balancer's identity; nil where there is a server or an agent
+	// measured is the store of metrics; nil where none are kept. asked is full while questions are answered.
+	measured metrics.Reader
+	asked    chan struct{}
+	turn     *os.File // the lock of a balancer's identity; nil where there is a server or an agent
 }
 
 func (s *server) scope() arn.Scope { return arn.Scope{Region: s.cfg.Region, Account: s.cfg.Account} }
@@ -56,7 +60,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	s := &server{cfg: cfg}
+	s := &server{cfg: cfg, asked: make(chan struct{}, maxQuestions)}
 	s.timings, _ = model.TimingsByName(cfg.Timings)
 	listener, err := s.listen(ctx)
 	if err != nil {

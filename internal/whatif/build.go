@@ -90,7 +90,9 @@ const fitted = 24 * time.Hour
 // tasks makes the model of the tasks of what was given, and of what was measured.
 func (b *building) tasks() error {
 	t := &b.s.Tasks
-	t.Room = b.room()
+	if t.Room = b.room(); t.Room == 0 {
+		b.note("it is not known for how many tasks there is room; any number is taken to have it")
+	}
 	t.Start = defaultStart
 	if median, n := StartTime(b.a.View, b.s.Service.ARN); n > 0 {
 		t.Start = median

@@ -73,29 +73,27 @@ func (f *fluid) second(i int, running []int) flow {
 	f.queue[i] = x.arrived
 	f.total += x.arrived
 	capacity := n * f.Capacity
-	waited := 0.0
-	if capacity > 0 {
-		waited = max(0, f.total-capacity) / capacity
-	}
-	x.served = f.take(min(f.total, capacity), i)
+	x.served = min(f.total, capacity)
+	waited := f.take(x.served, i)
 	x.lost = f.lose(i)
 	x.backlog = f.total
 	if n > 0 {
 		x.cpu = f.Idle + (100-f.Idle)*min(1, x.served/capacity)
 	}
 	if x.served > 0 {
-		x.response = waited + f.erlang(f.load.Rates[i], n)
+		x.response = waited/x.served + f.erlang(f.load.Rates[i], n)
 	}
 	return x
 }
 
-// take removes the oldest work up to a second, and says how much.
-func (f *fluid) take(amount float64, i int) float64 {
+// take removes the oldest work up to a second, and says how long all of it has waited together, in whole seconds.
+func (f *fluid) take(amount float64, i int) (waited float64) {
 	for left := amount; left > 0 && f.head <= i; {
 		part := min(left, f.queue[f.head])
 		f.queue[f.head] -= part
 		f.total -= part
 		left -= part
+		waited += part * float64(i-f.head)
 		if f.queue[f.head] > 0 {
 			break
 		}
@@ -104,7 +102,7 @@ func (f *fluid) take(amount float64, i int) float64 {
 	if f.head > i {
 		f.total = 0 // what rounding has left over
 	}
-	return amount
+	return waited
 }
 
 // lose removes what has waited for too long by the end of a second, and says how much.

@@ -136,7 +136,9 @@ func (w *world) policies(v *store.View) (records []model.Record) {
 			return
 		}
 		seen[a.Name] = true
-		records = append(records, a)
+		due := *a
+		due.UpdatedAt = w.call.Now // from when on it is evaluated
+		records = append(records, &due)
 		for _, ref := range append([]string{a.Suppressor}, a.Children...) {
 			name := ref
 			if n, _, ok := arn.AlarmName(ref); ok {

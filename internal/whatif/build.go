@@ -49,7 +49,7 @@ func (b *building) measure() (err error) {
 	}
 	b.s.Count = b.count()
 	b.tell()
-	return nil
+	return b.s.check()
 }
 
 // record reads what is to be replayed.

@@ -41,7 +41,18 @@ func server(t fataler, policies ...control.PolicyUpdate) (*store.View, *model.Se
 			t.Fatal(err)
 		}
 	}
-	do(func(tx *store.Tx) error { tx.Put(svc); return nil })
+	svc.Primary = "ecs-svc/1"
+	front, group := scope.ApplicationLoadBalancer("front", "0123456789abcdef"), scope.TargetGroup("web", "0123456789abcdef")
+	do(func(tx *store.Tx) error {
+		tx.Put(svc)
+		tx.Put(&model.Deployment{ID: svc.Primary, Service: svc.ARN, Current: true, Rollout: model.RolloutCompleted,
+			LoadBalancers: []model.ServiceBalancer{{Group: group, Container: "web", Port: 80}}})
+		tx.Put(&model.LoadBalancer{ARN: front, Name: "front", Region: scope.Region, Type: model.Application})
+		tx.Put(&model.TargetGroup{ARN: group, Name: "web", Region: scope.Region})
+		tx.Put(&model.Listener{ARN: arn.Listener(front, "0123456789abcdef"), LoadBalancer: front, Region: scope.Region,
+			Actions: []model.Action{{Type: "forward", Forward: &model.Forward{Groups: []model.WeightedGroup{{Group: group, Weight: 1}}}}}})
+		return nil
+	})
 	do(func(tx *store.Tx) error {
 		_, err := control.RegisterScalableTarget(tx, call, control.TargetUpdate{Resource: resourceOf(svc), Min: new(1), Max: new(20)})
 		return err
@@ -72,6 +83,14 @@ func day(hours int, low, high float64) *Load {
 		l.Rates[i] = low + (high-low)*(1-math.Cos(2*math.Pi*minutes/(24*60)))/2
 	}
 	return l
+}
+
+// perTask is a policy on the requests of each task.
+func perTask(value float64) control.PolicyUpdate {
+	return control.PolicyUpdate{Name: "requests", Tracking: &model.Tracking{
+		Value: value, Predefined: control.PredefinedRequests, Label: "app/front/0123456789abcdef/targetgroup/web/0123456789abcdef",
+		OutCooldown: time.Hour, InCooldown: time.Hour,
+	}}
 }
 
 func flat(seconds int, rate float64) *Load {

@@ -46,7 +46,7 @@ func (p *Panel) most() float64 {
 
 // Terminal draws a panel in so many columns, with colours if they are wanted.
 func (p *Panel) Terminal(c *Chart, columns int, colored bool) string {
-	const height, margin, least = 8, 12, 20
+	const margin, least = 12, 20
 	var data [][]float64
 	var names []string
 	for _, l := range p.Lines {
@@ -57,8 +57,9 @@ func (p *Panel) Terminal(c *Chart, columns int, colored bool) string {
 	if len(data) == 0 {
 		return ""
 	}
+	height, upper := scale(p.most())
 	options := []asciigraph.Option{
-		asciigraph.Height(height), asciigraph.Width(max(least, columns-margin)), asciigraph.LowerBound(0), asciigraph.UpperBound(p.most()),
+		asciigraph.Height(height), asciigraph.Width(max(least, columns-margin)), asciigraph.LowerBound(0), asciigraph.UpperBound(upper),
 		asciigraph.Precision(0), asciigraph.XAxisRange(float64(c.Start.Unix()), float64(c.End.Unix())), asciigraph.XAxisTickCount(5),
 		asciigraph.XAxisValueFormatter(func(v float64) string { return stamp(c, time.Unix(int64(v), 0).UTC()) }),
 	}
@@ -71,6 +72,16 @@ func (p *Panel) Terminal(c *Chart, columns int, colored bool) string {
 		options = append(options, asciigraph.SeriesChars(asciigraph.CreateCharSet("·"), asciigraph.DefaultCharSet))
 	}
 	return title + "\n" + asciigraph.PlotMany(data, options...) + "\n"
+}
+
+// scale is how many rows a panel has, and up to which value, so that each row stands for a whole number.
+func scale(most float64) (rows int, upper float64) {
+	const rowsMost, rowsLeast = 8, 4
+	if most <= rowsMost {
+		rows = max(rowsLeast, int(math.Ceil(most)))
+		return rows, float64(rows)
+	}
+	return rowsMost, math.Ceil(most/rowsMost) * rowsMost
 }
 
 // stamp writes a time as short as the chart allows.

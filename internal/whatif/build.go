@@ -33,7 +33,7 @@ func (b *building) measure() (err error) {
 		if b.s.Load, err = ParseCSV(b.q.CSV); err != nil {
 			return err
 		}
-	} else if err = b.record(); err != nil {
+	} else if err := b.record(); err != nil {
 		return err
 	}
 	if err := b.tasks(); err != nil {

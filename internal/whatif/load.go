@@ -83,8 +83,7 @@ func ParseCSV(text []byte) (*Load, error) {
 }
 
 func readable(err error) error {
-	var bad *csv.ParseError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*csv.ParseError](err); ok {
 		return fmt.Errorf("line %d: %w", bad.Line, bad.Err)
 	}
 	return err

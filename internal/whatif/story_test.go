@@ -328,10 +328,10 @@ func TestStartTime(t *testing.T) {
 	t.Parallel()
 	v, svc := server(t)
 	var records []model.Record
-	for i, took := range []time.Duration{9, 2, 3} {
+	for i, took := range []time.Duration{9 * time.Second, 2 * time.Second, 3 * time.Second} {
 		id := svc.Cluster + "/" + string(rune('a'+i))
 		records = append(records, &model.Task{ARN: id, Service: svc.ARN, Machine: "m", CreatedAt: epoch},
-			&model.Observed{Task: id, Machine: "m", Status: model.TaskRunning, StartedAt: epoch.Add(took * time.Second)})
+			&model.Observed{Task: id, Machine: "m", Status: model.TaskRunning, StartedAt: epoch.Add(took)})
 	}
 	if got, n := StartTime(with(t, v, records...), svc.ARN); got != 3*time.Second || n != 3 {
 		t.Errorf("got %v of %d, want 3s of 3", got, n)

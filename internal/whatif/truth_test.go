@@ -3,6 +3,7 @@ package whatif
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -55,7 +56,7 @@ func (p *live) hold(running []int, now float64) {
 	}
 	orphans := p.homeless
 	for _, o := range old {
-		if len(running) == 0 || !contains(running, o.number) {
+		if !slices.Contains(running, o.number) {
 			orphans = append(orphans, o.queue...)
 		}
 	}
@@ -63,15 +64,6 @@ func (p *live) hold(running []int, now float64) {
 	for _, r := range orphans {
 		p.give(r.arrived, r.ends-r.begins, now)
 	}
-}
-
-func contains(all []int, n int) bool {
-	for _, x := range all {
-		if x == n {
-			return true
-		}
-	}
-	return false
 }
 
 // give hands a request to the task with the fewest that are not done.
@@ -187,8 +179,10 @@ func TestTruth(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &Scenario{View: v, Service: svc, Load: load, Count: 4, Seed: 5,
-				Tasks: Tasks{Capacity: fit.Capacity, Idle: fit.Idle, Start: start}}
+			s := &Scenario{
+				View: v, Service: svc, Load: load, Count: 4, Seed: 5,
+				Tasks: Tasks{Capacity: fit.Capacity, Idle: fit.Idle, Start: start},
+			}
 			model, err := s.Run(t.Context(), change)
 			if err != nil {
 				t.Fatal(err)

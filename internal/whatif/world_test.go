@@ -45,12 +45,16 @@ func server(t fataler, policies ...control.PolicyUpdate) (*store.View, *model.Se
 	front, group := scope.ApplicationLoadBalancer("front", "0123456789abcdef"), scope.TargetGroup("web", "0123456789abcdef")
 	do(func(tx *store.Tx) error {
 		tx.Put(svc)
-		tx.Put(&model.Deployment{ID: svc.Primary, Service: svc.ARN, Current: true, Rollout: model.RolloutCompleted,
-			LoadBalancers: []model.ServiceBalancer{{Group: group, Container: "web", Port: 80}}})
+		tx.Put(&model.Deployment{
+			ID: svc.Primary, Service: svc.ARN, Current: true, Rollout: model.RolloutCompleted,
+			LoadBalancers: []model.ServiceBalancer{{Group: group, Container: "web", Port: 80}},
+		})
 		tx.Put(&model.LoadBalancer{ARN: front, Name: "front", Region: scope.Region, Type: model.Application})
 		tx.Put(&model.TargetGroup{ARN: group, Name: "web", Region: scope.Region})
-		tx.Put(&model.Listener{ARN: arn.Listener(front, "0123456789abcdef"), LoadBalancer: front, Region: scope.Region,
-			Actions: []model.Action{{Type: "forward", Forward: &model.Forward{Groups: []model.WeightedGroup{{Group: group, Weight: 1}}}}}})
+		tx.Put(&model.Listener{
+			ARN: arn.Listener(front, "0123456789abcdef"), LoadBalancer: front, Region: scope.Region,
+			Actions: []model.Action{{Type: "forward", Forward: &model.Forward{Groups: []model.WeightedGroup{{Group: group, Weight: 1}}}}},
+		})
 		return nil
 	})
 	do(func(tx *store.Tx) error {

@@ -6,6 +6,7 @@ import (
 	"html"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -134,8 +135,8 @@ func (c *Chart) panel(b *strings.Builder, p *Panel, y int) {
 		fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="middle" fill="#555">%s</text>`+"\n", x, y+panelHeight+18, stamp(c, at))
 	}
 	legend := width - right
-	for i := len(p.Lines) - 1; i >= 0; i-- {
-		l, color := p.Lines[i], colors()[i%len(colors())]
+	for i, l := range slices.Backward(p.Lines) {
+		color := colors()[i%len(colors())]
 		fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end" fill="%s">%s</text>`+"\n", legend, y-8, color, html.EscapeString(l.Name))
 		legend -= 8*len(l.Name) + 16
 	}

@@ -1,6 +1,7 @@
 package whatif
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -238,7 +239,6 @@ func (b *building) compare(ctx context.Context) (err error) {
 
 // publishes says in notes, or in an error, which policies look at what the model does not know.
 func (b *building) publishes(policies []control.PolicyUpdate) error {
-	names := &recorder{names: namesOf(b.s.Service, linksOf(b.a.View, b.s.Service))}
 	for _, p := range policies {
 		if p.Step != nil && !b.driven(p.Name) {
 			b.note("no alarm triggers the step policy %s, so it does nothing: give it the name of one that has alarms", p.Name)
@@ -246,25 +246,47 @@ func (b *building) publishes(policies []control.PolicyUpdate) error {
 		if p.Tracking == nil {
 			continue
 		}
-		for _, q := range p.Tracking.Queries {
-			switch {
-			case q.Metric == nil:
-			case names.find(q.Metric) == nil && b.s.Recorded == nil:
-				return fmt.Errorf("policy %s measures %s, which the model does not know; replay what was recorded (last-24h) to see it", p.Name, q.Metric)
-			case names.find(q.Metric) == nil:
-				b.note("policy %s measures %s, which is replayed as it was recorded, however many tasks there are", p.Name, q.Metric)
-			case !model.BasicStatistic(q.Statistic):
-				return fmt.Errorf("policy %s measures the %s of %s; the model knows no percentiles, only means", p.Name, q.Statistic, q.Metric)
-			}
+		switch what, why := b.unknown(p.Tracking); {
+		case what == "":
+		case b.s.Recorded == nil || why != "":
+			return fmt.Errorf("policy %s measures %s, which the model does not know%s", p.Name, what, cmp.Or(why, "; replay what was recorded (last-24h) to see it"))
+		default:
+			b.note("policy %s measures %s, which is replayed as it was recorded, however many tasks there are", p.Name, what)
 		}
-		if p.Tracking.Predefined == control.PredefinedMemory || p.Tracking.Predefined == control.PredefinedFastMemory {
-			if b.s.Recorded == nil {
-				return fmt.Errorf("policy %s measures memory, which the model does not know; replay what was recorded (last-24h) to see it", p.Name)
-			}
-			b.note("policy %s measures memory, which is replayed as it was recorded, however many tasks there are", p.Name)
+	}
+	path := model.ScalablePath(b.s.Service.Region, resourceOf(b.s.Service))
+	for p := range b.a.View.ScalingPolicies(path) {
+		if p.Tracking == nil {
+			continue
+		}
+		switch what, why := b.unknown(p.Tracking); {
+		case what == "":
+		case b.s.Recorded == nil || why != "":
+			b.note("today's policy %s measures %s, which the model does not know: it does nothing here", p.Name, what)
+		default:
+			b.note("today's policy %s measures %s, which is replayed as it was recorded", p.Name, what)
 		}
 	}
 	return nil
+}
+
+// unknown names what a policy measures and the model does not publish, "" if it publishes all. why is set if no recording
+// helps.
+func (b *building) unknown(t *model.Tracking) (what, why string) {
+	if t.Predefined == control.PredefinedMemory || t.Predefined == control.PredefinedFastMemory {
+		return "memory", ""
+	}
+	names := &recorder{names: namesOf(b.s.Service, linksOf(b.a.View, b.s.Service))}
+	for _, q := range t.Queries {
+		switch {
+		case q.Metric == nil:
+		case names.find(q.Metric) == nil:
+			what = q.Metric.String()
+		case !model.BasicStatistic(q.Statistic):
+			return "the " + q.Statistic + " of " + q.Metric.String(), ": it has no percentiles, only means"
+		}
+	}
+	return what, ""
 }
 
 // driven says whether today's policy of a name has alarms.

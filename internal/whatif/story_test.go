@@ -1,6 +1,7 @@
 package whatif
 
 import (
+	"context"
 	"errors"
 	"math"
 	"slices"
@@ -16,9 +17,10 @@ import (
 )
 
 // with is a view with a few records more, or other ones.
-func with(t *testing.T, v *store.View, records ...model.Record) *store.View {
+func with(t fataler, v *store.View, records ...model.Record) *store.View {
 	t.Helper()
-	st, err := store.OpenSync(t.Context(), mem.New(mem.Options{}), store.Scope{})
+	ctx := context.Background()
+	st, err := store.OpenSync(ctx, mem.New(mem.Options{}), store.Scope{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +39,7 @@ func with(t *testing.T, v *store.View, records ...model.Record) *store.View {
 		all = append(all, w.policies(v)...)
 	}
 	all = append(append(all, w.balancing(v)...), records...)
-	if _, err := st.Update(t.Context(), func(tx *store.Tx) error {
+	if _, err := st.Update(ctx, func(tx *store.Tx) error {
 		for _, r := range all {
 			tx.Put(r)
 		}

@@ -106,16 +106,23 @@ func flat(seconds int, rate float64) *Load {
 }
 
 func BenchmarkWeek(b *testing.B) {
-	for name, p := range map[string]control.PolicyUpdate{"alarms": tracking(60), "fast": fast(60)} {
+	for name, c := range map[string]struct {
+		policy control.PolicyUpdate
+		more   []model.Record
+	}{
+		"alarms": {tracking(60), nil}, "fast": {fast(60), nil},
+		"fast and scheduled": {fast(60), []model.Record{&model.ScheduledAction{
+			Name: "open", Target: "eu-west-1/service/default/web", Schedule: "cron(0 8 * * ? *)", Zone: "Europe/Berlin", Min: new(3), CreatedAt: epoch,
+		}}},
+	} {
 		b.Run(name, func(b *testing.B) {
-			v, svc := server(b, p)
+			v, svc := server(b, c.policy)
+			v = with(b, v, c.more...)
 			s := &Scenario{View: v, Service: svc, Load: day(7*24, 20, 150), Tasks: Tasks{Capacity: 10, Start: 2 * time.Second}, Count: 4}
 			for b.Loop() {
-				out, err := s.Run(b.Context(), Change{})
-				if err != nil {
+				if _, err := s.Run(b.Context(), Change{}); err != nil {
 					b.Fatal(err)
 				}
-				b.Logf("%+v", func() Outcome { out.Minutes = nil; return out }())
 			}
 		})
 	}

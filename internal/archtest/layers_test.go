@@ -129,6 +129,12 @@ func layers() []layer {
 			why:      "the scaler is the thin shell of core/alarm and core/scaling: measurements and a snapshot in, a guarded commit out",
 		},
 		{
+			packages: "internal/whatif/...",
+			may: nouns("internal/core/...", "internal/control", "internal/store", "internal/store/mem", "internal/scaler",
+				"internal/metrics/..."),
+			why: "what-if runs the production scaler over a store in memory: it is a world of one service, not a second scaler",
+		},
+		{
 			packages: "internal/api/cloudwatch",
 			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/metrics/...", "internal/core/alarm"),
 			why:      "measurements are no records of the store: the API reads them from where they are kept",
@@ -203,7 +209,7 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/cli/...",
-			may:      nouns("internal/why"),
+			may:      nouns("internal/why", "internal/whatif"),
 			why:      "cli writes for people what others found out",
 		},
 		{

@@ -46,3 +46,12 @@ func Sizes(ctx context.Context, f *os.File, tell func(columns, rows uint16)) {
 
 // ReadHidden reads a line that a person types, without showing it.
 func ReadHidden(f *os.File) ([]byte, error) { return term.ReadPassword(int(f.Fd())) }
+
+// Columns is how wide a terminal is; 80 for anything else.
+func Columns(f *os.File) int {
+	const otherwise = 80
+	if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+		return columns
+	}
+	return otherwise
+}

@@ -50,8 +50,10 @@ type server struct {
 	// where there is none.
 	balancerFeed *reading.Feed
 	line         *model.Peer
-	keyFile      sync.Mutex // of secrets, while the server uses or changes it
-	turn         *os.File   // the lock of a balancer's identity; nil where there is a server or an agent
+	// asked is full while questions are answered.
+	asked   chan struct{}
+	keyFile sync.Mutex // of secrets, while the server uses or changes it
+	turn    *os.File   // the lock of a balancer's identity; nil where there is a server or an agent
 }
 
 func (s *server) scope() arn.Scope { return arn.Scope{Region: s.cfg.Region, Account: s.cfg.Account} }
@@ -65,7 +67,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	s := &server{cfg: cfg}
+	s := &server{cfg: cfg, asked: make(chan struct{}, maxQuestions)}
 	if cfg.Balancer {
 		s.balancerFeed = newFeed()
 	}

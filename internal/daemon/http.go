@@ -32,6 +32,7 @@ func (s *server) handler(api http.Handler) http.Handler {
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET "+metricsPath, s.serveMetrics)
 	mux.HandleFunc("GET "+whyPath, s.why)
+	mux.HandleFunc("POST "+whatIfPath, s.whatIf)
 	mux.HandleFunc("GET "+logsPath, s.serveLogs)
 	mux.HandleFunc("GET "+execPath, s.exec)
 	mux.HandleFunc("GET "+copyPath, s.copy)

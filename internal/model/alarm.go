@@ -108,7 +108,7 @@ func AlarmKey(region, name string) Key { return Key{KindAlarm, AlarmPath(region,
 
 // AlarmPath is the path of an alarm: a name may have slashes, a path has them between its parts alone.
 func AlarmPath(region, name string) string {
-	return region + "/" + strings.NewReplacer("%", "%25", "/", "%2F").Replace(name)
+	return region + "/" + strings.ReplaceAll(strings.ReplaceAll(name, "%", "%25"), "/", "%2F")
 }
 
 // AlarmName gives the name in the path of an alarm.

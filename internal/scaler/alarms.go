@@ -145,7 +145,7 @@ func (l *Loop) tell(w *watched, err error) {
 // pointsOf reads what an alarm looks at.
 func (l *Loop) pointsOf(w *watched, now time.Time) ([]alarm.Point, error) {
 	start, end := alarm.Window(w.of, settled(w.of, now))
-	read, err := readQueries(l.Metrics, w.of.Region, queriesOf(w.of), w.plan, start, end)
+	read, err := ReadQueries(l.Metrics, w.of.Region, queriesOf(w.of), w.plan, start, end)
 	if err != nil {
 		return nil, err
 	}

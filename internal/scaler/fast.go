@@ -32,7 +32,7 @@ func (l *Loop) series(t *turn, in scaling.Input, svc *model.Service, s *scaled) 
 			continue
 		}
 		queries, factor := bySecond(p, svc)
-		points, err := readQueries(l.Metrics, svc.Region, queries, s.plan(p, queries), end.Add(-fastRange), end)
+		points, err := ReadQueries(l.Metrics, svc.Region, queries, s.plan(p, queries), end.Add(-fastRange), end)
 		if err != nil {
 			l.Log.Error("a policy of the fast lane cannot be measured; it follows its alarms", "policy", p.ARN, "error", err)
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/maitred/maitred/internal/core/scaling"
 	"github.com/maitred/maitred/internal/metrics/expr"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
@@ -36,6 +37,8 @@ type scaled struct {
 	recent map[string][]model.Proposal
 	open   bool // an activity is in progress
 	plans  map[string]*expr.Plan
+	// actions are those that were read, by record.
+	actions map[*model.ScheduledAction]scaling.Action
 }
 
 // NewLoop starts with everything due. A fence makes each write depend on a term of leadership.
@@ -133,7 +136,7 @@ func (l *Loop) track(view *store.View, path string, look map[string]bool) {
 		s = &scaled{}
 		l.targets[path] = s
 	}
-	s.plans = map[string]*expr.Plan{}
+	s.plans, s.actions = map[string]*expr.Plan{}, map[*model.ScheduledAction]scaling.Action{}
 	for a := range view.ScalingActivities(path) {
 		s.open = s.open || a.Status == model.ActivityInProgress
 	}

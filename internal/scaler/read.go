@@ -10,9 +10,9 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// readQueries reads what queries come to from start to end: a metric, or metric math by its plan. Points are ordered by
+// ReadQueries reads what queries come to from start to end: a metric, or metric math by its plan. Points are ordered by
 // time.
-func readQueries(
+func ReadQueries(
 	from metrics.Reader, region string, queries []model.MetricQuery, plan *expr.Plan, start, end time.Time,
 ) ([]metrics.Point, error) {
 	if plan == nil {

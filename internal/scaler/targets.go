@@ -137,10 +137,10 @@ func (l *Loop) input(t *turn, view *store.View, path string, s *scaled) (in scal
 	state.Recent = s.recent
 	in = scaling.Input{
 		Now: t.now, Target: target, State: &state, Desired: svc.DesiredCount, Policies: slices.Collect(view.ScalingPolicies(path)),
-		Actions: l.actions(view, path), Deploying: deploying(view, svc), Fast: tagged(svc),
+		Actions: l.actions(view, path, s), Deploying: deploying(view, svc), Fast: tagged(svc),
 	}
 	in.Running, in.Pending = counts(view, svc)
-	in.External = changedByOthers(view, svc, path)
+	in.External = changedByOthers(view, svc, path, state.LastActivity)
 	for _, p := range in.Policies {
 		in.Signals = append(in.Signals, l.signals(t, view, target, p)...)
 	}
@@ -180,32 +180,52 @@ func deploying(view *store.View, svc *model.Service) bool {
 	return current > 1
 }
 
-// changedByOthers says whether the desired count is another one than the last activity set.
-func changedByOthers(view *store.View, svc *model.Service, path string) bool {
-	last := svc.DesiredCount
-	for a := range view.ScalingActivities(path) {
+// changedByOthers says whether the desired count is another one than the last activity set. It looks from the newest one
+// back, as this is asked each second in the fast lane.
+func changedByOthers(view *store.View, svc *model.Service, path string, last int) bool {
+	for n := last; n > last-model.MaxScalingActivities; n-- {
+		a, ok := view.ScalingActivity(path, n)
+		if !ok {
+			return false
+		}
 		if a.Desired >= 0 {
-			last = a.Desired
+			return a.Desired != svc.DesiredCount
 		}
 	}
-	return last != svc.DesiredCount
+	return false
 }
 
 // actions are the scheduled actions of a target. One whose schedule cannot be read any more is told of and left out.
-func (l *Loop) actions(view *store.View, path string) (actions []scaling.Action) {
+// Reading a schedule takes longer than all the rest of a turn, so it is done once for each record.
+func (l *Loop) actions(view *store.View, path string, s *scaled) (actions []scaling.Action) {
 	for a := range view.ScheduledActions(path) {
-		zone, err := time.LoadLocation(a.Zone) // UTC for ""
-		var s *schedule.Schedule
-		if err == nil {
-			s, err = schedule.Parse(a.Schedule, zone)
+		known, ok := s.actions[a]
+		if !ok {
+			known = scaling.Action{ScheduledAction: a}
+			if read, err := readSchedule(a); err != nil {
+				l.Log.Error("a scheduled action cannot be read", "action", a.ARN, "error", err)
+			} else {
+				known.Next = read.Next
+			}
+			s.actions[a] = known
 		}
-		if err != nil {
-			l.Log.Error("a scheduled action cannot be read", "action", a.ARN, "error", err)
-			continue
+		if known.Next != nil {
+			actions = append(actions, known)
 		}
-		actions = append(actions, scaling.Action{ScheduledAction: a, Next: s.Bounded(a.CreatedAt, a.Start, a.End).Next})
 	}
 	return actions
+}
+
+func readSchedule(a *model.ScheduledAction) (*schedule.Schedule, error) {
+	zone, err := time.LoadLocation(a.Zone) // UTC for ""
+	if err != nil {
+		return nil, err
+	}
+	s, err := schedule.Parse(a.Schedule, zone)
+	if err != nil {
+		return nil, err
+	}
+	return s.Bounded(a.CreatedAt, a.Start, a.End), nil
 }
 
 // signals are what the alarms of a policy say.

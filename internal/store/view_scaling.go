@@ -66,3 +66,8 @@ func (v *View) ScalingState(target string) (*model.ScalingState, bool) {
 func (v *View) ScalingActivities(target string) iter.Seq[*model.ScalingActivity] {
 	return prefixed[*model.ScalingActivity](v, tScalingActivity, parent(target))
 }
+
+// ScalingActivity finds an activity of a scalable target (given by path) by its number.
+func (v *View) ScalingActivity(target string, number int) (*model.ScalingActivity, bool) {
+	return lookup[*model.ScalingActivity](v, tScalingActivity, model.ScalingActivityKey(target, number).Path)
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/scaler"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/why"
 )
@@ -123,6 +124,10 @@ func (s *server) why(w http.ResponseWriter, r *http.Request) {
 	viewer := why.Viewer{
 		View: s.store.View(), Now: now, Refuse: refuse, Output: s.output(ctx), OutputIn: s.outputIn,
 		Connected: func(m *model.Machine) bool { return control.AgentConnected(m, now) },
+		Points:    func(a *model.Alarm) []float64 { return s.measured(scaler.Recent(s.metrics, a, now)) },
+		Seconds: func(p *model.ScalingPolicy, svc *model.Service) []float64 {
+			return s.measured(scaler.Seconds(s.metrics, p, svc, now))
+		},
 	}
 	story, err := viewer.Of(r.URL.Query().Get("of"))
 	if err != nil {
@@ -135,6 +140,14 @@ func (s *server) why(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	s.write(w, story)
+}
+
+// measured is what was measured, nothing where it cannot be read: a story is told without it.
+func (s *server) measured(values []float64, err error) []float64 {
+	if err != nil {
+		s.cfg.Log.Debug("measurements for a story could not be read", "error", err)
+	}
+	return values
 }
 
 // refused answers {"code", "message"}.

@@ -32,6 +32,7 @@ func (s *server) handler(api http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET "+whyPath, s.why)
+	mux.HandleFunc("GET "+topPath, s.top)
 	mux.HandleFunc("GET "+logsPath, s.serveLogs)
 	mux.HandleFunc("GET "+execPath, s.exec)
 	mux.HandleFunc("GET "+copyPath, s.copy)

@@ -30,7 +30,7 @@ func seconds(f *float64) string {
 	switch {
 	case f == nil:
 		return "-"
-	case *f < 1:
+	case *f < 0.9995:
 		ms := *f * 1000
 		return number(&ms) + "ms"
 	}

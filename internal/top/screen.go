@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Style is how a line looks.
@@ -179,7 +180,7 @@ func (s *Screen) tasks(snap *Snapshot) []Task {
 		case "memory":
 			c = descending(a.Memory, b.Memory)
 		}
-		return cmp.Or(c, a.StartedAt.Compare(b.StartedAt), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(c, youngest(a.StartedAt, b.StartedAt), cmp.Compare(a.ID, b.ID))
 	})
 	return rows
 }
@@ -197,6 +198,17 @@ func (s *Screen) machines(snap *Snapshot) []Machine {
 		return cmp.Or(c, cmp.Compare(a.Host, b.Host), cmp.Compare(a.ID, b.ID))
 	})
 	return rows
+}
+
+// youngest orders times from the newest on; what has not begun comes first.
+func youngest(a, b time.Time) int {
+	switch {
+	case a.IsZero() && !b.IsZero():
+		return -1
+	case b.IsZero() && !a.IsZero():
+		return 1
+	}
+	return b.Compare(a)
 }
 
 // descending orders numbers from the largest on; what is not known comes last.
@@ -271,7 +283,7 @@ func (s *Screen) body(snap *Snapshot, size Size, used int, add func(string, Styl
 var help = []string{
 	"", "  up, down, k, j    move the cursor", "  enter             the tasks of the service", "  esc, left         back to the services",
 	"  m                 machines, and back", "  s                 sort by the next column", "  ?                 this help", "  q                 quit",
-	"", "  CPU and MEM are percent of what the tasks have reserved, LOAD is the CPU of the last minute.",
+	"", "  CPU and MEM are percent of what the tasks have reserved.", "  LOAD is the CPU of the last minute, a full cell is 100 or the most of it.",
 }
 
 func (s *Screen) title(snap *Snapshot) string {

@@ -81,17 +81,23 @@ func (t *table) natural(columns []column) []int {
 	return widths
 }
 
-// shrink takes so many cells from the columns that can give some, the last ones first; false if that is not enough.
+// shrink takes so many cells from the columns that can give some, each from the one that is the widest then; false if that
+// is not enough.
 func shrink(columns []column, widths []int, over int) bool {
-	for i := len(columns) - 1; i >= 0 && over > 0; i-- {
-		if columns[i].least == 0 {
-			continue
+	for ; over > 0; over-- {
+		widest := -1
+		for i, c := range columns {
+			gives := c.least > 0 && widths[i] > max(c.least, utf8.RuneCountInString(c.title))
+			if gives && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
 		}
-		give := max(0, min(over, widths[i]-max(columns[i].least, utf8.RuneCountInString(columns[i].title))))
-		widths[i] -= give
-		over -= give
+		if widest < 0 {
+			return false
+		}
+		widths[widest]--
 	}
-	return over <= 0
+	return true
 }
 
 // pad makes a text as wide as its column.

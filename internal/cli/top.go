@@ -9,8 +9,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/maitred/maitred/internal/top"
 	"golang.org/x/term"
+
+	"github.com/maitred/maitred/internal/top"
 )
 
 // The sequences that the live view needs ("XTerm Control Sequences"): the alternate screen, and no cursor.
@@ -129,6 +130,7 @@ func (p *Printer) styled(line top.Line) string {
 		return p.Red(line.Text)
 	case top.Selected:
 		return "\x1b[7m" + line.Text + "\x1b[0m" // also without colours: it is where the cursor is
+	default:
+		return line.Text
 	}
-	return line.Text
 }

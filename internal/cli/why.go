@@ -135,6 +135,8 @@ func sentence(c model.Cause) string {
 		return "deployment " + c.Subject + " went on" + at + detail
 	case model.CauseService, model.CauseRetry:
 		return "service " + model.ShortID(c.Subject) + " was looked at" + at + detail
+	case model.CauseAlarm:
+		return "alarm " + c.Subject + at + detail
 	case model.CauseScaling:
 		return "scaling by " + c.Subject + at + detail
 	case model.CauseSchedule:

@@ -31,7 +31,10 @@ func start(t *testing.T) *rig {
 		snap.At = time.Now()
 		return snap, r.answer(ctx)
 	}
-	draw := func(lines []top.Line) error { r.drawn = lines; return nil }
+	draw := func(lines []top.Line) error { //nolint:unparam // a terminal that is there
+		r.drawn = lines
+		return nil
+	}
 	go func() {
 		r.ended <- top.Run(t.Context(), source, snapshot(), top.Terminal{Input: r.input, Sizes: r.sizes, Draw: draw})
 	}()

@@ -136,7 +136,8 @@ func (v Viewer) cooldown(target string, p *model.ScalingPolicy) string {
 	if !ok {
 		return ""
 	}
-	direction, pause := "scale-in", time.Duration(0)
+	direction := "scale-in"
+	var pause time.Duration
 	switch {
 	case p.Step != nil:
 		pause = p.Step.Cooldown

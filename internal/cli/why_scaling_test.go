@@ -42,7 +42,7 @@ func TestScaling(t *testing.T) {
 		"not scaled: policy cpu: none of its alarms is in ALARM",
 		"",
 		"2026-01-01 12:00:00.000  the desired count is scaled from 1 to 3",
-		"                         ceil(1 running × 150 / 50) = 3",
+		"                           ceil(1 running × 150 / 50) = 3",
 		"                          because scaling by policy cpu at 12:00:00.000",
 		"                            because the time of scheduled action night came at 12:00:00.000: rate(1 day)",
 		"",

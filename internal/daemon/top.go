@@ -18,11 +18,11 @@ import (
 
 const topPath = "/maitred/v1/top"
 
-// TopRequest is what `maitred top` shows beside the services, and Snapshot all that it shows.
-type (
-	TopRequest = top.Ask
-	Snapshot   = top.Snapshot
-)
+// TopRequest is what `maitred top` shows beside the services.
+type TopRequest = top.Ask
+
+// Snapshot is all that it shows.
+type Snapshot = top.Snapshot
 
 // top answers GET /maitred/v1/top?service=ARN&machines=true with a top.Snapshot; both parameters may be left out.
 func (s *server) top(w http.ResponseWriter, r *http.Request) {

@@ -31,7 +31,7 @@ func (l *Loop) series(t *turn, in scaling.Input, svc *model.Service, s *scaled) 
 		if p.Tracking == nil || !p.Tracking.Fast && !tagged(svc) {
 			continue
 		}
-		queries, factor := secondly(p, svc)
+		queries, factor := bySecond(p, svc)
 		points, err := readQueries(l.Metrics, svc.Region, queries, s.plan(p, queries), end.Add(-fastRange), end)
 		if err != nil {
 			l.Log.Error("a policy of the fast lane cannot be measured; it follows its alarms", "policy", p.ARN, "error", err)
@@ -87,9 +87,9 @@ func ofService(name string, svc *model.Service) model.Metric {
 	}}
 }
 
-// secondly are the queries of a policy for each second. A predefined metric is measured each second in the namespace of
+// bySecond are the queries of a policy for each second. A predefined metric is measured each second in the namespace of
 // the fast lane. A Sum over a minute is what a second has, times the seconds of its period: the factor.
-func secondly(p *model.ScalingPolicy, svc *model.Service) (queries []model.MetricQuery, factor float64) {
+func bySecond(p *model.ScalingPolicy, svc *model.Service) (queries []model.MetricQuery, factor float64) {
 	factor = 1
 	for _, q := range p.Tracking.Queries {
 		if q.Metric != nil {

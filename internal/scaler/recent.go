@@ -32,7 +32,7 @@ func Recent(from metrics.Reader, a *model.Alarm, now time.Time) ([]float64, erro
 // Seconds gives what a target tracking policy measured in each of the last seconds that the fast lane reads, newest first.
 // The error is that of a query that cannot be read.
 func Seconds(from metrics.Reader, p *model.ScalingPolicy, svc *model.Service, now time.Time) ([]float64, error) {
-	queries, factor := secondly(p, svc)
+	queries, factor := bySecond(p, svc)
 	plan, err := planOf(queries)
 	if err != nil {
 		return nil, err

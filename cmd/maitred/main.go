@@ -79,7 +79,7 @@ func newRoot(p *cli.Printer, hurry <-chan struct{}) *cobra.Command {
 		return cli.Usagef("%w; see `%s --help`", err, cmd.CommandPath())
 	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) }
-	root.AddCommand(newUp(p, hurry), newServer(p), newAgent(p), newLB(p, hurry), newEnv(p), newWhy(p), newWhatIf(p), newExec(p), newCp(p), newSecret(p), newLogs(p), newTimings(p), newOperations(p), newVersion(p))
+	root.AddCommand(newUp(p, hurry), newServer(p), newAgent(p), newLB(p, hurry), newEnv(p), newWhy(p), newWhatIf(p), newTop(p), newExec(p), newCp(p), newSecret(p), newLogs(p), newTimings(p), newOperations(p), newVersion(p))
 	return root
 }
 

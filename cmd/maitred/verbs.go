@@ -47,10 +47,11 @@ func newWhy(p *cli.Printer) *cobra.Command {
 	asJSON, all := false, false
 	cmd := &cobra.Command{
 		Use:   "why ARN|ID|NAME",
-		Short: "Tell why a task, a service or a deployment is as it is",
-		Long: "Tell what happened to a task, a service or a deployment, newest first, and under each event the chain of its\n" +
-			"causes, down to something outside: an API call, an exit, a health check. Give an ARN, an id or its beginning,\n" +
-			"or a service's name (NAME or CLUSTER/NAME).",
+		Short: "Tell why a task, a service, a deployment, an alarm or a scaling policy is as it is",
+		Long: "Tell what happened to a task, a service, a deployment, an alarm or a scaling policy, newest first, and under each\n" +
+			"event the chain of its causes, down to something outside: an API call, an exit, a health check, a measurement.\n" +
+			"Of a service that is scaled it tells each decision with its numbers, and why nothing is scaled now. Give an ARN,\n" +
+			"an id or its beginning, or a name (for a service NAME or CLUSTER/NAME).",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return cli.Usagef("why takes one ARN, id or name; see `%s --help`", cmd.CommandPath())

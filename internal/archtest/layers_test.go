@@ -208,9 +208,14 @@ func layers() []layer {
 			why:      "a story is told from a view, with core's own explanations; it changes nothing",
 		},
 		{
+			packages: "internal/top/gather",
+			may:      nouns("internal/control", "internal/store", "internal/metrics", "internal/top"),
+			why:      "a snapshot is taken of what the store says runs and of what was measured of it",
+		},
+		{
 			packages: "internal/cli/...",
-			may:      nouns("internal/why", "internal/whatif"),
-			why:      "cli writes for people what others found out",
+			may:      nouns("internal/why", "internal/whatif", "internal/top"),
+			why:      "cli writes for people what others found out, once or live",
 		},
 		{
 			packages: "cmd/...",

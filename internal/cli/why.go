@@ -21,6 +21,7 @@ func (p *Printer) Story(s why.Story, steps int) string {
 	for _, h := range s.Held {
 		fmt.Fprintf(&b, "%s %s\n", p.Red("held up:"), h)
 	}
+	p.scaling(&b, s.Scaling)
 	b.WriteByte('\n')
 	together := steps != len(s.Steps)
 	for left := s.Steps; len(left) > 0; steps-- {
@@ -51,6 +52,9 @@ func (p *Printer) step(b *strings.Builder, steps []why.Step) {
 		text = summary(steps)
 	}
 	fmt.Fprintf(b, "%s  %s\n", first.At.Local().Format(stepTime), text)
+	for _, line := range first.Details {
+		fmt.Fprintf(b, "%s  %s\n", margin, line)
+	}
 	for _, line := range first.Output {
 		fmt.Fprintf(b, "%s  %s\n", margin, p.Dim("| "+plain(line)))
 	}
@@ -131,6 +135,12 @@ func sentence(c model.Cause) string {
 		return "deployment " + c.Subject + " went on" + at + detail
 	case model.CauseService, model.CauseRetry:
 		return "service " + model.ShortID(c.Subject) + " was looked at" + at + detail
+	case model.CauseAlarm:
+		return "alarm " + c.Subject + at + detail
+	case model.CauseScaling:
+		return "scaling by " + c.Subject + at + detail
+	case model.CauseSchedule:
+		return "the time of scheduled action " + c.Subject + " came" + at + detail
 	}
 	return string(c.Kind) + " " + c.Subject + at + detail
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/scaler"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/why"
 )
@@ -33,6 +34,7 @@ func (s *server) handler(api http.Handler) http.Handler {
 	mux.HandleFunc("GET "+metricsPath, s.serveMetrics)
 	mux.HandleFunc("GET "+whyPath, s.why)
 	mux.HandleFunc("POST "+whatIfPath, s.whatIf)
+	mux.HandleFunc("GET "+topPath, s.top)
 	mux.HandleFunc("GET "+logsPath, s.serveLogs)
 	mux.HandleFunc("GET "+execPath, s.exec)
 	mux.HandleFunc("GET "+copyPath, s.copy)
@@ -125,6 +127,10 @@ func (s *server) why(w http.ResponseWriter, r *http.Request) {
 	viewer := why.Viewer{
 		View: s.store.View(), Now: now, Refuse: refuse, Output: s.output(ctx), OutputIn: s.outputIn,
 		Connected: func(m *model.Machine) bool { return control.AgentConnected(m, now) },
+		Points:    func(a *model.Alarm) []float64 { return s.measured(scaler.Recent(s.metrics, a, now)) },
+		Seconds: func(p *model.ScalingPolicy, svc *model.Service) []float64 {
+			return s.measured(scaler.Seconds(s.metrics, p, svc, now))
+		},
 	}
 	story, err := viewer.Of(r.URL.Query().Get("of"))
 	if err != nil {
@@ -137,6 +143,14 @@ func (s *server) why(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	s.write(w, story)
+}
+
+// measured is what was measured, nothing where it cannot be read: a story is told without it.
+func (s *server) measured(values []float64, err error) []float64 {
+	if err != nil {
+		s.cfg.Log.Debug("measurements for a story could not be read", "error", err)
+	}
+	return values
 }
 
 // refused answers {"code", "message"}.

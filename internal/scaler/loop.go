@@ -36,6 +36,7 @@ type scaled struct {
 	due    time.Time // when it is to be looked at next; zero: not before something happens
 	recent map[string][]model.Proposal
 	open   bool // an activity is in progress
+	fast   bool // it is looked at each second
 	plans  map[string]*expr.Plan
 	// actions are those that were read, by record.
 	actions map[*model.ScheduledAction]scaling.Action
@@ -101,7 +102,10 @@ func (l *Loop) changed(view *store.View, changes []store.Changed, all bool) map[
 			l.track(view, c.Key.Path, look)
 		case model.KindScalingPolicy, model.KindScheduledAction:
 			l.track(view, parentOf(c.Key.Path), look)
-		default: // services and their tasks
+		case model.KindService:
+			moved = true
+			l.tagged(view, c.Key.Path, look)
+		default: // deployments and tasks
 			moved = true
 		}
 	}
@@ -111,6 +115,18 @@ func (l *Loop) changed(view *store.View, changes []store.Changed, all bool) map[
 		}
 	}
 	return look
+}
+
+// tagged looks at the target of a service (given by ARN) that may be of the fast lane only now: nothing else wakes it.
+func (l *Loop) tagged(view *store.View, service string, look map[string]bool) {
+	svc, ok := view.Service(service)
+	if !ok || !tagged(svc) {
+		return
+	}
+	path := model.ScalablePath(svc.Region, "service/"+model.ShortID(svc.Cluster)+"/"+svc.Name)
+	if s := l.targets[path]; s != nil && !s.fast {
+		look[path] = true
+	}
 }
 
 // begin watches everything anew.

@@ -92,7 +92,7 @@ func (l *Loop) target(ctx context.Context, t *turn, path string, s *scaled) erro
 	d := scaling.Decide(in)
 	s.recent = d.State.Recent
 	s.due = d.Wake
-	if l.fast(in, svc) {
+	if s.fast = l.fast(in, svc); s.fast {
 		s.due = nextSecond(t.now)
 	}
 	if !d.Save && !d.Change && len(d.Activities) == 0 && d.Min == nil && d.Max == nil && len(d.Ended) == 0 && !s.open {

@@ -15,12 +15,14 @@ type serviceSubject struct{ *model.Service }
 func (s serviceSubject) name() string { return "service " + s.ARN }
 
 func (s serviceSubject) tell(v Viewer) Story {
-	story := Story{Subject: s.ARN, Kind: "service", Now: v.serviceNow(s.Service), Held: v.held(s.Service)}
+	story := Story{Subject: s.ARN, Kind: "service", Now: v.serviceNow(s.Service), Held: v.held(s.Service), Scaling: v.scaling(s.Service)}
 	var steps []Step
 	for t := range v.View.TasksOfService(s.ARN) {
 		steps = append(steps, v.taskSteps(t)...)
 	}
-	told := false
+	scaled := v.activitySteps(scalablePath(s.Service), "")
+	steps = append(steps, scaled...)
+	told := s.Cause.Kind == model.CauseScaling && len(scaled) > 0
 	for d := range v.View.Deployments(s.ARN) {
 		steps = append(steps, deploymentSteps(d)...)
 		told = told || d.Cause.ID == s.Cause.ID
@@ -37,8 +39,12 @@ func (s serviceSubject) tell(v Viewer) Story {
 	return story
 }
 
-// said leaves out events that only list starts and stops: the tasks tell those themselves, with their causes.
+// said leaves out events that only list starts and stops, and those of scaling: tasks and activities tell those themselves,
+// with their causes.
 func said(message string) bool {
+	if strings.HasPrefix(message, "Message: ") && strings.Contains(message, " Cause: ") {
+		return false
+	}
 	for _, text := range []string{" has started ", " has stopped ", " stopped "} {
 		if strings.Contains(message, ")"+text) {
 			return false

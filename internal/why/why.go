@@ -1,5 +1,5 @@
-// Package why tells why a task, a service or a deployment is as it is: what happened to it, newest first, each with the
-// chain of causes down to something outside. It reads a view and decides nothing.
+// Package why tells why a task, a service, a deployment, an alarm or a scaling policy is as it is: what happened to it, newest
+// first, each with the chain of causes down to something outside. It reads a view and decides nothing.
 package why
 
 import (
@@ -16,11 +16,13 @@ import (
 // Story is the answer to one question.
 type Story struct {
 	Subject string `json:"subject"` // ARN, or the id of a deployment
-	Kind    string `json:"kind"`    // task, service, deployment
+	Kind    string `json:"kind"`    // task, service, deployment, alarm, policy
 	Now     string `json:"now"`     // one sentence: how it is
 	// Held says what keeps it from being as it is wanted, one reason each: what is short on which machine.
-	Held  []string `json:"held,omitempty"`
-	Steps []Step   `json:"steps"` // newest first
+	Held []string `json:"held,omitempty"`
+	// Scaling is how a service is scaled now, nil where it is not.
+	Scaling *Scaling `json:"scaling,omitempty"`
+	Steps   []Step   `json:"steps"` // newest first
 }
 
 // Step is something that happened.
@@ -28,6 +30,9 @@ type Step struct {
 	At   time.Time `json:"at"`
 	Text string    `json:"text"`
 	Task string    `json:"task,omitempty"` // ARN
+	// Details are one sentence each: the numbers of a scaling decision, and what became of it. Inputs are these numbers.
+	Details []string             `json:"details,omitempty"`
+	Inputs  *model.ScalingInputs `json:"inputs,omitempty"`
 	// Because is the chain of causes, nearest first; none where an event speaks for itself.
 	Because []model.Cause `json:"because,omitempty"`
 	// Verb is the part of Text that says what happens to the task and is not the task's own: steps with the same one can
@@ -54,16 +59,21 @@ type Viewer struct {
 	// OutputIn gives the file of this machine with the output of an attempt of a container (see
 	// model.ObservedContainer.Restarts), "" when there is none. It may be nil.
 	OutputIn func(task, container string, attempt int) string
+	// Points gives what an alarm measures, of its newest periods, newest first. It may be nil.
+	Points func(*model.Alarm) []float64
+	// Seconds gives what a policy that is looked at each second measures, newest first. It may be nil.
+	Seconds func(*model.ScalingPolicy, *model.Service) []float64
 }
 
-// Of tells the story of a task, service or deployment, given by ARN, id, a unique beginning of an id, or name.
+// Of tells the story of a task, service, deployment, alarm or scaling policy, given by ARN, id, a unique beginning of an id,
+// or name.
 func (v Viewer) Of(ref string) (Story, error) {
 	found := v.find(ref)
 	switch len(found) {
 	case 0:
 		return Story{}, &model.Error{
 			Code:    "ResourceNotFoundException",
-			Message: fmt.Sprintf("There is no task, service or deployment %q. Stopped tasks are remembered for a day.", ref),
+			Message: fmt.Sprintf("There is no task, service, deployment, alarm or scaling policy %q. Stopped tasks are remembered for a day.", ref),
 		}
 	case 1:
 		story := found[0].tell(v)
@@ -102,12 +112,34 @@ func (v Viewer) find(ref string) []subject {
 			}
 		}
 	}
-	if len(found) > 0 || len(ref) < 4 {
+	if found = append(found, v.findScaling(ref)...); len(found) > 0 || len(ref) < 4 {
 		return found
 	}
 	for t := range v.View.Tasks() {
 		if strings.HasPrefix(model.ShortID(t.ARN), ref) {
 			found = append(found, taskSubject{t})
+		}
+	}
+	return found
+}
+
+// findScaling lists the alarms and scaling policies that have a name or an ARN.
+func (v Viewer) findScaling(ref string) (found []subject) {
+	for a := range v.View.Alarms("") {
+		if a.ARN == ref || a.Name == ref {
+			found = append(found, alarmSubject{a})
+		}
+	}
+	for p := range v.View.ScalingPolicies("") {
+		if p.ARN != ref && p.Name != ref {
+			continue
+		}
+		target, ok := v.View.ScalableTarget(p.Target)
+		if !ok {
+			continue
+		}
+		if svc, ok := v.View.Service(target.Service); ok {
+			found = append(found, policySubject{target, svc, p})
 		}
 	}
 	return found

@@ -63,6 +63,7 @@ func TestVerbs(t *testing.T) {
 		{name: "a flag that is no number", env: []string{"MAITRED_DEBUG=perhaps"}, args: []string{"up"}, code: 2, stderr: "MAITRED_DEBUG"},
 		{name: "why of nothing", args: []string{"why"}, code: 2, stderr: "why takes one"},
 		{name: "why without a server", args: []string{"why", "--endpoint", "http://127.0.0.1:1", "web"}, code: 1, stderr: "is it running?"},
+		{name: "top without a server", args: []string{"top", "--endpoint", "http://127.0.0.1:1"}, code: 1, stderr: "is it running?"},
 		{name: "an agent without a server", args: []string{"agent", "--data-dir", "/tmp/maitred-nowhere", "--driver", "process"}, code: 1, stderr: "no etcd member"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,0 +1,176 @@
+package why
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/maitred/maitred/internal/core/scaling"
+	"github.com/maitred/maitred/internal/model"
+)
+
+// The tag of a service whose policies are looked at each second.
+var fastTag = model.Tag{Key: "maitred:scaling", Value: "fast"}
+
+func fast(p *model.ScalingPolicy, s *model.Service) bool {
+	return p.Tracking != nil && (p.Tracking.Fast || slices.Contains(s.Tags, fastTag))
+}
+
+// scalingInput is what the scaler would decide on now, as far as a view tells it: each alarm that is in ALARM acts. What is
+// due by a schedule is left out.
+func (v Viewer) scalingInput(s *model.Service, target *model.ScalableTarget) scaling.Input {
+	state := &model.ScalingState{Target: target.Path()}
+	if known, ok := v.View.ScalingState(target.Path()); ok {
+		state = known
+	}
+	in := scaling.Input{
+		Now: v.Now, Target: target, State: state, Policies: slices.Collect(v.View.ScalingPolicies(target.Path())),
+		Desired: s.DesiredCount, Deploying: v.deploying(s), Fast: slices.Contains(s.Tags, fastTag),
+	}
+	for t := range v.View.TasksOfService(s.ARN) {
+		switch status := t.LastStatus(); {
+		case t.Desired != model.TaskRunning:
+		case status == model.TaskRunning:
+			in.Running++
+		case status.Order() < model.TaskRunning.Order():
+			in.Pending++
+		}
+	}
+	for _, p := range in.Policies {
+		in.Signals = append(in.Signals, v.signals(target, p)...)
+		if fast(p, s) && v.Seconds != nil {
+			in.Series = append(in.Series, v.series(p, s, in.Running))
+		}
+	}
+	return in
+}
+
+func (v Viewer) deploying(s *model.Service) bool {
+	current := 0
+	for d := range v.View.Deployments(s.ARN) {
+		if d.Current {
+			current++
+		}
+		if d.ID == s.Primary && d.Rollout == model.RolloutInProgress {
+			return true
+		}
+	}
+	return current > 1
+}
+
+func (v Viewer) signals(target *model.ScalableTarget, p *model.ScalingPolicy) (all []scaling.Signal) {
+	for i, a := range v.alarmsOf(target.Region, p) {
+		state, ok := v.View.AlarmState(a.Key().Path)
+		if !ok {
+			continue
+		}
+		high := i == 0
+		if p.Step != nil {
+			high = a.Comparison == model.Greater || a.Comparison == model.GreaterOrEqual
+		}
+		all = append(all, scaling.Signal{
+			Policy: p.Name, Alarm: a, State: state.Value, High: high, Points: v.points(a),
+			Fire: state.Value == model.AlarmAlarm && a.ActionsEnabled,
+		})
+	}
+	return all
+}
+
+// series are the seconds of a policy as if they had been measured of the tasks that run now.
+func (v Viewer) series(p *model.ScalingPolicy, s *model.Service, running int) scaling.Series {
+	series := scaling.Series{Policy: p.Name}
+	for i, value := range v.Seconds(p, s) {
+		at := v.Now.Add(-time.Duration(i+1) * time.Second)
+		series.Points = append(series.Points, scaling.Second{At: at, Value: value, Running: running})
+	}
+	return series
+}
+
+func (v Viewer) points(a *model.Alarm) []float64 {
+	if v.Points == nil {
+		return nil
+	}
+	return v.Points(a)
+}
+
+// notScaled says why the desired count stays what it is: what core would say to what is there now.
+func (v Viewer) notScaled(in scaling.Input) (held []string) {
+	held = suspended(in.Target)
+	if len(in.Policies) == 0 {
+		return append(held, "there is no scaling policy: only the bounds and scheduled actions count")
+	}
+	d := scaling.Decide(in)
+	for _, h := range d.Held {
+		text := h.Why
+		if h.Code != "" {
+			text = h.Code + ": " + text
+		}
+		held = append(held, "policy "+h.Policy+": "+text)
+	}
+	for _, a := range d.Activities {
+		if a.Desired >= 0 {
+			held = append(held, fmt.Sprintf("not yet: at the next look %d are to be desired: %s", a.Desired, formula(a)))
+		}
+	}
+	if in.Deploying {
+		held = append(held, "a deployment is in progress: nothing is scaled in until it is over")
+	}
+	return append(held, quiet(in, d)...)
+}
+
+func formula(a model.ScalingActivity) string {
+	if a.Inputs == nil || a.Inputs.Formula == "" {
+		return a.CauseText
+	}
+	return a.Inputs.Formula
+}
+
+func suspended(t *model.ScalableTarget) (held []string) {
+	for _, s := range []struct {
+		is   bool
+		what string
+	}{{t.Suspended.Out, "scaling out"}, {t.Suspended.In, "scaling in"}, {t.Suspended.Scheduled, "scheduled scaling"}} {
+		if s.is {
+			held = append(held, s.what+" is suspended")
+		}
+	}
+	return held
+}
+
+// quiet tells of the policies that nothing triggers.
+func quiet(in scaling.Input, d scaling.Decision) (held []string) {
+	for _, p := range in.Policies {
+		if slices.ContainsFunc(d.Held, func(h scaling.Held) bool { return h.Policy == p.Name }) ||
+			slices.ContainsFunc(d.Activities, func(a model.ScalingActivity) bool { return a.Policy == p.Name }) {
+			continue
+		}
+		held = append(held, "policy "+p.Name+": "+untriggered(in, p))
+	}
+	return held
+}
+
+// untriggered says why nothing triggers a policy.
+func untriggered(in scaling.Input, p *model.ScalingPolicy) string {
+	for _, s := range in.Series {
+		if s.Policy == p.Name && len(s.Points) > 0 {
+			return fmt.Sprintf("%d are desired, and the last second was %s; it scales in when fewer have sufficed for %s s",
+				in.Desired, number(s.Points[0].Value), number(scaling.FastWindow.Seconds()))
+		}
+	}
+	alarms := 0
+	for _, s := range in.Signals {
+		switch {
+		case s.Policy != p.Name:
+			continue
+		case s.State == model.AlarmAlarm && !s.Alarm.ActionsEnabled:
+			return "the actions of alarm " + s.Alarm.Name + " are disabled"
+		case s.State == model.AlarmAlarm:
+			return "alarm " + s.Alarm.Name + " is in ALARM, and the policy wants no change"
+		}
+		alarms++
+	}
+	if alarms == 0 {
+		return "no alarm drives it"
+	}
+	return "none of its alarms is in ALARM"
+}

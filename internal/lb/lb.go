@@ -14,6 +14,7 @@ import (
 	"github.com/maitred/maitred/internal/lb/flight"
 	"github.com/maitred/maitred/internal/lb/l4"
 	"github.com/maitred/maitred/internal/lb/l7"
+	"github.com/maitred/maitred/internal/lb/park"
 	"github.com/maitred/maitred/internal/lb/probe"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
@@ -57,6 +58,7 @@ type Balancer struct {
 	prober  *probe.Runner
 	writer  *writer
 	inbox   inbox
+	parked  *park.Lot
 }
 
 // New makes a balancer; Run makes it serve.
@@ -77,6 +79,7 @@ func New(config Config) (*Balancer, error) {
 		config.Grace = defaultGrace
 	}
 	b := &Balancer{config: config, inbox: newInbox(), writer: newWriter(config.Store, config.Log)}
+	b.parked = park.New(config.Now, b.demand)
 	b.flights = flight.New(b.inbox.notice)
 	b.prober = probe.New(probe.Config{
 		Check: new(probe.Prober).Check, Changed: b.inbox.changed, Suspected: func(path string, _ bool) { b.inbox.notice(path) },
@@ -106,6 +109,7 @@ func (b *Balancer) Run(ctx context.Context) error {
 	others.Go(func() { b.prober.Run(inner) })
 	l := newLoop(b)
 	defer l.watcher.Close()
+	b.forgetDemands()
 	closeDoor, err := l.begin(ctx, e, &others)
 	if err == nil {
 		others.Go(func() { b.writer.run(inner) })

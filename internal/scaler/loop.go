@@ -17,6 +17,7 @@ type Loop struct {
 	hooks   *hooks
 	alarms  map[string]*watched // by path
 	targets map[string]*scaled  // by path
+	rewake  bool                // what target groups say of who is woken may be out of date
 }
 
 // watched is what is remembered of an alarm, by its path.
@@ -35,6 +36,7 @@ type scaled struct {
 	due    time.Time // when it is to be looked at next; zero: not before something happens
 	recent map[string][]model.Proposal
 	open   bool // an activity is in progress
+	usage  usage
 	plans  map[string]*expr.Plan
 }
 
@@ -44,7 +46,7 @@ func NewLoop(c Config, fence *store.Fence) *Loop {
 		Config: c, fence: fence, hooks: newHooks(c), alarms: map[string]*watched{}, targets: map[string]*scaled{},
 		watcher: c.Store.Watch(
 			model.KindAlarm, model.KindAlarmState, model.KindScalable, model.KindScalingPolicy, model.KindScheduledAction,
-			model.KindService, model.KindDeployment, model.KindObserved,
+			model.KindService, model.KindDeployment, model.KindObserved, model.KindDemand,
 		),
 	}
 }
@@ -76,6 +78,9 @@ func (l *Loop) Next() (next time.Time) {
 func (l *Loop) Turn(ctx context.Context, now time.Time) error {
 	changes, all, view := l.watcher.Snapshot()
 	look := l.changed(view, changes, all)
+	if err := l.wakes(ctx); err != nil {
+		return err
+	}
 	if err := l.evaluate(ctx, view, now); err != nil {
 		return err
 	}
@@ -98,6 +103,11 @@ func (l *Loop) changed(view *store.View, changes []store.Changed, all bool) map[
 			l.track(view, c.Key.Path, look)
 		case model.KindScalingPolicy, model.KindScheduledAction:
 			l.track(view, parentOf(c.Key.Path), look)
+		case model.KindDemand:
+			l.demanded(view, c, look)
+		case model.KindService:
+			moved = true
+			l.serviceChanged(c, look)
 		default: // services and their tasks
 			moved = true
 		}
@@ -114,6 +124,7 @@ func (l *Loop) changed(view *store.View, changes []store.Changed, all bool) map[
 func (l *Loop) begin(view *store.View, look map[string]bool) {
 	clear(l.alarms)
 	clear(l.targets)
+	l.rewake = true
 	for a := range view.Alarms("") {
 		l.follow(view, a.Key().Path)
 	}
@@ -124,6 +135,7 @@ func (l *Loop) begin(view *store.View, look map[string]bool) {
 
 // track looks at a target that is new or has changed, and forgets one that is gone.
 func (l *Loop) track(view *store.View, path string, look map[string]bool) {
+	l.rewake = true
 	if _, ok := view.ScalableTarget(path); !ok {
 		delete(l.targets, path)
 		return

@@ -89,4 +89,3 @@ func (ex *exchange) gaveUp() bool {
 	ex.generate(c.code, c.text)
 	return true
 }
-

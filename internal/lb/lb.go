@@ -54,11 +54,11 @@ const (
 type Balancer struct {
 	config  Config
 	table   atomic.Pointer[routing.Table]
+	parked  *park.Lot
 	flights *flight.Targets
 	prober  *probe.Runner
 	writer  *writer
 	inbox   inbox
-	parked  *park.Lot
 }
 
 // New makes a balancer; Run makes it serve.
@@ -79,12 +79,12 @@ func New(config Config) (*Balancer, error) {
 		config.Grace = defaultGrace
 	}
 	b := &Balancer{config: config, inbox: newInbox(), writer: newWriter(config.Store, config.Log)}
-	b.parked = park.New(config.Now, b.demand)
 	b.flights = flight.New(b.inbox.notice)
 	b.prober = probe.New(probe.Config{
 		Check: new(probe.Prober).Check, Changed: b.inbox.changed, Suspected: func(path string, _ bool) { b.inbox.notice(path) },
 		Now: config.Now, Balancer: config.ID,
 	})
+	b.parked = park.New(config.Now, b.demand)
 	b.table.Store(&routing.Table{})
 	return b, nil
 }

@@ -249,7 +249,7 @@ func (p *ports) listen(ctx context.Context, at place) (net.Listener, net.PacketC
 func (p *ports) http(l *routing.Listener) (*l7.Server, error) {
 	config := l7.Config{
 		ARN: l.Record.ARN, Table: p.Table, Flights: p.flights, Refused: p.prober.Suspect, Observe: p.config.ObserveHTTP,
-		Secret: p.config.Secret, Now: p.config.Now, Random: p.config.Random, Log: p.config.Log, Parked: p.parked,
+		Secret: p.config.Secret, Now: p.config.Now, Random: p.config.Random, Log: p.config.Log,
 	}
 	if p.config.AccessLog != nil {
 		config.AccessLog = &accessLog{p.config.AccessLog, p.Balancer, l.Record.ARN}
@@ -260,6 +260,7 @@ func (p *ports) http(l *routing.Listener) (*l7.Server, error) {
 			config.CertificateARN = p.config.Certificates.ARN
 		}
 	}
+	config.Parked = p.parked
 	server, err := l7.New(config)
 	if err != nil {
 		return nil, fmt.Errorf("make the server of %s: %w", l.Record.ARN, err)

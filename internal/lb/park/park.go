@@ -6,6 +6,7 @@
 package park
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,10 +21,7 @@ type Lot struct {
 }
 
 // queue is what waits for one group, the first one first.
-type queue struct {
-	places []*Place
-	open   bool // by the newest table there is a target
-}
+type queue struct{ places []*Place }
 
 // New makes an empty lot. demand is told when the first one waits for a group, and, with the zero time, when nobody does
 // any more: in that order, one call after the other. It must not call the lot.
@@ -71,25 +69,18 @@ func (p *Place) Leave() {
 	if q == nil {
 		return
 	}
-	for i, other := range q.places {
-		if other != p {
-			continue
-		}
-		q.places[i] = nil
-		if i == 0 {
-			q.places = q.places[1:]
-		} else {
-			q.places = append(q.places[:i], q.places[i+1:]...)
-		}
-		break
+	if q.places[0] == p { // as most do
+		q.places[0] = nil
+		q.places = q.places[1:]
+	} else if i := slices.Index(q.places, p); i >= 0 {
+		q.places = slices.Delete(q.places, i, i+1)
 	}
-	switch {
-	case len(q.places) == 0:
+	if len(q.places) == 0 {
 		delete(l.queues, p.group)
 		l.demand(p.group, time.Time{})
-	case q.open:
-		q.callFirst()
+		return
 	}
+	q.callFirst() // whoever it is now: that it looks once too often does no harm
 }
 
 // Look calls the first of each queue for which there is something new: a target, or nothing to wait for any more. It is to
@@ -98,7 +89,7 @@ func (l *Lot) Look(open func(group string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for group, q := range l.queues {
-		if q.open = open(group); q.open {
+		if open(group) {
 			q.callFirst()
 		}
 	}

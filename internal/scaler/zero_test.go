@@ -52,9 +52,10 @@ func (r *rig) zero(d *datadriven.TestData) {
 		r.front.up, r.front.measured = arg != "silent", arg != "silent" && arg != "unmeasured"
 		r.balance()
 		r.update(func(tx *store.Tx) error {
-			if arg == "waits" {
+			switch arg {
+			case "waits":
 				tx.Put(&demand)
-			} else if arg == "served" {
+			case "served":
 				tx.Delete(demand.Key())
 			}
 			return nil

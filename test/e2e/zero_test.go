@@ -58,7 +58,7 @@ func TestScaleToZero(t *testing.T) {
 		if strings.HasPrefix(*a.Cause, "a request waits for target group tasks") {
 			woken++
 		}
-		if strings.HasPrefix(*a.Cause, "no request and no flow in flight for 1") {
+		if strings.HasPrefix(*a.Cause, "no request and no flow in flight for ") {
 			idle++
 		}
 	}

@@ -219,7 +219,7 @@ func TestParkedClientGone(t *testing.T) {
 			t.Fatalf("%d requests wait", n)
 		}
 		_ = c.Close()
-		time.Sleep(2 * time.Second) // of virtual time
+		<-time.After(2 * time.Second)
 		synctest.Wait()
 		if n := r.lot.Waiting(r.groups[0].ARN); n != 0 {
 			t.Errorf("%d requests wait whose client has left", n)

@@ -101,6 +101,11 @@ func (d *drops) targets(v SweepView) {
 			d.drop(t.Path(), t.Key())
 		}
 	}
+	d.unheard(v)
+}
+
+// unheard drops what balancers said that are away.
+func (d *drops) unheard(v SweepView) {
 	away := map[string]bool{}
 	for b := range v.Balancers() {
 		away[b.ID] = !b.Connected

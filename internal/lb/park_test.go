@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/maitred/maitred/internal/lb"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -16,7 +17,9 @@ func TestParked(t *testing.T) {
 	f.group.Wake = &model.Wake{Service: "web", Queue: 10, Deadline: time.Minute}
 	f.put(w)
 	w.put(&model.Demand{Balancer: balancerID, Group: "another", Since: time.Now().UTC()}) // of a balancer that was killed
-	w.run()
+	serves := make(chan struct{})
+	w.run(func(c *lb.Config) { c.Serving = func() { close(serves) } })
+	<-serves
 	demands := func(v *store.View) (found []*model.Demand) {
 		for d := range v.Demands(balancerID) {
 			found = append(found, d)
@@ -24,11 +27,6 @@ func TestParked(t *testing.T) {
 		return found
 	}
 	w.until("what a balancer said that was killed is taken back", func(v *store.View) bool { return len(demands(v)) == 0 })
-	eventually(t, "it serves", func() bool {
-		v := w.store.View()
-		_, _, ok := v.Get(model.BalancerKey(balancerID))
-		return ok
-	})
 	before := time.Now()
 	one, two := later(t.Context(), f.url()), later(t.Context(), f.url())
 	w.until("a request is said to wait", func(v *store.View) bool { return len(demands(v)) == 1 })
@@ -40,7 +38,7 @@ func TestParked(t *testing.T) {
 	w.untilState(x, model.TargetHealthy)
 	for _, answers := range []<-chan answer{one, two} {
 		if got := <-answers; got.code != http.StatusOK || got.body != "one" {
-			t.Errorf("a request that waited is answered by %+v", got)
+			t.Errorf("a request that waited is answered by %+v, %v", got, got.err)
 		}
 	}
 	w.until("nobody is said to wait", func(v *store.View) bool { return len(demands(v)) == 0 })

@@ -20,6 +20,7 @@ type SweepView interface {
 	Target(path string) (*model.Target, bool)
 	Targets(group string) iter.Seq[*model.Target]
 	TargetHealthsOf(balancer string) iter.Seq[*model.TargetHealth]
+	Demands(balancer string) iter.Seq[*model.Demand]
 }
 
 // Sweep says which records have been kept long enough: stopped tasks, closed services and clusters with all that is
@@ -89,7 +90,7 @@ func (d *drops) leftovers(v SweepView) {
 }
 
 // targets drops targets whose deregistration is over, or whose service or group is gone, and what balancers that are away
-// knew of such ones: what a balancer that is there knows is its own to drop.
+// knew of such ones and who waits there: what a balancer that is there knows is its own to drop.
 func (d *drops) targets(v SweepView) {
 	for t := range v.Targets("") {
 		_, group := v.TargetGroup(t.Group)
@@ -100,6 +101,11 @@ func (d *drops) targets(v SweepView) {
 			d.drop(t.Path(), t.Key())
 		}
 	}
+	d.unheard(v)
+}
+
+// unheard drops what balancers said that are away.
+func (d *drops) unheard(v SweepView) {
 	away := map[string]bool{}
 	for b := range v.Balancers() {
 		away[b.ID] = !b.Connected
@@ -108,6 +114,11 @@ func (d *drops) targets(v SweepView) {
 		_, there := v.Target(h.Target)
 		if gone, known := away[h.Balancer]; !there && (gone || !known) {
 			d.drop(h.Target, h.Key())
+		}
+	}
+	for dm := range v.Demands("") { // it says so itself when nobody waits any more, unless it cannot
+		if gone, known := away[dm.Balancer]; gone || !known {
+			d.drop(dm.Group, dm.Key())
 		}
 	}
 }

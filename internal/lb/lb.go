@@ -15,6 +15,7 @@ import (
 	"github.com/maitred/maitred/internal/lb/gate"
 	"github.com/maitred/maitred/internal/lb/l4"
 	"github.com/maitred/maitred/internal/lb/l7"
+	"github.com/maitred/maitred/internal/lb/park"
 	"github.com/maitred/maitred/internal/lb/probe"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/reading"
@@ -60,6 +61,7 @@ const (
 type Balancer struct {
 	config  Config
 	table   atomic.Pointer[routing.Table]
+	parked  *park.Lot
 	flights *flight.Targets
 	prober  *probe.Runner
 	writer  *writer
@@ -96,6 +98,7 @@ func New(config Config) (*Balancer, error) {
 		Check: new(probe.Prober).Check, Changed: b.inbox.changed, Suspected: func(path string, _ bool) { b.inbox.notice(path) },
 		Now: config.Now, Balancer: config.ID,
 	})
+	b.parked = park.New(config.Now, b.demand)
 	b.table.Store(&routing.Table{})
 	return b, nil
 }
@@ -123,6 +126,7 @@ func (b *Balancer) Run(ctx context.Context) error {
 	}
 	l := newLoop(b)
 	defer l.watcher.Close()
+	b.forgetDemands()
 	closeDoor, err := l.begin(ctx, e, &others)
 	if err == nil {
 		others.Go(func() { b.writer.run(inner) })

@@ -291,6 +291,7 @@ func (l *loop) swap(t *routing.Table) {
 	}
 	l.table.Store(t)
 	l.ports.apply(t)
+	l.callParked(t)
 }
 
 func (l *loop) input() routing.Input {

@@ -263,6 +263,7 @@ func (p *ports) http(l *routing.Listener) (*l7.Server, error) {
 			config.CertificateARN = p.config.Certificates.ARN
 		}
 	}
+	config.Parked = p.parked
 	server, err := l7.New(config)
 	if err != nil {
 		return nil, fmt.Errorf("make the server of %s: %w", l.Record.ARN, err)

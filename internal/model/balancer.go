@@ -180,7 +180,9 @@ type TargetGroup struct {
 	CreatedAt       time.Time   `json:"created"`
 	// Attributes are those that were set; Attribute gives the others their defaults.
 	Attributes map[string]string `json:"attributes,omitempty"`
-	Cause      Cause             `json:"cause"`
+	// Wake says that requests without a target wait for one; nil: they are refused. The scaler alone sets it.
+	Wake  *Wake `json:"wake,omitempty"`
+	Cause Cause `json:"cause"`
 }
 
 // Key implements Record.

@@ -14,6 +14,7 @@ const (
 	CauseOperator CauseKind = "operator" // somebody at the keyboard of the server: a start, a Ctrl-C
 	CauseAlarm    CauseKind = "alarm"    // measurements moved an alarm
 	CauseSchedule CauseKind = "schedule" // the time of a scheduled action came
+	CauseRequest  CauseKind = "request"  // a request waits at a balancer
 
 	CauseDeployment CauseKind = "deployment" // a deployment took a step
 	CauseService    CauseKind = "service"    // a service was brought to its desired count
@@ -24,7 +25,7 @@ const (
 // Outside says whether a chain of causes may end in this kind.
 func (k CauseKind) Outside() bool {
 	switch k {
-	case CauseAPI, CauseExit, CauseHealth, CauseMachine, CauseOperator, CauseAlarm, CauseSchedule:
+	case CauseAPI, CauseExit, CauseHealth, CauseMachine, CauseOperator, CauseAlarm, CauseSchedule, CauseRequest:
 		return true
 	default:
 		return false

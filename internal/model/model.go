@@ -41,6 +41,7 @@ const (
 	KindTarget          Kind = "target"          // control: Target
 	KindTargetHealth    Kind = "targethealth"    // balancer: TargetHealth
 	KindBalancer        Kind = "balancer"        // balancer: Balancer
+	KindDemand          Kind = "demand"          // balancer: Demand
 	KindCertificate     Kind = "certificate"     // control: Certificate
 	KindAlarm           Kind = "alarm"           // control: Alarm
 	KindAlarmState      Kind = "alarmstate"      // control: AlarmState
@@ -58,7 +59,7 @@ func Kinds() []Kind {
 		KindCluster, KindTaskDefinition, KindFamily, KindService, KindServiceState, KindDeployment, KindEvent,
 		KindTask, KindObserved, KindMachine, KindInstance, KindOccupancy, KindPlacement, KindSetting,
 		KindToken, KindVPC, KindSubnet, KindSecurityGroup, KindSecret, KindLogGroup,
-		KindLoadBalancer, KindListener, KindRule, KindTargetGroup, KindTarget, KindTargetHealth, KindBalancer, KindCertificate,
+		KindLoadBalancer, KindListener, KindRule, KindTargetGroup, KindTarget, KindTargetHealth, KindBalancer, KindDemand, KindCertificate,
 		KindAlarm, KindAlarmState, KindAlarmEvent, KindScalable,
 		KindScalingPolicy, KindScheduledAction, KindScalingState, KindScalingActivity,
 	}
@@ -136,6 +137,8 @@ func New(k Kind) Record { //nolint:gocyclo,funlen // one case for each table
 		return &TargetHealth{}
 	case KindBalancer:
 		return &Balancer{}
+	case KindDemand:
+		return &Demand{}
 	case KindCertificate:
 		return &Certificate{}
 	case KindAlarm:

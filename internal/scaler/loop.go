@@ -18,6 +18,7 @@ type Loop struct {
 	hooks   *hooks
 	alarms  map[string]*watched // by path
 	targets map[string]*scaled  // by path
+	rewake  bool                // what target groups say of who is woken may be out of date
 }
 
 // watched is what is remembered of an alarm, by its path.
@@ -37,6 +38,7 @@ type scaled struct {
 	recent map[string][]model.Proposal
 	open   bool // an activity is in progress
 	fast   bool // it is looked at each second
+	usage  usage
 	plans  map[string]*expr.Plan
 	// actions are those that were read, by record.
 	actions map[*model.ScheduledAction]scaling.Action
@@ -48,7 +50,7 @@ func NewLoop(c Config, fence *store.Fence) *Loop {
 		Config: c, fence: fence, hooks: newHooks(c), alarms: map[string]*watched{}, targets: map[string]*scaled{},
 		watcher: c.Store.Watch(
 			model.KindAlarm, model.KindAlarmState, model.KindScalable, model.KindScalingPolicy, model.KindScheduledAction,
-			model.KindService, model.KindDeployment, model.KindObserved,
+			model.KindService, model.KindDeployment, model.KindObserved, model.KindDemand,
 		),
 	}
 }
@@ -80,6 +82,9 @@ func (l *Loop) Next() (next time.Time) {
 func (l *Loop) Turn(ctx context.Context, now time.Time) error {
 	changes, all, view := l.watcher.Snapshot()
 	look := l.changed(view, changes, all)
+	if err := l.wakes(ctx); err != nil {
+		return err
+	}
 	if err := l.evaluate(ctx, view, now); err != nil {
 		return err
 	}
@@ -102,9 +107,12 @@ func (l *Loop) changed(view *store.View, changes []store.Changed, all bool) map[
 			l.track(view, c.Key.Path, look)
 		case model.KindScalingPolicy, model.KindScheduledAction:
 			l.track(view, parentOf(c.Key.Path), look)
+		case model.KindDemand:
+			l.demanded(view, c, look)
 		case model.KindService:
 			moved = true
 			l.tagged(view, c.Key.Path, look)
+			l.serviceChanged(c, look)
 		default: // deployments and tasks
 			moved = true
 		}
@@ -123,7 +131,7 @@ func (l *Loop) tagged(view *store.View, service string, look map[string]bool) {
 	if !ok || !tagged(svc) {
 		return
 	}
-	path := model.ScalablePath(svc.Region, "service/"+model.ShortID(svc.Cluster)+"/"+svc.Name)
+	path := targetOf(svc)
 	if s := l.targets[path]; s != nil && !s.fast {
 		look[path] = true
 	}
@@ -133,6 +141,7 @@ func (l *Loop) tagged(view *store.View, service string, look map[string]bool) {
 func (l *Loop) begin(view *store.View, look map[string]bool) {
 	clear(l.alarms)
 	clear(l.targets)
+	l.rewake = true
 	for a := range view.Alarms("") {
 		l.follow(view, a.Key().Path)
 	}
@@ -143,6 +152,7 @@ func (l *Loop) begin(view *store.View, look map[string]bool) {
 
 // track looks at a target that is new or has changed, and forgets one that is gone.
 func (l *Loop) track(view *store.View, path string, look map[string]bool) {
+	l.rewake = true
 	if _, ok := view.ScalableTarget(path); !ok {
 		delete(l.targets, path)
 		return

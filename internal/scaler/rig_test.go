@@ -36,6 +36,7 @@ type rig struct {
 	load    float64 // processor, in percent of what one task has reserved
 	queue   float64 // things that wait, per task
 	tasks   int
+	front   front
 	told    strings.Builder
 }
 
@@ -102,13 +103,13 @@ func (r *rig) create(desired int, tags []model.Tag) {
 }
 
 func (r *rig) deployment(tx *store.Tx, rollout model.Rollout) {
-	tx.Put(&model.Deployment{ID: "ecs-svc/1", Service: service(), Rollout: rollout, Current: true})
+	tx.Put(&model.Deployment{ID: "ecs-svc/1", Service: service(), Rollout: rollout, Current: true, LoadBalancers: r.front.of()})
 }
 
 func (r *rig) put(tx *store.Tx, i int, status model.TaskStatus) {
 	id := arn.Task(scope().Cluster("default"), fmt.Sprintf("%032d", i))
 	task := &model.Task{ARN: id, Machine: "m", Service: service(), Cluster: scope().Cluster("default"), Desired: status}
-	seen := &model.Observed{Machine: "m", Task: id, Status: status}
+	seen := &model.Observed{Machine: "m", Task: id, Status: status, StartedAt: r.now}
 	if status == model.TaskStopped {
 		tx.Delete(task.Key())
 		tx.Delete(seen.Key())
@@ -170,6 +171,7 @@ func (r *rig) run(d time.Duration) {
 		r.now = r.now.Add(time.Second)
 		r.follow()
 		r.measure()
+		r.balance()
 		r.turn()
 	}
 }

@@ -58,6 +58,8 @@ func (r *rig) command(d *datadriven.TestData) {
 		r.run(span)
 	case "set":
 		r.set(d)
+	case "group", "balancer", "requests", "flows", "tag", "wakes", "events":
+		r.zero(d)
 	case "activities":
 		r.activities()
 	default:

@@ -91,11 +91,11 @@ func (l *Loop) target(ctx context.Context, t *turn, path string, s *scaled) erro
 	}
 	d := scaling.Decide(in)
 	s.recent = d.State.Recent
-	s.due = d.Wake
+	s.due = s.usage.lookBy(d.Wake)
 	if s.fast = l.fast(in, svc); s.fast {
 		s.due = nextSecond(t.now)
 	}
-	if !d.Save && !d.Change && len(d.Activities) == 0 && d.Min == nil && d.Max == nil && len(d.Ended) == 0 && !s.open {
+	if !d.Save && !d.Change && len(d.Activities) == 0 && d.Min == nil && d.Max == nil && len(d.Ended) == 0 && len(d.Told) == 0 && !s.open {
 		return nil
 	}
 	open := false
@@ -145,6 +145,7 @@ func (l *Loop) input(t *turn, view *store.View, path string, s *scaled) (in scal
 		in.Signals = append(in.Signals, l.signals(t, view, target, p)...)
 	}
 	in.Series = l.series(t, in, svc, s)
+	in.Zero = l.zero(t, view, target, svc, s)
 	return in, svc, true
 }
 

@@ -13,7 +13,7 @@ import (
 // write writes a decision, and what has become of earlier ones. It says whether an activity is in progress then.
 func (l *Loop) write(tx *store.Tx, in scaling.Input, svc *model.Service, d scaling.Decision) (open bool) {
 	state, told, open := l.fulfil(tx, in, d)
-	if len(told) > 0 {
+	if told = append(told, d.Told...); len(told) > 0 {
 		control.NoteServiceEvents(tx, svc, in.Now, l.IDs, told...)
 	}
 	moveBounds(tx, in, d)

@@ -31,6 +31,7 @@ const (
 	tTarget
 	tTargetHealth
 	tBalancer
+	tDemand
 	tCertificate
 	tAlarm
 	tAlarmState
@@ -96,6 +97,8 @@ func tableOf(k model.Kind) int { //nolint:gocyclo // one case for each table
 		return tTargetHealth
 	case model.KindBalancer:
 		return tBalancer
+	case model.KindDemand:
+		return tDemand
 	case model.KindCertificate:
 		return tCertificate
 	case model.KindAlarm:

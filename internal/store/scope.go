@@ -61,6 +61,7 @@ func (s Scope) balancerRanges() []Range {
 	return []Range{
 		{Kind: model.KindBalancer, Prefix: s.Balancer, Exact: true},
 		{Kind: model.KindCertificate},
+		{Kind: model.KindDemand, Prefix: s.Balancer + "/"},
 		{Kind: model.KindListener},
 		{Kind: model.KindLoadBalancer},
 		{Kind: model.KindRule},

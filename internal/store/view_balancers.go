@@ -75,6 +75,11 @@ func (v *View) TargetHealthsOf(balancer string) iter.Seq[*model.TargetHealth] {
 // Balancers yields all balancers by id.
 func (v *View) Balancers() iter.Seq[*model.Balancer] { return whole[*model.Balancer](v, tBalancer) }
 
+// Demands yields for which target groups requests wait at a balancer (given by id), at all balancers if it is "".
+func (v *View) Demands(balancer string) iter.Seq[*model.Demand] {
+	return prefixed[*model.Demand](v, tDemand, parent(balancer))
+}
+
 // Certificate finds a certificate by ARN.
 func (v *View) Certificate(arn string) (*model.Certificate, bool) {
 	return lookup[*model.Certificate](v, tCertificate, arn)

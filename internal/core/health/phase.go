@@ -46,3 +46,11 @@ const firstRetry = time.Second
 func Backoff(last, interval time.Duration) time.Duration {
 	return min(max(firstRetry, 2*last), max(firstRetry, interval))
 }
+
+// firstHurry is how soon an extra check of a target is made again that requests wait for.
+const firstHurry = 50 * time.Millisecond
+
+// Hurry is Backoff for a target that requests wait for: half as long again each time, up to a second.
+func Hurry(last time.Duration) time.Duration {
+	return min(max(firstHurry, last+last/2), firstRetry)
+}

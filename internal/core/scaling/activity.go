@@ -140,7 +140,7 @@ func (d *decider) unblock(votes []*vote) {
 		triggered[v.key()] = !v.fast || d.pressed(v)
 	}
 	for key := range d.state.Blocked {
-		if !triggered[key] {
+		if !triggered[key] && key != zeroKey {
 			delete(d.state.Blocked, key)
 		}
 	}

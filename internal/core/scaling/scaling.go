@@ -34,6 +34,8 @@ type Input struct {
 	Fast bool
 	// Series are the measurements of fast policies. A fast policy without any follows its alarms.
 	Series []Series
+	// Zero is what is known of a service that may have no tasks at all while nobody asks for it; nil: it may not.
+	Zero *Zero
 }
 
 // Action is a scheduled action with its schedule.
@@ -90,6 +92,8 @@ type Decision struct {
 	Ended []string
 	// Wake is when to decide again even if no alarm fires, zero if never.
 	Wake time.Time
+	// Told is what the service's events tell beside what they tell of activities.
+	Told []string
 }
 
 // Held is a policy that was triggered and did nothing, or a scheduled action that was due.
@@ -106,6 +110,7 @@ func Decide(in Input) Decision {
 	d.runActions()
 	d.lookAtRegistration()
 	d.runPolicies()
+	d.runZero()
 	return d.decision()
 }
 
@@ -221,6 +226,9 @@ func (d *decider) wake() time.Time {
 		if next, ok := a.Next(d.Now); ok {
 			sooner(next)
 		}
+	}
+	if at, ok := d.looksForIdleness(); ok {
+		sooner(at)
 	}
 	if slices.ContainsFunc(d.policies, d.fast) {
 		sooner(d.Now.Add(time.Second))

@@ -28,6 +28,9 @@ import (
 //	quiet <policy> …: the alarm does not repeat its actions
 //	second <policy> <values>: of the last seconds, newest first
 //	seconds <n> <policy> <value>: so many decisions a second apart; those are shown that change anything
+//	zero <idle time>, zero problem <text with _ for blanks>, zero off
+//	waiting <group>, waiting nobody: at a balancer, since now
+//	idle <duration> [measured=<age>]: nothing was in flight for so long, as far as is known
 //	decide, after <duration>, running <n>, state
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -95,6 +98,8 @@ func (s *story) statement(words []string) {
 		s.in.Running = s.number(rest[0])
 		s.in.Series = nil
 		s.fulfil()
+	case "zero", "waiting", "idle":
+		s.zero(words[0], rest)
 	case "decide":
 		s.decide()
 	case "state":
@@ -351,6 +356,12 @@ func (s *story) decide() int {
 	}
 	for i := range d.Activities {
 		s.show(&d.Activities[i])
+	}
+	for _, text := range d.Told {
+		fmt.Fprintf(&s.out, "  told: %s\n", text)
+	}
+	if s.in.Zero != nil && !d.Wake.IsZero() {
+		fmt.Fprintf(&s.out, "  looks again in %s\n", d.Wake.Sub(s.in.Now))
 	}
 	for _, h := range d.Held {
 		if h.Code == "" {

@@ -43,6 +43,9 @@ func (ex *exchange) toTargets(first *target) {
 		if t == nil {
 			t = ex.pick(tried)
 		}
+		if t == nil && len(tried) == 0 {
+			t = ex.park()
+		}
 		if t == nil {
 			ex.none(len(tried) > 0)
 			return
@@ -62,6 +65,9 @@ func (ex *exchange) toTargets(first *target) {
 
 // none answers when there is no target, or none is left.
 func (ex *exchange) none(refused bool) {
+	if ex.gaveUp() {
+		return
+	}
 	if refused {
 		ex.generate(http.StatusBadGateway, "TargetConnectionError")
 		return

@@ -26,6 +26,7 @@ import (
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/accesslog"
 	"github.com/maitred/maitred/internal/lb/flight"
+	"github.com/maitred/maitred/internal/lb/park"
 )
 
 // Config is what a server is made of.
@@ -52,6 +53,8 @@ type Config struct {
 	Now    func() time.Time
 	Random func() uint64
 	Log    *slog.Logger
+	// Parked is where requests wait for the tasks of services that are woken by them; nil: they do not wait.
+	Parked *park.Lot
 	// Dial connects to a target; nil: TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 	// Linger is how long Shutdown lets idle clients send one more request, whose answer tells them to go; zero: 5 s.

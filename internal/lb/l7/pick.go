@@ -60,6 +60,9 @@ func (ex *exchange) refresh() bool {
 }
 
 func (ex *exchange) choose(g *group, v *view, tried []*target) *target {
+	if !Awake(v.of) {
+		return nil
+	}
 	if t := ex.stuck(v, tried); t != nil {
 		return t
 	}

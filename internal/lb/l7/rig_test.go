@@ -21,6 +21,7 @@ import (
 	"github.com/maitred/maitred/internal/lb/accesslog"
 	"github.com/maitred/maitred/internal/lb/flight"
 	"github.com/maitred/maitred/internal/lb/l7"
+	"github.com/maitred/maitred/internal/lb/park"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -50,6 +51,8 @@ type rig struct {
 	refused []string
 	samples []l7.Sample
 	log     []accesslog.Entry
+	lot     *park.Lot
+	demands []string // whether requests wait, as it was said
 }
 
 type option func(*rig, *l7.Config)
@@ -73,6 +76,7 @@ func newRig(t testing.TB, options ...option) *rig {
 	config := l7.Config{
 		ARN: listenerARN, Table: r.table.Load, Flights: r.flights, AccessLog: r, Secret: []byte("0123456789abcdef"),
 		Now: time.Now, Random: rand.Uint64, Log: slog.New(slog.DiscardHandler), Linger: time.Millisecond,
+		Parked: r.parks(),
 		Refused: func(path string) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

@@ -66,7 +66,7 @@ func inTime(t *testing.T, handle func(net.Conn), test func(t *testing.T, r *rig,
 		r.flights = flight.New(func(string) {})
 		config := l7.Config{
 			ARN: listenerARN, Table: r.table.Load, Flights: r.flights, AccessLog: r, Secret: []byte("0123456789abcdef"),
-			Now: time.Now, Random: rand.Uint64, Log: slog.New(slog.DiscardHandler),
+			Now: time.Now, Random: rand.Uint64, Log: slog.New(slog.DiscardHandler), Parked: r.parks(),
 			Dial: func(ctx context.Context, _ string) (net.Conn, error) {
 				if handle == nil {
 					<-ctx.Done()

@@ -64,6 +64,14 @@ func (e *entry) scheduled() bool { return e.index >= 0 || e.queued || e.running 
 // eager says that the target needs checks before its turn: it has yet to prove itself.
 func (e *entry) eager() bool { return e.machine.Suspect || e.machine.State == model.TargetInitial }
 
+// pause is how long after the check that begins now the next one before its turn is made.
+func (e *entry) pause() time.Duration {
+	if e.target.Group.Wake != nil && e.machine.State == model.TargetInitial {
+		return health.Hurry(e.backoff)
+	}
+	return health.Backoff(e.backoff, e.target.Group.Check.Interval)
+}
+
 // schedule puts a target in the queue, or moves it there, unless it is about to be checked anyway.
 func (r *Runner) schedule(e *entry) {
 	if e.queued || e.running != nil {

@@ -221,7 +221,7 @@ func (r *Runner) start(ctx context.Context, e *entry, now time.Time) {
 		e.turn = r.next(e, now)
 	}
 	e.running, e.tried = a, now
-	e.backoff = health.Backoff(e.backoff, e.target.Group.Check.Interval)
+	e.backoff = e.pause()
 	e.extra = now.Add(e.backoff)
 	r.lanes[a.lane].room--
 	r.busy.Go(func() {

@@ -1,0 +1,30 @@
+package lb
+
+import (
+	"time"
+
+	"github.com/maitred/maitred/internal/core/routing"
+	"github.com/maitred/maitred/internal/lb/l7"
+	"github.com/maitred/maitred/internal/model"
+)
+
+// demand tells the store that requests wait for a target group, or with the zero time that none does any more.
+func (b *Balancer) demand(group string, since time.Time) {
+	if since.IsZero() {
+		b.writer.remove(model.DemandKey(b.config.ID, group))
+		return
+	}
+	b.writer.put(&model.Demand{Balancer: b.config.ID, Group: group, Since: stored(since)})
+}
+
+// forgetDemands takes back what a balancer with this id said that was killed: nothing waits here yet.
+func (b *Balancer) forgetDemands() {
+	for d := range b.config.Store.View().Demands(b.config.ID) {
+		b.writer.remove(d.Key())
+	}
+}
+
+// callParked lets requests go on that waited for what a new table has.
+func (l *loop) callParked(t *routing.Table) {
+	l.parked.Look(func(group string) bool { return l7.Awake(t.Groups[group]) })
+}

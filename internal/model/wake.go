@@ -1,0 +1,31 @@
+package model
+
+import "time"
+
+// Wake says of a target group that its service may have no tasks at all: then requests wait at the balancers, and one of
+// them wakes the service.
+type Wake struct {
+	Service string `json:"service"` // ARN
+	// Queue is how many requests wait at each balancer, at most; Deadline how long each does.
+	Queue    int           `json:"queue"`
+	Deadline time.Duration `json:"deadline"`
+}
+
+// What a Wake has that nobody has said anything else of.
+const (
+	WakeQueue    = 1000
+	WakeDeadline = 30 * time.Second
+)
+
+// Demand says that requests for a target group wait at a balancer. It is there as long as any does.
+type Demand struct {
+	Balancer string    `json:"balancer"` // id
+	Group    string    `json:"group"`    // ARN
+	Since    time.Time `json:"since"`    // when the first of them came
+}
+
+// Key implements Record.
+func (d *Demand) Key() Key { return DemandKey(d.Balancer, d.Group) }
+
+// DemandKey is the key of a demand: those of a balancer (given by id) are one prefix.
+func DemandKey(balancer, group string) Key { return Key{KindDemand, balancer + "/" + group} }

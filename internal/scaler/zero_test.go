@@ -1,0 +1,114 @@
+package scaler_test
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/maitred/maitred/internal/metrics"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+)
+
+const groupARN = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/front/0123456789abcdef"
+
+// front is a target group of the service, and the balancer that serves it.
+type front struct {
+	group           bool
+	up, measured    bool // the balancer
+	requests, flows float64
+}
+
+func (f *front) of() []model.ServiceBalancer {
+	if !f.group {
+		return nil
+	}
+	return []model.ServiceBalancer{{Group: groupARN, Container: "app", Port: 80}}
+}
+
+// zero is what stories say of requests:
+//
+//	group [protocol]: the service has a target group from now on
+//	balancer up|silent|unmeasured|waits|served: it serves, is gone, is not measured, has requests that wait, or none any more
+//	requests <n>, flows <n>: in each second
+//	tag [value]: of the service
+//	wakes, events: what the group says, and what the service's events do
+func (r *rig) zero(d *datadriven.TestData) {
+	arg := ""
+	if len(d.CmdArgs) > 0 {
+		arg = d.CmdArgs[0].String()
+	}
+	demand := model.Demand{Balancer: "b1", Group: groupARN, Since: r.now}
+	switch d.Cmd {
+	case "group":
+		r.front.group = true
+		r.update(func(tx *store.Tx) error {
+			tx.Put(&model.TargetGroup{ARN: groupARN, Name: "front", Region: region, Protocol: arg})
+			r.deployment(tx, model.RolloutCompleted)
+			return nil
+		})
+	case "balancer":
+		r.front.up, r.front.measured = arg != "silent", arg != "silent" && arg != "unmeasured"
+		r.balance()
+		r.update(func(tx *store.Tx) error {
+			switch arg {
+			case "waits":
+				tx.Put(&demand)
+			case "served":
+				tx.Delete(demand.Key())
+			}
+			return nil
+		})
+		r.turn()
+	case "requests":
+		r.front.requests = number(r.t, arg)
+	case "flows":
+		r.front.flows = number(r.t, arg)
+	case "tag":
+		r.tag(arg)
+	case "wakes":
+		g, _ := r.store.View().TargetGroup(groupARN)
+		fmt.Fprintf(&r.told, "%+v\n", g.Wake)
+	case "events":
+		for e := range r.store.View().Events(service()) {
+			fmt.Fprintln(&r.told, e.Message)
+		}
+	}
+}
+
+func (r *rig) tag(value string) {
+	r.update(func(tx *store.Tx) error {
+		old, _ := tx.View().Service(service())
+		svc := *old
+		svc.Tags = slices.DeleteFunc(slices.Clone(svc.Tags), func(t model.Tag) bool { return t.Key == "maitred:scale-to-zero" })
+		if value != "" {
+			svc.Tags = append(svc.Tags, model.Tag{Key: "maitred:scale-to-zero", Value: value})
+		}
+		tx.Put(&svc)
+		return nil
+	})
+	r.turn()
+}
+
+// balance is a second of the balancer: a sign of life, and what is measured of the group.
+func (r *rig) balance() {
+	if !r.front.up {
+		return
+	}
+	r.update(func(tx *store.Tx) error {
+		tx.Put(&model.Balancer{ID: "b1", Connected: true, SeenAt: r.now})
+		return nil
+	})
+	if !r.front.measured {
+		return
+	}
+	for name, v := range map[string]float64{"RequestCount": r.front.requests, "ActiveConnectionCount": r.front.flows} {
+		r.metrics.Put([]metrics.Datum{{
+			Series: metrics.Series{Region: region, Unit: "Count", Metric: model.Metric{
+				Namespace: model.NamespaceFast, Name: name, Dimensions: []model.Dimension{{Name: "TargetGroup", Value: "targetgroup/front/0123456789abcdef"}},
+			}},
+			At: r.now.Add(-1e9), Stats: metrics.One(v), Resolution: 1,
+		}})
+	}
+}

@@ -136,7 +136,7 @@ func sentence(c model.Cause) string {
 	case model.CauseService, model.CauseRetry:
 		return "service " + model.ShortID(c.Subject) + " was looked at" + at + detail
 	case model.CauseAlarm:
-		return "alarm " + c.Subject + at + detail
+		return "the measurements of " + c.Subject + at + detail // an alarm, or a metric of the fast lane
 	case model.CauseScaling:
 		return "scaling by " + c.Subject + at + detail
 	case model.CauseSchedule:

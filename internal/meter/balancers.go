@@ -119,9 +119,9 @@ func (b *balance) route(r *reading.Route) {
 	}
 	group := groupSubject(r.Group)
 	b.application(whole.with(group), &r.Requests)
-	per := b.perTarget(r.Group, r.Chosen)
+	per := b.perTarget(r.Group, r.Chosen) // in no unit: the alarms of target tracking ask for none
 	for _, of := range []subject{group, whole.with(group)} {
-		b.grow(key{of, model.NamespaceApplication, "RequestCountPerTarget", count}, per)
+		b.grow(key{of, model.NamespaceApplication, "RequestCountPerTarget", none}, per)
 	}
 }
 
@@ -166,8 +166,8 @@ func (b *balance) hosts(of subject, g *reading.Group) {
 	if !of.network() {
 		namespace = model.NamespaceApplication
 		b.always(key{both, namespace, "RequestCount", count}, 0)
-		b.grow(key{both, namespace, "RequestCountPerTarget", count}, 0)
-		b.grow(key{group, namespace, "RequestCountPerTarget", count}, 0)
+		b.grow(key{both, namespace, "RequestCountPerTarget", none}, 0)
+		b.grow(key{group, namespace, "RequestCountPerTarget", none}, 0)
 	}
 	b.add(key{both, namespace, "HealthyHostCount", count}, float64(g.Healthy))
 	b.add(key{both, namespace, "UnHealthyHostCount", count}, float64(g.Unhealthy))

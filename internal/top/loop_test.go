@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,24 +15,30 @@ import (
 
 // rig is a view on a terminal that remembers what was drawn last, and a source that remembers what was asked.
 type rig struct {
-	input  chan []byte
-	sizes  chan top.Size
-	drawn  []top.Line
-	asked  []top.Ask
-	answer func(context.Context) error
-	ended  chan error
+	sync.Mutex // of drawn, asked and answer
+	input      chan []byte
+	sizes      chan top.Size
+	drawn      []top.Line
+	asked      []top.Ask
+	answer     func(context.Context) error
+	ended      chan error
 }
 
 func start(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{input: make(chan []byte), sizes: make(chan top.Size), ended: make(chan error, 1), answer: func(context.Context) error { return nil }}
 	source := func(ctx context.Context, ask top.Ask) (top.Snapshot, error) {
+		r.Lock()
 		r.asked = append(r.asked, ask)
+		answer := r.answer
+		r.Unlock()
 		snap := snapshot()
 		snap.At = time.Now()
-		return snap, r.answer(ctx)
+		return snap, answer(ctx)
 	}
 	draw := func(lines []top.Line) error { //nolint:unparam // a terminal that is there
+		r.Lock()
+		defer r.Unlock()
 		r.drawn = lines
 		return nil
 	}
@@ -48,9 +55,22 @@ func (r *rig) press(keys string) {
 	synctest.Wait()
 }
 
+func (r *rig) screen() string {
+	r.Lock()
+	defer r.Unlock()
+	return shown(r.drawn)
+}
+
+// questions are all that was asked.
+func (r *rig) questions() []top.Ask {
+	r.Lock()
+	defer r.Unlock()
+	return slices.Clone(r.asked)
+}
+
 func (r *rig) shows(t *testing.T, want string) {
 	t.Helper()
-	if text := shown(r.drawn); !strings.Contains(text, want) {
+	if text := r.screen(); !strings.Contains(text, want) {
 		t.Errorf("there is no %q in\n%s", want, text)
 	}
 }
@@ -67,16 +87,16 @@ func TestRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		r.shows(t, "3 services")
-		if len(r.asked) != 0 {
-			t.Errorf("asked %d times before a second has passed", len(r.asked))
+		if len(r.questions()) != 0 {
+			t.Errorf("asked %d times before a second has passed", len(r.questions()))
 		}
 		after(3500 * time.Millisecond)
-		if want := make([]top.Ask, 3); !slices.Equal(r.asked, want) {
-			t.Errorf("asked %+v, want three times for services", r.asked)
+		if want := make([]top.Ask, 3); !slices.Equal(r.questions(), want) {
+			t.Errorf("asked %+v, want three times for services", r.questions())
 		}
 		r.press("\r")
-		if last := r.asked[len(r.asked)-1]; len(r.asked) != 4 || last.Service != "arn:api" {
-			t.Errorf("asked %+v, want the tasks at once", r.asked)
+		if asked := r.questions(); len(asked) != 4 || asked[3].Service != "arn:api" {
+			t.Errorf("asked %+v, want the tasks at once", asked)
 		}
 		r.shows(t, "0123456789abc")
 		r.press("m")
@@ -94,6 +114,7 @@ func TestSlowAndAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		release := make(chan error)
+		r.Lock()
 		r.answer = func(ctx context.Context) error {
 			select {
 			case err := <-release:
@@ -102,9 +123,10 @@ func TestSlowAndAway(t *testing.T) {
 				return ctx.Err()
 			}
 		}
+		r.Unlock()
 		after(5 * time.Second)
-		if len(r.asked) != 1 {
-			t.Errorf("asked %d times, want once: it is not answered", len(r.asked))
+		if len(r.questions()) != 1 {
+			t.Errorf("asked %d times, want once: it is not answered", len(r.questions()))
 		}
 		r.press("?")
 		r.shows(t, "this help")
@@ -116,7 +138,7 @@ func TestSlowAndAway(t *testing.T) {
 		after(time.Second)
 		release <- nil
 		synctest.Wait()
-		if strings.Contains(shown(r.drawn), "no news") {
+		if strings.Contains(r.screen(), "no news") {
 			t.Error("the trouble is over and still shown")
 		}
 		after(time.Second) // a question is open when it ends

@@ -27,6 +27,11 @@ func (v Viewer) scalingInput(s *model.Service, target *model.ScalableTarget) sca
 		Now: v.Now, Target: target, State: state, Policies: slices.Collect(v.View.ScalingPolicies(target.Path())),
 		Desired: s.DesiredCount, Deploying: v.deploying(s), Fast: slices.Contains(s.Tags, fastTag),
 	}
+	for a := range v.View.ScalingActivities(target.Path()) {
+		if a.Desired >= 0 {
+			in.External = a.Desired != s.DesiredCount // as the last one has it
+		}
+	}
 	for t := range v.View.TasksOfService(s.ARN) {
 		switch status := t.LastStatus(); {
 		case t.Desired != model.TaskRunning:

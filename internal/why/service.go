@@ -42,7 +42,7 @@ func (s serviceSubject) tell(v Viewer) Story {
 // said leaves out events that only list starts and stops, and those of scaling: tasks and activities tell those themselves,
 // with their causes.
 func said(message string) bool {
-	if strings.HasPrefix(message, "Message: ") && strings.Contains(message, " Cause: ") {
+	if strings.Contains(message, ") Message: ") && strings.Contains(message, " Cause: ") {
 		return false
 	}
 	for _, text := range []string{" has started ", " has stopped ", " stopped "} {

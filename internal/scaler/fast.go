@@ -37,7 +37,7 @@ func (l *Loop) series(t *turn, in scaling.Input, svc *model.Service, s *scaled) 
 			l.Log.Error("a policy of the fast lane cannot be measured; it follows its alarms", "policy", p.ARN, "error", err)
 			continue
 		}
-		one := scaling.Series{Policy: p.Name}
+		one := scaling.Series{Policy: p.Name, Whole: whole(queries)}
 		for _, point := range slices.Backward(points) {
 			n, known := running[point.At.Unix()]
 			if !known {
@@ -105,9 +105,25 @@ func bySecond(p *model.ScalingPolicy, svc *model.Service) (queries []model.Metri
 	return queries, factor
 }
 
+// whole says whether what is measured is the load of all tasks together, and not of one.
+func whole(queries []model.MetricQuery) bool {
+	return len(queries) == 1 && queries[0].Metric != nil && queries[0].Metric.Namespace == model.NamespaceFast && queries[0].Metric.Name == backlog
+}
+
+// The metrics of how much work waits for a service, as package source publishes them.
+const (
+	backlog        = "Backlog"
+	backlogPerTask = "BacklogPerTask"
+)
+
 // fastMetric is the metric of the fast lane for one that AWS has, and any other metric as it is.
 func fastMetric(m *model.Metric, svc *model.Service) *model.Metric {
 	switch {
+	case m.Namespace == model.NamespaceFast && m.Name == backlogPerTask:
+		// By how many tasks it was divided need not be how many run now; all that waits is known for sure.
+		all := *m
+		all.Name = backlog
+		return &all
 	case m.Namespace == model.NamespaceECS && (m.Name == "CPUUtilization" || m.Name == "MemoryUtilization"):
 		fast := ofService(m.Name, svc)
 		return &fast

@@ -142,6 +142,7 @@ func (r *rig) measure() {
 	second := r.now.Add(-time.Second)
 	r.sample(model.NamespaceFast, "RunningTaskCount", float64(r.tasks), second, 1)
 	if r.queue >= 0 {
+		r.sample(model.NamespaceFast, "Backlog", r.queue, second, 1)
 		r.sample(model.NamespaceFast, "BacklogPerTask", r.queue/float64(max(1, r.tasks)), second, 1)
 	}
 	if r.tasks == 0 {

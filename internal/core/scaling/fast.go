@@ -38,46 +38,53 @@ func (d *decider) fast(p *model.ScalingPolicy) bool {
 	return p.Tracking != nil && p.Tracking.Value > 0 && (p.Tracking.Fast || d.Fast)
 }
 
-// second gives the newest measurements of a policy of the fast lane; nil if there are too few, or it is none. Then its
-// alarms count.
-func (d *decider) second(p *model.ScalingPolicy) []Second {
+// second gives the newest measurements of a policy of the fast lane, and whether they are of all tasks together; nil if there
+// are too few, or it is none. Then its alarms count.
+func (d *decider) second(p *model.ScalingPolicy) (points []Second, whole bool) {
 	if !d.fast(p) {
-		return nil
+		return nil, false
 	}
-	var points []Second
+	most, least := fastPoints, fastLeast
 	for _, s := range d.Series {
 		if s.Policy != p.Name {
 			continue
 		}
+		if whole = s.Whole; whole {
+			most, least = 1, 1
+		}
 		for _, point := range s.Points {
-			if len(points) < fastPoints && d.Now.Sub(point.At) < fastFresh && len(finite([]float64{point.Value})) == 1 {
+			if len(points) < most && d.Now.Sub(point.At) < fastFresh && len(finite([]float64{point.Value})) == 1 {
 				points = append(points, point)
 			}
 		}
 	}
-	if len(points) < fastLeast {
-		return nil
+	if len(points) < least {
+		return nil, false
 	}
-	return points
+	return points, whole
 }
 
 // proposals are what the load asks for: to scale out, and to be scaled in to.
 type proposals struct {
 	out, in int
+	whole   bool
 	values  []float64
 	load    float64 // mean of value × running
 }
 
 // fastCounts reckons with the mean load of seconds.
-func (d *decider) fastCounts(p *model.ScalingPolicy, points []Second) proposals {
+func (d *decider) fastCounts(p *model.ScalingPolicy, points []Second, whole bool) proposals {
 	target := p.Tracking.Value
 	loads := make([]float64, len(points))
-	var f proposals
+	f := proposals{whole: whole}
 	for i, s := range points {
-		loads[i] = s.Value * float64(s.Running)
+		loads[i] = s.Value
+		if !whole {
+			loads[i] *= float64(s.Running)
+		}
 		f.values = append(f.values, s.Value)
 	}
-	if d.Running == 0 { // what is measured of no tasks is not theirs
+	if d.Running == 0 && !whole { // what is measured of no tasks is not theirs
 		f.out = proportional(0, mean(f.values), target)
 		f.in = f.out
 		return f
@@ -89,8 +96,8 @@ func (d *decider) fastCounts(p *model.ScalingPolicy, points []Second) proposals 
 }
 
 // fastVote is what a policy of the fast lane wants now.
-func (d *decider) fastVote(p *model.ScalingPolicy, points []Second) *vote {
-	f := d.fastCounts(p, points)
+func (d *decider) fastVote(p *model.ScalingPolicy, points []Second, whole bool) *vote {
+	f := d.fastCounts(p, points, whole)
 	v := d.newVote(p, nil, d.base())
 	v.fast, v.fires = true, true
 	v.inputs.Metric, v.inputs.Threshold = metricOf(p), p.Tracking.Value
@@ -99,7 +106,10 @@ func (d *decider) fastVote(p *model.ScalingPolicy, points []Second) *vote {
 	switch {
 	case f.out > d.desired:
 		v.direction = 1
-		v.count = min(f.out, max(fastOut*v.base, v.base+fastOutMin))
+		v.count = f.out
+		if !whole { // what was measured of few tasks may be a mistake about many
+			v.count = min(f.out, max(fastOut*v.base, v.base+fastOutMin))
+		}
 		v.inputs.Formula = d.fastText(f, p.Tracking.Value)
 		if v.count < f.out {
 			v.inputs.Formula += fmt.Sprintf(", at most %d at once", v.count)
@@ -118,7 +128,10 @@ func (d *decider) fastVote(p *model.ScalingPolicy, points []Second) *vote {
 
 // fastText says how the count to scale out to came about.
 func (d *decider) fastText(f proposals, target float64) string {
-	if d.Running == 0 {
+	switch {
+	case f.whole:
+		return fmt.Sprintf("ceil(%s waiting / %s) = %d", number(f.load), number(target), f.out)
+	case d.Running == 0:
 		return proportionText(0, mean(f.values), target, f.out)
 	}
 	return fmt.Sprintf("ceil(%s load of %d s / %s) = %d", number(f.load), len(f.values), number(target), f.out)

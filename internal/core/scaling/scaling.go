@@ -62,6 +62,9 @@ type Signal struct {
 type Series struct {
 	Policy string // name
 	Points []Second
+	// Whole says that a value is the load of all tasks together, known exactly, as the length of a queue is: the newest
+	// counts alone, and how many tasks run does not matter.
+	Whole bool
 }
 
 // Second is the metric of a fast policy in one second.

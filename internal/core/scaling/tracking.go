@@ -97,8 +97,8 @@ func metricOfAlarm(a *model.Alarm) string {
 // floor is how many tasks a policy that never scales in needs, so that others do not scale in to where it would at once
 // scale out; 0 if its measurements are not known.
 func (d *decider) floor(p *model.ScalingPolicy) int {
-	if f := d.second(p); f != nil {
-		return d.fastCounts(p, f).out
+	if f, whole := d.second(p); f != nil {
+		return d.fastCounts(p, f, whole).out
 	}
 	count := 0
 	for _, s := range d.signals {

@@ -47,12 +47,11 @@ func (d *decider) newVote(p *model.ScalingPolicy, s *Signal, base int) *vote {
 func (d *decider) votes() []*vote {
 	var all []*vote
 	for _, p := range d.policies {
-		switch s := d.second(p); {
-		case s != nil:
-			all = append(all, d.fastVote(p, s))
-		default:
-			all = append(all, d.alarmVotes(p)...)
+		if s, whole := d.second(p); s != nil {
+			all = append(all, d.fastVote(p, s, whole))
+			continue
 		}
+		all = append(all, d.alarmVotes(p)...)
 	}
 	return all
 }

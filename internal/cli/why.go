@@ -139,6 +139,8 @@ func sentence(c model.Cause) string {
 		return "the measurements of " + c.Subject + at + detail // an alarm, or a metric of the fast lane
 	case model.CauseScaling:
 		return "scaling by " + c.Subject + at + detail
+	case model.CauseRequest:
+		return "target group " + c.Subject + " had a request and no task" + at + detail
 	case model.CauseSchedule:
 		return "the time of scheduled action " + c.Subject + " came" + at + detail
 	}

@@ -45,7 +45,7 @@ const (
 	tNone = -1
 )
 
-func tableOf(k model.Kind) int { //nolint:gocyclo // one case for each table
+func tableOf(k model.Kind) int { //nolint:gocyclo,funlen // one case for each table
 	switch k {
 	case model.KindCluster:
 		return tCluster

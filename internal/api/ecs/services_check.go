@@ -171,7 +171,7 @@ func checkDeployment(c *types.DeploymentConfiguration) error {
 			"deploymentCircuitBreaker.enable true", c.DeploymentCircuitBreaker != nil && c.DeploymentCircuitBreaker.Enable,
 			"a version whose tasks fail never replaces the old one, which keeps running; deploy another one by UpdateService",
 		},
-		{"alarms.enable true", c.Alarms != nil && c.Alarms.Enable, "there are no alarms yet"},
+		{"alarms.enable true", c.Alarms != nil && c.Alarms.Enable, "deployments do not follow alarms yet"},
 	} {
 		if m.given {
 			return unsupported(in+m.member, m.instead)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/cli"
+	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/mem"
@@ -35,7 +36,12 @@ func whatIfServer(t *testing.T) *httptest.Server {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{cfg: Config{Log: slog.New(slog.DiscardHandler)}, store: st, asked: make(chan struct{}, 1)}
+	kept, err := keep.Open(keep.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = kept.Close() })
+	s := &server{cfg: Config{Log: slog.New(slog.DiscardHandler)}, store: st, metrics: kept, asked: make(chan struct{}, 1)}
 	web := httptest.NewServer(http.HandlerFunc(s.whatIf))
 	t.Cleanup(web.Close)
 	return web
@@ -80,7 +86,7 @@ func TestWhatIfRefused(t *testing.T) {
 		"service": {WhatIfQuestion{Service: "api"}, "there is no service"},
 		"policy":  {WhatIfQuestion{Service: "web", Policy: json.RawMessage(`{"PolicyName": "x"}`)}, "is missing"},
 		"file":    {WhatIfQuestion{Service: "web", Min: new(1), Max: new(2), Load: "0,1\nx,y\n"}, "line 2"},
-		"record":  {WhatIfQuestion{Service: "web", Min: new(1), Max: new(2), Traffic: "last-24h"}, "keeps no metrics"},
+		"record":  {WhatIfQuestion{Service: "web", Min: new(1), Max: new(2), Traffic: "last-24h"}, "nothing was recorded"},
 		"bounds":  {WhatIfQuestion{Service: "web", Min: new(1), Load: "0,1\n", Capacity: new(1.0)}, "Maximum capacity"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -111,14 +112,14 @@ func execResize(b *bench) {
 		_ = w.Close()
 	})
 	var got []string
+	lines := bufio.NewReader(r) // a line may come in pieces
 	for _, next := range []driver.Size{{Columns: 100, Rows: 30}, {Columns: 20, Rows: 10}, {}} {
-		line := make([]byte, 64)
-		n, err := r.Read(line)
+		line, err := lines.ReadString('\n')
 		if err != nil {
 			b.t.Errorf("the terminal ended after %q: %v", got, err)
 			break
 		}
-		got = append(got, strings.TrimSpace(string(line[:n])))
+		got = append(got, strings.TrimSpace(line))
 		if next != (driver.Size{}) {
 			select {
 			case sizes <- next:
@@ -126,7 +127,7 @@ func execResize(b *bench) {
 			}
 		}
 	}
-	_, _ = io.Copy(io.Discard, r)
+	_, _ = io.Copy(io.Discard, lines)
 	all.Wait()
 	b.equal("the sizes", got, []string{"80x24", "100x30", "20x10"})
 }

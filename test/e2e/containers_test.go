@@ -245,7 +245,7 @@ func lookInside(t *testing.T, p *process, c cli, task string) {
 // traces counts what containers leave on a machine: mounts, network namespaces that are mounted, interfaces, cgroups.
 func traces(t *testing.T) string {
 	t.Helper()
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
 	}

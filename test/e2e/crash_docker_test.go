@@ -135,7 +135,8 @@ func (d *dockerd) sweep() {
 
 // unmount takes away what is mounted below the daemon's directory, the newest first.
 func (d *dockerd) unmount() {
-	text, err := os.ReadFile("/proc/self/mountinfo")
+	// Not that of the process: its first thread may be one that a test has left in a container's namespace.
+	text, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		d.t.Error(err)
 	}

@@ -90,7 +90,7 @@ func newCrashWorld(t *testing.T, driver string) *crashWorld {
 // sweep removes from the machine what a test that failed has left there.
 func (w *crashWorld) sweep() {
 	killAll(w.t, w.dir)
-	mounts, _ := os.ReadFile("/proc/self/mounts")
+	mounts, _ := os.ReadFile("/proc/thread-self/mounts")
 	for line := range strings.Lines(string(mounts)) {
 		if word := strings.Fields(line); len(word) > 1 && strings.HasPrefix(word[1], w.dir+"/") {
 			_ = unix.Unmount(word[1], unix.MNT_DETACH) // the namespace goes, and its interface with it
@@ -338,7 +338,7 @@ func (w *crashWorld) left() []string {
 			list = append(list, "cgroup "+dir)
 		}
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		w.t.Fatal(err)
 	}

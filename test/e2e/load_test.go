@@ -156,7 +156,7 @@ func (l *load) ask(transport *http.Transport, k requests) (http.Header, error) {
 		return nil, fmt.Errorf("it was answered by %s, want %s", answer.Proto, k.protocol)
 	case !bytes.Equal(text, body):
 		return nil, fmt.Errorf("%d bytes were sent, %d others came back", len(body), len(text))
-	case got != 1:
+	case got != 1 && answer.ProtoMajor == 1: // in HTTP/2, GOAWAY says which requests were not begun: they are sent again, as the protocol has it
 		return nil, errAgain
 	}
 	return answer.Header, nil

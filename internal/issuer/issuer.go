@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -30,8 +29,6 @@ const (
 	attemptTimeout = 5 * time.Minute
 	// cleanTimeout bounds what is written after an attempt was cut short.
 	cleanTimeout = 5 * time.Second
-	// storePause is the time until the next attempt when the store did not take what was written.
-	storePause = 5 * time.Second
 )
 
 // Config is what an issuer is made of.
@@ -72,19 +69,20 @@ func (r *RefusalError) Error() string { return r.Problem }
 
 // Run issues and renews whenever this process is elected, until ctx ends.
 func Run(ctx context.Context, c Config) error {
-	for {
-		err := term(ctx, c)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was told to end, and that is how the term did
-		}
-		if errors.Is(err, store.ErrClosed) {
-			return fmt.Errorf("the issuer of certificates lost its store: %w", err)
-		}
-		c.Log.Warn("the issuer's term as leader ended", "reason", err)
-		if !sleep(ctx, storePause) {
-			return nil
-		}
-	}
+	return c.Store.Lead(ctx, leader, c.Log, func(ctx context.Context, lead *store.Leadership) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		over := make(chan struct{})
+		defer close(over)
+		go func() { // ends with the term
+			select {
+			case <-lead.Lost:
+				cancel()
+			case <-over:
+			}
+		}()
+		return (&issuer{c, lead.Fence}).work(ctx)
+	})
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -96,33 +94,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-t.C:
 		return true
 	}
-}
-
-// term waits to be elected, and works until the term or ctx ends.
-func term(ctx context.Context, c Config) error {
-	lead, err := c.Store.Elect(ctx, leader)
-	if err != nil {
-		return fmt.Errorf("elect: %w", err)
-	}
-	defer func() {
-		resign, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if err := lead.Resign(resign); err != nil {
-			c.Log.Debug("could not resign; the lease will run out", "error", err)
-		}
-	}()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	over := make(chan struct{})
-	defer close(over)
-	go func() { // ends with the term
-		select {
-		case <-lead.Lost:
-			cancel()
-		case <-over:
-		}
-	}()
-	return (&issuer{c, lead.Fence}).work(ctx)
 }
 
 type issuer struct {

@@ -12,7 +12,6 @@ package scaler
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -34,66 +33,17 @@ type Config struct {
 	Log  *slog.Logger
 }
 
-// The pauses after an error of the store.
-const (
-	firstPause = 50 * time.Millisecond
-	lastPause  = 5 * time.Second
-)
-
 // Run leads whenever this process is elected, until ctx ends. Errors of the store are logged and tried again.
 func Run(ctx context.Context, c Config) error {
-	pause := firstPause
-	for {
-		began := time.Now()
-		err := term(ctx, c)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was told to end, and that is how the term did
-		}
-		if errors.Is(err, store.ErrClosed) {
-			return fmt.Errorf("the scaler lost its store: %w", err)
-		}
-		c.Log.Warn("the scaler's term as leader ended", "reason", err)
-		if time.Since(began) > lastPause {
-			pause = firstPause
-		}
-		if !wait(ctx, pause) {
-			return nil
-		}
-		pause = min(2*pause, lastPause)
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}
-
-// term waits to be elected and leads until the term ends.
-func term(ctx context.Context, c Config) error {
-	lead, err := c.Store.Elect(ctx, leader)
-	if err != nil {
-		return fmt.Errorf("elect: %w", err)
-	}
-	defer func() {
-		resign, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if err := lead.Resign(resign); err != nil {
-			c.Log.Debug("could not resign; the lease will run out", "error", err)
-		}
-	}()
-	l := NewLoop(c, &lead.Fence)
-	defer l.Close()
-	hooks, stop := context.WithCancel(ctx)
-	posted := make(chan struct{})
-	go func() { l.hooks.run(hooks); close(posted) }()
-	defer func() { stop(); <-posted }()
-	return l.run(ctx, lead.Lost)
+	return c.Store.Lead(ctx, leader, c.Log, func(ctx context.Context, lead *store.Leadership) error {
+		l := NewLoop(c, &lead.Fence)
+		defer l.Close()
+		hooks, stop := context.WithCancel(ctx)
+		posted := make(chan struct{})
+		go func() { l.hooks.run(hooks); close(posted) }()
+		defer func() { stop(); <-posted }()
+		return l.run(ctx, lead.Lost)
+	})
 }
 
 var errLost = errors.New("another server leads now")

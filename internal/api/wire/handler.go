@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/maitred/maitred/internal/api/wire/codec"
 )
@@ -45,7 +46,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		request: &Request{RequestID: id, RemoteAddr: r.RemoteAddr, Region: h.config.Region},
 		route:   route{protocol: h.router.query},
 	}
-	c.answer(w, r).write(w)
+	a := c.answer(w, r)
+	c.settle(r, a)
+	a.write(w)
 }
 
 // call is one request on its way through the handler.
@@ -53,6 +56,8 @@ type call struct {
 	handler *Handler
 	request *Request
 	route   route
+	// bodyRead is when the whole request was here.
+	bodyRead time.Time
 }
 
 // answer runs the call; whatever happens, there is an answer.
@@ -113,6 +118,7 @@ func (c *call) run(w http.ResponseWriter, r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	c.bodyRead = time.Now()
 	m, err := c.message(r, body)
 	if err != nil {
 		return answer{}, err

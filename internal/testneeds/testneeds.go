@@ -8,10 +8,13 @@ package testneeds
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +49,26 @@ func Root(t testing.TB) {
 	t.Helper()
 	if uid := os.Geteuid(); uid != 0 {
 		missing(t, "root (the tests run as uid %d)", uid)
+	}
+}
+
+// Range returns 256 addresses for networks of the test alone: no interface of this machine is in them, and they are drawn,
+// so that another run of the tests on the same machine does not have them either.
+func Range(t testing.TB) netip.Prefix {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatalf("listing this machine's addresses: %v", err)
+	}
+	for {
+		// maitred itself takes what it is not told from 10.128.0.0/9.
+		r := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64 + byte(rand.N(64)), byte(rand.N(256)), 0}), 24)
+		if !slices.ContainsFunc(addresses, func(a net.Addr) bool {
+			p, err := netip.ParsePrefix(a.String())
+			return err == nil && p.Overlaps(r)
+		}) {
+			return r
+		}
 	}
 }
 

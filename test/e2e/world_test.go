@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -84,7 +85,7 @@ func start(t *testing.T, args ...string) *process {
 	}
 	ready := make(chan struct{})
 	go p.read(out, ready)
-	t.Cleanup(func() { p.kill() })
+	t.Cleanup(p.leave)
 	select {
 	case <-ready:
 	case <-p.done:
@@ -132,6 +133,21 @@ func (p *process) read(out io.Reader, ready chan struct{}) {
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
+}
+
+// leave is Ctrl-C twice, so that no network of containers stays on this machine, and kill -9 for whom that does not end.
+func (p *process) leave() {
+	defer p.kill()
+	if slices.Contains(p.cmd.Args, "up") && !slices.Contains(p.cmd.Args, "process") {
+		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+			_ = p.cmd.Process.Signal(os.Interrupt)
+			select {
+			case <-p.done:
+				return
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	}
 }
 
 // interrupt is Ctrl-C.

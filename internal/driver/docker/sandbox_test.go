@@ -20,6 +20,7 @@ import (
 
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 // sandboxTests are about what the containers of a task share.
@@ -40,19 +41,10 @@ func sandboxTests() map[string]func(*world) {
 	}
 }
 
-// vpcs hands out ranges that no other test has.
-var vpcs = struct {
-	sync.Mutex
-	next byte
-}{}
-
 // attachment is an address in a range that is this test's alone, which the world's drivers take for a VPC.
 func (w *world) attachment(host byte) *model.Attachment {
 	if len(w.vpc) == 0 {
-		vpcs.Lock()
-		vpcs.next++
-		w.vpc = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 213, vpcs.next, 0}), 24)}
-		vpcs.Unlock()
+		w.vpc = []netip.Prefix{testneeds.Range(w)}
 	}
 	base := w.vpc[0].Addr().As4()
 	base[3] = host

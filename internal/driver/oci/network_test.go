@@ -18,6 +18,7 @@ import (
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/network"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 // TestNetworks runs tasks in real networks. They are of a scope and a range of their own, and are gone at the end.
@@ -30,11 +31,11 @@ func TestNetworks(t *testing.T) {
 		}
 		t.Skipf("needs networks: %v", err)
 	}
-	vpc := netip.MustParsePrefix("10.213.0.0/24")
+	vpc := testneeds.Range(t)
 	w := newWorld(t)
 	host, err := network.New(t.Context(), network.Config{
 		Scope: strings.ToLower(rand.Text()[:8]), Dir: filepath.Join(filepath.Dir(w.cfg.Dir), "network"), VPC: []netip.Prefix{vpc},
-		Bridge: netip.MustParsePrefix("10.214.0.0/24"),
+		Bridge: testneeds.Range(t),
 	})
 	if err != nil {
 		t.Fatalf("network.New = %v", err)
@@ -55,32 +56,37 @@ func TestNetworks(t *testing.T) {
 	defer cancel()
 	b := &bench{T: t, ctx: ctx, w: w, d: w.connect(t)}
 	defer func() { _ = b.d.Close() }()
-	awsvpc(b)
+	awsvpc(b, vpc.Addr())
 	bridge(b)
 	b.says("none", model.ContainerDefinition{NoNetwork: true}, "lo\n", "list", "/sys/class/net")
 	w.clear(ctx, t, b.d)
 	w.wantNothing(t)
 }
 
-func awsvpc(b *bench) {
+func awsvpc(b *bench, network netip.Addr) {
+	at := network.As4()
+	at[3] = 10
+	address := netip.AddrFrom4(at)
 	spec := func(id string, words ...string) driver.Spec {
 		s := b.spec(id, model.ContainerDefinition{Command: words})
 		s.Sandbox = driver.Sandbox{
 			Task: "vpc", NetworkMode: "awsvpc",
-			Attachment: &model.Attachment{Address: "10.213.0.10", Prefix: 24, Gateway: "10.213.0.1", MAC: "0a:58:0a:d5:00:0a"},
-			Rules:      []model.FirewallRule{{Protocol: "tcp", From: 8080, To: 8080, Ranges: []string{"0.0.0.0/0"}}},
+			Attachment: &model.Attachment{
+				Address: address.String(), Prefix: 24, Gateway: network.Next().String(), MAC: "0a:58:0a:d5:00:0a",
+			},
+			Rules: []model.FirewallRule{{Protocol: "tcp", From: 8080, To: 8080, Ranges: []string{"0.0.0.0/0"}}},
 		}
 		return s
 	}
 	b.start(spec("serves", "serve", "8080"))
 	b.awaitLog("serves", "ready")
-	if got := b.get("http://10.213.0.10:8080/"); got != "hello" {
+	if got := b.get("http://" + address.String() + ":8080/"); got != "hello" {
 		b.Errorf("a task at its address says %q", got)
 	}
 	if got := b.run(spec("beside", "get", "http://127.0.0.1:8080/")); got != "hello\n" {
 		b.Errorf("the task's other container gets %q over the shared loopback", got)
 	}
-	if got := b.run(spec("name", "hostname")); got != "ip-10-213-0-10\n" {
+	if got := b.run(spec("name", "hostname")); got != "ip-"+strings.ReplaceAll(address.String(), ".", "-")+"\n" {
 		b.Errorf("the task's hostname is %q", got)
 	}
 	if err := b.d.Secure(b.ctx, "vpc", nil); err != nil {

@@ -62,7 +62,7 @@ func Range(t testing.TB) netip.Prefix {
 	}
 	for {
 		// maitred itself takes what it is not told from 10.128.0.0/9.
-		r := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64 + byte(rand.N(64)), byte(rand.N(256)), 0}), 24)
+		r := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64 + byte(rand.N(64)), byte(rand.N(256)), 0}), 24) //nolint:gosec // no secret
 		if !slices.ContainsFunc(addresses, func(a net.Addr) bool {
 			p, err := netip.ParsePrefix(a.String())
 			return err == nil && p.Overlaps(r)

@@ -195,7 +195,7 @@ func (a *API) deleteLoadBalancer(ctx context.Context, call control.Call, in *cli
 	if err := required("loadBalancerArn", id); err != nil {
 		return nil, err
 	}
-	err := a.updateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeleteLoadBalancer(tx, call, id) })
+	err := a.Store.UpdateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeleteLoadBalancer(tx, call, id) })
 	return &client.DeleteLoadBalancerOutput{}, err
 }
 

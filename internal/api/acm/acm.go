@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm/types"
 
+	"github.com/maitred/maitred/internal/api/constraint"
 	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/api/wire/codec"
@@ -76,9 +77,7 @@ func invalid(format string, args ...any) *wire.Error {
 }
 
 // null refuses a member that is missing.
-func null(member string) *wire.Error {
-	return invalid("1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", member)
-}
+func null(member string) *wire.Error { return constraint.Code("ValidationException").Null(member) }
 
 func tagsIn(tags []types.Tag) []model.Tag {
 	var list []model.Tag

@@ -29,7 +29,7 @@ func broken(member, value, rule string) *wire.Error {
 func quoted(value string) string { return constraint.Quoted(value) }
 
 // null refuses a member that is missing.
-func null(member string) *wire.Error { return broken(member, "null", "not be null") }
+func null(member string) *wire.Error { return validation.Null(member) }
 
 // first gives the first of several errors.
 func first(errs ...error) error { return cmp.Or(errs...) }

@@ -86,8 +86,6 @@ func (w *world) create(name string, count int32) {
 	}))(w.t)
 }
 
-func (w *world) now() time.Time { return w.clock.Now() }
-
 func (w *world) advance(d time.Duration) { w.clock.Advance(d) }
 
 // put writes records into the store, as the scaler would.

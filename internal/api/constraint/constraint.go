@@ -17,6 +17,9 @@ func (c Code) Broken(member, value, rule string) *wire.Error {
 	return wire.Errorf(string(c), "1 validation error detected: Value %s at '%s' failed to satisfy constraint: Member must %s", value, member, rule)
 }
 
+// Null refuses a member that is missing.
+func (c Code) Null(member string) *wire.Error { return c.Broken(member, "null", "not be null") }
+
 // Number checks a number that is given.
 func (c Code) Number(member string, n *int32, least, most int) error {
 	switch {

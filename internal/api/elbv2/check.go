@@ -28,18 +28,14 @@ func unsupported(what, instead string) *wire.Error {
 	return wire.Errorf("InvalidConfigurationRequest", "%s is not supported by this version of maitred: %s", what, instead)
 }
 
-// broken says in AWS's words that a member breaks a rule of the API's model.
-func broken(member, value, rule string) *wire.Error {
-	return validation.Broken(member, value, rule)
-}
-
-func quoted(value string) string { return constraint.Quoted(value) }
+// null refuses a member that is missing.
+func null(member string) *wire.Error { return validation.Null(member) }
 
 // required wants a member to be given. It is called with its name and its value in turn.
 func required(members ...string) error {
 	for i := 0; i+1 < len(members); i += 2 {
 		if members[i+1] == "" {
-			return broken(members[i], "null", "not be null")
+			return null(members[i])
 		}
 	}
 	return nil
@@ -96,7 +92,7 @@ func tagsIn(in []elb.Tag) ([]model.Tag, error) {
 		key, value := aws.ToString(t.Key), aws.ToString(t.Value)
 		switch {
 		case key == "":
-			return nil, broken("tags.member.key", "null", "not be null")
+			return nil, null("tags.member.key")
 		case control.ReservedTag(key):
 			return nil, invalid("The tag key '%.150s' is reserved: keys may not begin with 'aws:'", key)
 		case len([]rune(key)) > tagKeyMax || !tagText.MatchString(key):

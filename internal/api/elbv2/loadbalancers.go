@@ -93,7 +93,7 @@ func subnetsIn(ids []string, mappings []elb.SubnetMapping) ([]string, error) {
 	}
 	for i, id := range list {
 		if id == "" {
-			return nil, broken("subnets.member", "null", "not be null")
+			return nil, null("subnets.member")
 		}
 		if slices.Contains(list[:i], id) {
 			return nil, invalid("The subnet '%.100s' is specified more than once", id)

@@ -57,8 +57,6 @@ func openDisk(t *testing.T, source string) *disk.Store {
 	return s
 }
 
-func (w *world) now() time.Time { return w.clock.Now() }
-
 func (w *world) pass(d time.Duration) { w.clock.Advance(d) }
 
 func (w *world) create(group string, streams ...string) {

@@ -90,7 +90,7 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/api/logs",
-			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/logs/..."),
+			may:      shared("internal/control", "internal/store", "internal/logs/..."),
 			why:      "log events are no records of the store: the API reads them from where they are kept",
 		},
 		{
@@ -136,12 +136,12 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/api/cloudwatch",
-			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/metrics/...", "internal/core/alarm"),
+			may:      shared("internal/control", "internal/store", "internal/metrics/...", "internal/core/alarm"),
 			why:      "measurements are no records of the store: the API reads them from where they are kept",
 		},
 		{
 			packages: "internal/api/acm",
-			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/certificate"),
+			may:      shared("internal/control", "internal/store", "internal/certificate"),
 			why:      "a certificate for development is made by the call that requests it",
 		},
 		{
@@ -151,12 +151,17 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/api/autoscaling",
-			may:      nouns("internal/api/wire/...", "internal/control", "internal/store", "internal/core/schedule", "internal/metrics/expr"),
+			may:      shared("internal/control", "internal/store", "internal/core/schedule", "internal/metrics/expr"),
 			why:      "an API converts at the border and writes through control; what a schedule means is core's business",
 		},
 		{
+			packages: "internal/api/apitest",
+			may:      nouns("internal/api/wire", "internal/store", "internal/store/mem"),
+			why:      "the tests of all APIs have a store in memory and a clock, and serve the wire",
+		},
+		{
 			packages: "internal/api/...",
-			may:      nouns("internal/api/wire/...", "internal/control", "internal/store"),
+			may:      shared("internal/control", "internal/store"),
 			why:      "an API converts at the border, writes through control and reads the store; two APIs meet in control, never in each other",
 		},
 		{
@@ -244,6 +249,11 @@ func layers() []layer {
 	}
 }
 
+// shared adds what all APIs are made with.
+func shared(more ...string) []string {
+	return nouns(append([]string{"internal/api/wire/...", "internal/api/usecase", "internal/api/paging", "internal/api/constraint"}, more...)...)
+}
+
 // nouns adds the two packages that everything above them may import.
 func nouns(more ...string) []string {
 	return append([]string{"internal/model", "internal/arn"}, more...)
@@ -256,7 +266,7 @@ func realDrivers() []string {
 // testSupport is imported by tests, and by what exists for tests, only.
 func testSupport() []string {
 	return []string{
-		"internal/archtest", "internal/testneeds", "internal/store/storetest", "internal/driver/drivertest",
+		"internal/archtest", "internal/testneeds", "internal/api/apitest", "internal/store/storetest", "internal/driver/drivertest",
 		"internal/driver/fake", "internal/issuer/acmetest", "maitredtest/...", "test/...", "bench/...", "internal/sim/...",
 	}
 }

@@ -2,10 +2,10 @@ package control
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/core/scaling"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -90,12 +90,6 @@ func AddScalingActivity(tx *store.Tx, state *model.ScalingState, a *model.Scalin
 	}
 }
 
-// settingCount is the description of an activity that sets the desired count, and countSet how its status message begins
-// when it has ("Scaling activities for Application Auto Scaling").
-func settingCount(n int) string { return "Setting desired count to " + strconv.Itoa(n) + "." }
-
-func countSet(n int) string { return "Successfully set desired count to " + strconv.Itoa(n) + "." }
-
 // endActivities ends those activities of a target (given by path) that are under way: nobody will look after them. It also
 // makes the scaler forget what belongs to the target's policies and actions, but not how far it has counted.
 func endActivities(tx *store.Tx, call Call, target string) {
@@ -107,8 +101,7 @@ func endActivities(tx *store.Tx, call Call, target string) {
 		if n++; n > activitiesPart {
 			break
 		}
-		a := *old
-		a.Status, a.StatusMessage, a.EndedAt = model.ActivityOverridden, countSet(a.Desired)+" The scalable target was deregistered before the change was fulfilled by ecs.", call.Now
+		a := scaling.Deregistered(*old, call.Now)
 		tx.Put(&a)
 	}
 	if old, ok := tx.View().ScalingState(target); ok {

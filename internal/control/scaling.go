@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/core/scaling"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -161,29 +162,17 @@ func describeTarget(old, t *model.ScalableTarget) string {
 
 // fit moves the desired count of a service into the bounds of its target, which tells of it as an activity.
 func fit(tx *store.Tx, call Call, svc *model.Service, t *model.ScalableTarget) error {
-	to := min(max(svc.DesiredCount, t.Min), t.Max)
-	if to == svc.DesiredCount {
+	by := call.Cause(fmt.Sprintf("%s is scaled between %d and %d", t.Resource, t.Min, t.Max))
+	a, outside := scaling.Inside(t, svc.DesiredCount, by, call.Now)
+	if !outside {
 		return nil
 	}
-	why := fmt.Sprintf("minimum capacity was set to %d", t.Min)
-	if to < svc.DesiredCount {
-		why = fmt.Sprintf("maximum capacity was set to %d", t.Max)
-	}
-	cause := model.Cause{
-		Kind: model.CauseScaling, Subject: t.Resource, At: call.Now,
-		Detail: fmt.Sprintf("desired count %d instead of %d: %s", to, svc.DesiredCount, why),
-		By:     new(call.Cause(fmt.Sprintf("%s is scaled between %d and %d", t.Resource, t.Min, t.Max))),
-	}
-	if _, err := Scale(tx, svc.ARN, to, cause); err != nil {
+	if _, err := Scale(tx, svc.ARN, a.Desired, a.Cause); err != nil {
 		return err
 	}
+	a.ID, a.StartedAt = call.IDs.UUID(), call.Now
 	state := ScalingState(tx.View(), t.Path())
-	state.Registered = t.Cause.At
-	AddScalingActivity(tx, state, &model.ScalingActivity{
-		ID: call.IDs.UUID(), Description: settingCount(to), CauseText: why, StartedAt: call.Now, Status: model.ActivityInProgress,
-		StatusMessage: countSet(to) + " Waiting for change to be fulfilled by ecs.", Desired: to, Cause: cause,
-		Inputs: &model.ScalingInputs{Desired: svc.DesiredCount, Result: to},
-	})
+	AddScalingActivity(tx, state, &a)
 	tx.Put(state)
 	return nil
 }

@@ -142,8 +142,6 @@ type ScalingState struct {
 	Cooldowns map[string]Cooldown `json:"cooldowns,omitempty"`
 	// Ran is when a scheduled action was last due, by name.
 	Ran map[string]time.Time `json:"ran,omitempty"`
-	// Registered is when the target was last registered, as far as its bounds were looked at.
-	Registered time.Time `json:"registered,omitzero"`
 	// LastActivity numbers the newest ScalingActivity.
 	LastActivity int `json:"lastActivity,omitempty"`
 	// Blocked is what a policy was last kept from doing, by name, so that it is told once.

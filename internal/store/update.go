@@ -110,6 +110,19 @@ func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) (rev int64, e
 	return 0, fmt.Errorf("%w: %w", ErrContended, err)
 }
 
+// UpdateAll carries out Update again and again, as long as fn says that there is more.
+func (s *Store) UpdateAll(ctx context.Context, fn func(tx *Tx) (more bool, err error)) error {
+	for more := true; more; {
+		if _, err := s.Update(ctx, func(tx *Tx) (err error) {
+			more, err = fn(tx)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // takeTurn waits until no other Update that has lost often is under way.
 func (s *Store) takeTurn(ctx context.Context) error {
 	select {

@@ -7,12 +7,14 @@ package acm
 
 import (
 	"context"
-	"errors"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm/types"
 
+	"github.com/maitred/maitred/internal/api/constraint"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/api/wire/codec"
 	"github.com/maitred/maitred/internal/arn"
@@ -52,16 +54,11 @@ func (a *API) Service() *wire.Service {
 
 // op makes an operation of a method.
 func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
-	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
-		scope := arn.Scope{Region: r.Region, Account: a.Account}
-		out, err := do(ctx, control.Call{
-			Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: a.Now().UTC(), IDs: a.IDs,
-		}, in)
-		if err != nil {
-			return nil, wireError(err)
-		}
-		return out, nil
-	})
+	return usecase.Op(name, a.call, do, wireError)
+}
+
+func (a *API) call(_ context.Context, r *wire.Request) (control.Call, error) {
+	return usecase.Call(r, a.Account, a.Now, a.IDs), nil
 }
 
 // update carries out a use case.
@@ -70,22 +67,9 @@ func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
 	return err
 }
 
-// wireError translates an error to what the caller sees; what is not the caller's is hidden by the wire.
+// wireError translates an error to what the caller sees.
 func wireError(err error) error {
-	if refusal, ok := errors.AsType[*model.Error](err); ok {
-		return &wire.Error{Code: refusal.Code, Message: refusal.Message}
-	}
-	if errors.Is(err, store.ErrTooLarge) {
-		return invalid("the request is too large to be carried out at once")
-	}
-	for _, busy := range []error{store.ErrContended, store.ErrUnknownOutcome, store.ErrNotSeen, store.ErrClosed, store.ErrNoSpace} {
-		if errors.Is(err, busy) {
-			return &wire.Error{
-				Code: "ServiceUnavailable", Message: "The store does not take the request: " + busy.Error(), Fault: wire.Receiver, HTTPStatus: 503,
-			}
-		}
-	}
-	return err
+	return usecase.Error(err, "ValidationException", wire.Error{Code: "ServiceUnavailable", HTTPStatus: http.StatusServiceUnavailable})
 }
 
 func invalid(format string, args ...any) *wire.Error {
@@ -93,9 +77,7 @@ func invalid(format string, args ...any) *wire.Error {
 }
 
 // null refuses a member that is missing.
-func null(member string) *wire.Error {
-	return invalid("1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", member)
-}
+func null(member string) *wire.Error { return constraint.Code("ValidationException").Null(member) }
 
 func tagsIn(tags []types.Tag) []model.Tag {
 	var list []model.Tag

@@ -2,7 +2,6 @@ package acm_test
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -14,23 +13,20 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
-	"net/http/httptest"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	client "github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 
 	api "github.com/maitred/maitred/internal/api/acm"
+	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/secrets"
 	"github.com/maitred/maitred/internal/store"
-	"github.com/maitred/maitred/internal/store/mem"
 )
 
 const (
@@ -57,50 +53,25 @@ func newWorld(t *testing.T) *world {
 // newWorldOf is a world with an ACME server, or none.
 func newWorldOf(t *testing.T, acme bool) *world {
 	t.Helper()
-	backend := mem.New(mem.Options{})
-	t.Cleanup(func() { _ = backend.Close() })
-	st, err := store.Open(t.Context(), backend, store.Scope{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.Close)
 	keys, err := secrets.LoadKeys(filepath.Join(t.TempDir(), "key"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, store: st, keys: keys}
-	var ids atomic.Uint32
-	handler, err := wire.NewHandler(wire.Config{}, api.New(api.Deps{
-		Store: st, Account: account, ACME: acme,
+	w := &world{t: t, store: apitest.Store(t), keys: keys}
+	w.Client = client.NewFromConfig(apitest.Config(apitest.Serve(t, wire.Config{}, api.New(api.Deps{
+		Store: w.store, Account: account, ACME: acme,
 		Now: func() time.Time { return noon.Add(time.Duration(w.clock.Load()) * time.Second) },
-		IDs: func() (b [16]byte) { b[0] = byte(ids.Add(1)); return b },
+		IDs: apitest.IDs(),
 		Sealing: func(do func(api.Seal) error) error {
 			return do(func(arn string, key []byte) ([]byte, error) { return keys.SealFor(arn, key), nil })
 		},
-	}).Service())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	w.Client = client.New(client.Options{
-		Region: region, BaseEndpoint: aws.String(server.URL), Retryer: aws.NopRetryer{},
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AKIDTEST", SecretAccessKey: "secret"}, nil
-		}),
-		APIOptions: []func(*middleware.Stack) error{func(s *middleware.Stack) error {
-			_, _ = s.Initialize.Remove("OperationInputValidation") // what the client would refuse is to be refused by us
-			return nil
-		}},
-	})
+	}).Service()), region))
 	return w
 }
 
 func (w *world) put(r model.Record) {
 	w.t.Helper()
-	if _, err := w.store.Update(w.t.Context(), func(tx *store.Tx) error { tx.Put(r); return nil }); err != nil {
-		w.t.Fatal(err)
-	}
+	apitest.Put(w.t, w.store, r)
 }
 
 // pair is a certificate with its key, both in PEM.

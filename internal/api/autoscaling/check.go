@@ -1,59 +1,42 @@
 package autoscaling
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 
+	"github.com/maitred/maitred/internal/api/constraint"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/control"
 )
 
+// validation is the code for a bad value.
+const validation constraint.Code = "ValidationException"
+
 // invalid refuses a bad value.
 func invalid(format string, args ...any) *wire.Error {
-	return wire.Errorf("ValidationException", format, args...)
+	return wire.Errorf(string(validation), format, args...)
 }
 
 // broken says in AWS's words that a member breaks a rule of the API's model.
 func broken(member, value, rule string) *wire.Error {
-	return invalid("1 validation error detected: Value %s at '%s' failed to satisfy constraint: Member must %s", value, member, rule)
+	return validation.Broken(member, value, rule)
 }
 
-func quoted(value string) string { return fmt.Sprintf("'%.200s'", value) }
+func quoted(value string) string { return constraint.Quoted(value) }
 
 // null refuses a member that is missing.
-func null(member string) *wire.Error { return broken(member, "null", "not be null") }
+func null(member string) *wire.Error { return validation.Null(member) }
 
 // first gives the first of several errors.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// enum is an enumeration of the SDK.
-type enum[E any] interface {
-	~string
-	Values() []E
-}
+func first(errs ...error) error { return cmp.Or(errs...) }
 
 // checkEnum refuses a value that is given and no member of its enumeration.
-func checkEnum[E enum[E]](member string, value E) error {
-	if value == "" || slices.Contains(value.Values(), value) {
-		return nil
-	}
-	names := make([]string, 0, len(value.Values()))
-	for _, v := range value.Values() {
-		names = append(names, string(v))
-	}
-	return broken(member, quoted(string(value)), "satisfy enum value set: ["+strings.Join(names, ", ")+"]")
+func checkEnum[E constraint.Enumeration[E]](member string, value E) error {
+	return constraint.Enum(validation, member, value)
 }
 
 // text checks a string that is given: it has a length and no character that its model excludes.

@@ -4,14 +4,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	client "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
-	"github.com/google/go-cmp/cmp"
 
+	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/autoscaling"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/arn"
@@ -23,20 +22,7 @@ import (
 // TestEveryOperationIsKnown compares the table with the SDK's client.
 func TestEveryOperationIsKnown(t *testing.T) {
 	t.Parallel()
-	var got, want []string
-	for _, op := range autoscaling.New(autoscaling.Deps{}).Service().Table() {
-		got = append(got, op.Name)
-		if op.Status == wire.StatusRefused && op.Error != validation {
-			t.Errorf("%s is refused by %s, want %s", op.Name, op.Error, validation)
-		}
-	}
-	for _, op := range wire.ClientOperations(reflect.TypeFor[*client.Client]()) {
-		want = append(want, op.Name)
-	}
-	slices.Sort(want)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("operations (-client +table):\n%s", diff)
-	}
+	apitest.WantTable(t, autoscaling.New(autoscaling.Deps{}).Service(), reflect.TypeFor[*client.Client](), validation)
 }
 
 // FuzzRequests sends anything to the operations: whatever it is, it is carried out or refused, and never an error of the

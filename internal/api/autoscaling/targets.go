@@ -39,7 +39,7 @@ func (a *API) deregisterScalableTarget(ctx context.Context, call control.Call, i
 	if err := (resource{in.ServiceNamespace, in.ResourceId, in.ScalableDimension}).check(); err != nil {
 		return nil, err
 	}
-	err := a.updateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeregisterScalableTarget(tx, call, *in.ResourceId) })
+	err := a.Store.UpdateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeregisterScalableTarget(tx, call, *in.ResourceId) })
 	return &client.DeregisterScalableTargetOutput{}, err
 }
 

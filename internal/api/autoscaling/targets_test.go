@@ -48,11 +48,11 @@ func TestRegisterMovesTheCountInside(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		least, most, want int32
-		cause             string
+		cause, detail     string
 	}{
-		{5, 10, 5, "minimum capacity was set to 5"},
-		{0, 2, 2, "maximum capacity was set to 2"},
-		{0, 0, 0, "maximum capacity was set to 0"},
+		{5, 10, 5, "minimum capacity was set to 5", "3 desired are below the minimum 5"},
+		{0, 2, 2, "maximum capacity was set to 2", "3 desired are above the maximum 2"},
+		{0, 0, 0, "maximum capacity was set to 0", "3 desired are above the maximum 0"},
 	} {
 		w := newWorld(t)
 		w.register(test.least, test.most)
@@ -76,7 +76,7 @@ func TestRegisterMovesTheCountInside(t *testing.T) {
 		if !svc.Scaled || svc.Declared != 3 || !svc.Cause.Complete() || svc.Cause.Kind != model.CauseScaling {
 			t.Errorf("the service is scaled: %v, declared: %d, cause: %+v", svc.Scaled, svc.Declared, svc.Cause)
 		}
-		if got := svc.Cause.Chain(); len(got) != 2 || got[1].Subject != "RegisterScalableTarget" || !strings.Contains(got[0].Detail, test.cause) {
+		if got := svc.Cause.Chain(); len(got) != 2 || got[1].Subject != "RegisterScalableTarget" || got[0].Detail != test.detail {
 			t.Errorf("got causes %+v", got)
 		}
 	}

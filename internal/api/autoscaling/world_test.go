@@ -1,16 +1,10 @@
 package autoscaling_test
 
 import (
-	"context"
-	"encoding/binary"
-	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,16 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 	ecsclient "github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 
+	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/autoscaling"
 	"github.com/maitred/maitred/internal/api/ecs"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
-	"github.com/maitred/maitred/internal/store/mem"
 )
 
 const (
@@ -51,61 +43,29 @@ type world struct {
 	store *store.Store
 	url   string
 
-	mu    sync.Mutex
-	clock time.Time
+	clock *apitest.Clock
 }
 
 // newWorld has a service web with 3 tasks, to be scaled, and a DAEMON service each.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	backend := mem.New(mem.Options{})
-	t.Cleanup(func() { _ = backend.Close() })
-	st, err := store.Open(t.Context(), backend, store.Scope{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.Close)
-	w := &world{t: t, store: st, clock: start}
-	var drawn atomic.Uint64
-	ids := func() (id [16]byte) {
-		n := drawn.Add(1) // in both halves: some ids are made of the first one alone
-		binary.BigEndian.PutUint64(id[:8], n)
-		binary.BigEndian.PutUint64(id[8:], n)
-		return id
-	}
+	w := &world{t: t, store: apitest.Store(t), clock: apitest.NewClock(start)}
+	ids := apitest.IDs()
 	timings, _ := model.TimingsByName("fast")
 	services := ecs.New(ecs.Deps{
-		Store: st, Account: account, Now: w.now, Timings: timings, IDs: ids, Refuse: func(*model.Machine, *model.TaskDefinition) string { return "" },
+		Store: w.store, Account: account, Now: w.clock.Now, Timings: timings, IDs: ids, Refuse: func(*model.Machine, *model.TaskDefinition) string { return "" },
 	})
-	api := autoscaling.New(autoscaling.Deps{Store: st, Account: account, Now: w.now, IDs: ids})
-	handler, err := wire.NewHandler(wire.Config{Region: region}, services.Service(), api.Service())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	w.url = server.URL
+	api := autoscaling.New(autoscaling.Deps{Store: w.store, Account: account, Now: w.clock.Now, IDs: ids})
+	w.url = apitest.Serve(t, wire.Config{Region: region}, services.Service(), api.Service())
 	w.Client = w.in(region)
-	w.ecs = ecsclient.New(ecsclient.Options{BaseEndpoint: &w.url, Region: region, Retryer: aws.NopRetryer{}, Credentials: credentials()})
+	w.ecs = ecsclient.NewFromConfig(apitest.Config(w.url, region))
 	w.services()
 	return w
 }
 
-func credentials() aws.CredentialsProvider {
-	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret"}, nil
-	})
-}
-
 // in is a client for a region. It sends what it is told to, without checking it first, and once.
 func (w *world) in(region string) *client.Client {
-	return client.New(client.Options{
-		BaseEndpoint: &w.url, Region: region, Retryer: aws.NopRetryer{}, Credentials: credentials(),
-		APIOptions: []func(*middleware.Stack) error{func(s *middleware.Stack) error {
-			_, _ = s.Initialize.Remove("OperationInputValidation")
-			return nil
-		}},
-	})
+	return client.NewFromConfig(apitest.Config(w.url, region))
 }
 
 func (w *world) services() {
@@ -126,29 +86,12 @@ func (w *world) create(name string, count int32) {
 	}))(w.t)
 }
 
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.clock
-}
-
-func (w *world) advance(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.clock = w.clock.Add(d)
-}
+func (w *world) advance(d time.Duration) { w.clock.Advance(d) }
 
 // put writes records into the store, as the scaler would.
 func (w *world) put(records ...model.Record) {
 	w.t.Helper()
-	if _, err := w.store.Update(w.t.Context(), func(tx *store.Tx) error {
-		for _, r := range records {
-			tx.Put(r)
-		}
-		return nil
-	}); err != nil {
-		w.t.Fatal(err)
-	}
+	apitest.Put(w.t, w.store, records...)
 }
 
 // desired is the desired count of the service web.
@@ -267,15 +210,7 @@ func (w *world) alarms() []*model.Alarm {
 }
 
 // must fails the test if an operation has failed, and gives its answer.
-func must[O any](out O, err error) func(t *testing.T) O {
-	return func(t *testing.T) O {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-}
+func must[O any](out O, err error) func(t *testing.T) O { return apitest.Must(out, err) }
 
 // failure is the error of an operation whose answer does not matter.
 func failure[O any](_ O, err error) error { return err }
@@ -283,18 +218,7 @@ func failure[O any](_ O, err error) error { return err }
 // wantError checks the exception and that the message has the parts.
 func wantError(t *testing.T, err error, code string, parts ...string) {
 	t.Helper()
-	var e smithy.APIError
-	if !errors.As(err, &e) {
-		t.Fatalf("got error %v, want %s", err, code)
-	}
-	if e.ErrorCode() != code {
-		t.Errorf("got %s (%s), want %s", e.ErrorCode(), e.ErrorMessage(), code)
-	}
-	for _, p := range parts {
-		if !strings.Contains(e.ErrorMessage(), p) {
-			t.Errorf("got message %q, want it to contain %q", e.ErrorMessage(), p)
-		}
-	}
+	apitest.WantError(t, err, code, parts...)
 }
 
 // send makes a request without a client, for what no client would send, and gives the status and the body.

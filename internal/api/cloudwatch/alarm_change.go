@@ -40,7 +40,7 @@ func (a *API) deleteAlarms(ctx context.Context, call control.Call, in *client.De
 	if err := namesIn(in.AlarmNames); err != nil {
 		return nil, err
 	}
-	err := a.updateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeleteAlarms(tx, call, in.AlarmNames) })
+	err := a.Store.UpdateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeleteAlarms(tx, call, in.AlarmNames) })
 	return &client.DeleteAlarmsOutput{}, err
 }
 
@@ -56,7 +56,7 @@ func (a *API) setActions(ctx context.Context, call control.Call, names []string,
 	if err := namesIn(names); err != nil {
 		return err
 	}
-	return a.updateAll(ctx, func(tx *store.Tx) (bool, error) { return control.SetAlarmActions(tx, call, names, enabled), nil })
+	return a.Store.UpdateAll(ctx, func(tx *store.Tx) (bool, error) { return control.SetAlarmActions(tx, call, names, enabled), nil })
 }
 
 func (a *API) setAlarmState(ctx context.Context, call control.Call, in *client.SetAlarmStateInput) (*client.SetAlarmStateOutput, error) {

@@ -10,6 +10,7 @@ import (
 	client "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/maitred/maitred/internal/api/paging"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/core/alarm"
@@ -25,8 +26,8 @@ func (a *API) describeAlarms(_ context.Context, call control.Call, in *client.De
 	if err := checkDescribe(in); err != nil {
 		return nil, err
 	}
-	query := queryOf(call, describeQuery(in)...)
-	after, ok := readToken(query, in.NextToken)
+	query := paging.Of(call, describeQuery(in)...)
+	after, ok := query.Key(in.NextToken)
 	if !ok {
 		return nil, wire.Errorf("InvalidNextToken", "The specified NextToken is invalid")
 	}
@@ -35,7 +36,7 @@ func (a *API) describeAlarms(_ context.Context, call control.Call, in *client.De
 	if err != nil {
 		return nil, err
 	}
-	found, next := page(found, func(a *model.Alarm) string { return a.Name }, after, query, pageSize(in.MaxRecords))
+	found, next := paging.Cut(query, found, func(a *model.Alarm) string { return a.Name }, strings.Compare, after, pageSize(in.MaxRecords))
 	out := &client.DescribeAlarmsOutput{MetricAlarms: []types.MetricAlarm{}, CompositeAlarms: []types.CompositeAlarm{}, NextToken: next}
 	for _, x := range found {
 		s := stateOf(view, x)

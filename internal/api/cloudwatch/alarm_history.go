@@ -11,6 +11,7 @@ import (
 	client "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/maitred/maitred/internal/api/paging"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
@@ -20,8 +21,8 @@ func (a *API) describeAlarmHistory(_ context.Context, call control.Call, in *cli
 	if err := checkHistory(in); err != nil {
 		return nil, err
 	}
-	query := queryOf(call, historyQuery(in)...)
-	after, ok := readToken(query, in.NextToken)
+	query := paging.Of(call, historyQuery(in)...)
+	after, ok := query.Key(in.NextToken)
 	if !ok {
 		return nil, wire.Errorf("InvalidNextToken", "The specified NextToken is invalid")
 	}
@@ -39,7 +40,7 @@ func (a *API) describeAlarmHistory(_ context.Context, call control.Call, in *cli
 	slices.SortFunc(found, func(x, y *model.AlarmEvent) int {
 		return strings.Compare(eventKey(x, ascending), eventKey(y, ascending))
 	})
-	found, next := page(found, func(e *model.AlarmEvent) string { return eventKey(e, ascending) }, after, query, pageSize(in.MaxRecords))
+	found, next := paging.Cut(query, found, func(e *model.AlarmEvent) string { return eventKey(e, ascending) }, strings.Compare, after, pageSize(in.MaxRecords))
 	out := &client.DescribeAlarmHistoryOutput{AlarmHistoryItems: []types.AlarmHistoryItem{}, NextToken: next}
 	for _, e := range found {
 		out.AlarmHistoryItems = append(out.AlarmHistoryItems, types.AlarmHistoryItem{

@@ -1,22 +1,26 @@
 package cloudwatch
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/maitred/maitred/internal/api/constraint"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
 )
 
+// validation is the code for a bad value.
+const validation constraint.Code = "ValidationError"
+
 // invalid refuses a bad value of an operation on alarms, and of GetMetricData.
 func invalid(format string, args ...any) *wire.Error {
-	return wire.Errorf("ValidationError", format, args...)
+	return wire.Errorf(string(validation), format, args...)
 }
 
 // badValue refuses a bad value of the older operations on metrics.
@@ -36,10 +40,10 @@ func unsupported(what, instead string) *wire.Error {
 
 // broken says in AWS's words that a member breaks a rule of the API's model.
 func broken(member, value, rule string) *wire.Error {
-	return invalid("1 validation error detected: Value %s at '%s' failed to satisfy constraint: Member must %s", value, member, rule)
+	return validation.Broken(member, value, rule)
 }
 
-func quoted(value string) string { return fmt.Sprintf("'%.200s'", value) }
+func quoted(value string) string { return constraint.Quoted(value) }
 
 // text checks the length of a text in characters.
 func text(member, value string, least, most int) error {
@@ -62,44 +66,16 @@ func count(member string, n, most int) error {
 
 // number checks a number that is given.
 func number(member string, n *int32, least, most int) error {
-	switch {
-	case n == nil:
-		return nil
-	case int(*n) < least:
-		return broken(member, fmt.Sprintf("'%d'", *n), fmt.Sprintf("have value greater than or equal to %d", least))
-	case int(*n) > most:
-		return broken(member, fmt.Sprintf("'%d'", *n), fmt.Sprintf("have value less than or equal to %d", most))
-	}
-	return nil
-}
-
-// enum is an enumeration of the SDK.
-type enum[E any] interface {
-	~string
-	Values() []E
+	return validation.Number(member, n, least, most)
 }
 
 // checkEnum refuses a value that is given and no member of its enumeration.
-func checkEnum[E enum[E]](member string, value E) error {
-	if value == "" || slices.Contains(value.Values(), value) {
-		return nil
-	}
-	names := make([]string, 0, len(value.Values()))
-	for _, v := range value.Values() {
-		names = append(names, string(v))
-	}
-	return broken(member, quoted(string(value)), "satisfy enum value set: ["+strings.Join(names, ", ")+"]")
+func checkEnum[E constraint.Enumeration[E]](member string, value E) error {
+	return constraint.Enum(validation, member, value)
 }
 
 // first gives the first of several errors.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func first(errs ...error) error { return cmp.Or(errs...) }
 
 // The bounds of tags ("Tag").
 const (

@@ -10,10 +10,10 @@ package cloudwatch
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
@@ -79,20 +79,11 @@ const (
 
 // op makes an operation of a method.
 func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
-	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
-		out, err := do(ctx, a.call(r), in)
-		if err != nil {
-			return nil, wireError(err)
-		}
-		return out, nil
-	})
+	return usecase.Op(name, a.call, do, wireError)
 }
 
-func (a *API) call(r *wire.Request) control.Call {
-	scope := arn.Scope{Region: r.Region, Account: a.Account}
-	return control.Call{
-		Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: a.Now().UTC(), IDs: a.IDs,
-	}
+func (a *API) call(_ context.Context, r *wire.Request) (control.Call, error) {
+	return usecase.Call(r, a.Account, a.Now, a.IDs), nil
 }
 
 // update carries out a use case, which may be called more than once, each time with a newer view.
@@ -101,36 +92,9 @@ func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
 	return err
 }
 
-// updateAll carries out a use case in parts, as long as it says that there is more.
-func (a *API) updateAll(ctx context.Context, do func(*store.Tx) (more bool, err error)) error {
-	for more := true; more; {
-		if err := a.update(ctx, func(tx *store.Tx) (err error) {
-			more, err = do(tx)
-			return err
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// wireError translates an error to what the caller sees; what is not the caller's is hidden by the wire.
+// wireError translates an error to what the caller sees.
 func wireError(err error) error {
-	if refusal, ok := errors.AsType[*model.Error](err); ok {
-		return &wire.Error{Code: refusal.Code, Message: refusal.Message}
-	}
-	if errors.Is(err, store.ErrTooLarge) {
-		return invalid("The request is too large to be carried out at once; ask for less in one request")
-	}
-	for _, busy := range []error{store.ErrContended, store.ErrUnknownOutcome, store.ErrNotSeen, store.ErrClosed, store.ErrNoSpace} {
-		if errors.Is(err, busy) {
-			return &wire.Error{
-				Code: "ServiceUnavailable", Message: "The store does not take the request: " + busy.Error(), Fault: wire.Receiver,
-				HTTPStatus: http.StatusServiceUnavailable,
-			}
-		}
-	}
-	return err
+	return usecase.Error(err, string(validation), wire.Error{Code: "ServiceUnavailable", HTTPStatus: http.StatusServiceUnavailable})
 }
 
 // errNoMetrics is what operations on measurements fail with where none are kept.

@@ -14,6 +14,7 @@ import (
 	client "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/maitred/maitred/internal/api/paging"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/metrics"
@@ -211,7 +212,7 @@ func (p place) String() string {
 
 // place reads the token.
 func (r *dataRequest) place(in *client.GetMetricDataInput) (p place, err error) {
-	key, ok := readToken(r.query(in), in.NextToken)
+	key, ok := r.query(in).Key(in.NextToken)
 	if !ok {
 		return p, wire.Errorf("InvalidNextToken", "The specified NextToken is invalid")
 	}
@@ -228,14 +229,14 @@ func (r *dataRequest) place(in *client.GetMetricDataInput) (p place, err error) 
 }
 
 // query is what the token is tied to.
-func (r *dataRequest) query(in *client.GetMetricDataInput) string {
+func (r *dataRequest) query(in *client.GetMetricDataInput) paging.Query {
 	all := *in
 	all.NextToken, all.MaxDatapoints = nil, nil
 	text, err := json.Marshal(all)
 	if err != nil {
 		return "" // not reached: it is plain data
 	}
-	return queryOf(r.call, string(text))
+	return paging.Of(r.call, string(text))
 }
 
 // shown is a series that is returned.
@@ -269,13 +270,13 @@ func (r *dataRequest) page(results map[string][]expr.Series, from place, in *cli
 			points = r.after(points, from.at)
 		}
 		if left == 0 {
-			out.NextToken = newToken(r.query(in), place{result: i}.String())
+			out.NextToken = r.query(in).Token(place{result: i}.String())
 			return out
 		}
 		result := r.result(s, points[:min(left, len(points))])
 		if len(points) > left {
 			result.StatusCode = types.StatusCodePartialData
-			out.NextToken = newToken(r.query(in), place{i, points[left-1].At}.String())
+			out.NextToken = r.query(in).Token(place{i, points[left-1].At}.String())
 		}
 		out.MetricDataResults = append(out.MetricDataResults, result)
 		if out.NextToken != nil {

@@ -1,16 +1,12 @@
 package cloudwatch
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"pgregory.net/rapid"
 
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/metrics/expr"
@@ -66,22 +62,6 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// FuzzToken reads nothing from a token that was not made for the same question.
-func FuzzToken(f *testing.F) {
-	f.Add("q", *newToken("q", "key"))
-	f.Add("q", "AAAAAAAAAAAAAAAA")
-	f.Add("q", "")
-	f.Fuzz(func(t *testing.T, query, token string) {
-		key, ok := readToken(query, &token)
-		if ok && token != "" && *newToken(query, key) != strings.TrimRight(strings.NewReplacer("\r", "", "\n", "").Replace(token), "=") {
-			t.Errorf("%q gives %q, which has another token", token, key)
-		}
-		if _, ok := readToken(query+"x", newToken(query, "k"+key)); ok {
-			t.Error("a token of another question is read")
-		}
-	})
-}
-
 // FuzzLabel keeps what stands around the dynamic parts of labels.
 func FuzzLabel(f *testing.F) {
 	f.Add("max ${MAX} of ${PROP('Dim.a')}")
@@ -91,49 +71,6 @@ func FuzzLabel(f *testing.F) {
 		got := r.label(model.MetricQuery{ID: "e"}, expr.Series{Label: label})
 		if !strings.Contains(label, "${") && label != "" && got != label {
 			t.Errorf("%q becomes %q", label, got)
-		}
-	})
-}
-
-// TestPages gives all that was there all the time once, in order, whatever comes and goes between two pages.
-func TestPages(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		key := rapid.IntRange(0, 30)
-		draw := func(name string) map[int]bool {
-			set := map[int]bool{}
-			for _, k := range rapid.SliceOf(key).Draw(t, name) {
-				set[k] = true
-			}
-			return set
-		}
-		stays, comes := draw("stays"), draw("comes")
-		size := rapid.IntRange(1, 10).Draw(t, "size")
-		seen := map[string]int{}
-		var token *string
-		for more := true; more; more = token != nil {
-			var all []string
-			for k := range 31 {
-				if stays[k] || comes[k] && rapid.Bool().Draw(t, "is there") {
-					all = append(all, fmt.Sprintf("%02d", k))
-				}
-			}
-			after, ok := readToken("q", token)
-			if !ok {
-				t.Fatalf("token %s is refused", aws.ToString(token))
-			}
-			var got []string
-			if got, token = page(all, func(s string) string { return s }, after, "q", size); len(got) > size {
-				t.Fatalf("a page has %d results, want at most %d", len(got), size)
-			}
-			for _, k := range got {
-				seen[k]++
-			}
-		}
-		for k := range 31 {
-			if n := seen[fmt.Sprintf("%02d", k)]; n > 1 || stays[k] && n != 1 {
-				t.Fatalf("%d was seen %d times", k, n)
-			}
 		}
 	})
 }

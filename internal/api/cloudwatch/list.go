@@ -9,6 +9,7 @@ import (
 	client "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/maitred/maitred/internal/api/paging"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
@@ -24,8 +25,8 @@ func (a *API) listMetrics(_ context.Context, call control.Call, in *client.ListM
 	if err := checkList(call, in); err != nil {
 		return nil, err
 	}
-	query := queryOf(call, listQuery(in)...)
-	after, ok := readToken(query, in.NextToken)
+	query := paging.Of(call, listQuery(in)...)
+	after, ok := query.Key(in.NextToken)
 	if !ok {
 		return nil, badValue("The value %.100s for parameter NextToken is invalid.", aws.ToString(in.NextToken))
 	}
@@ -38,7 +39,7 @@ func (a *API) listMetrics(_ context.Context, call control.Call, in *client.ListM
 	}
 	out := &client.ListMetricsOutput{Metrics: []types.Metric{}}
 	if found.Next != "" {
-		out.NextToken = newToken(query, found.Next)
+		out.NextToken = query.Token(found.Next)
 	}
 	for _, m := range found.Metrics {
 		out.Metrics = append(out.Metrics, types.Metric{

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,29 +18,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 	"github.com/aws/smithy-go/transport/http/protocol/awsquery"
-	"github.com/google/go-cmp/cmp"
 
+	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/cloudwatch"
-	"github.com/maitred/maitred/internal/api/wire"
 )
 
 // TestEveryOperationIsKnown compares the table with the SDK's client.
 func TestEveryOperationIsKnown(t *testing.T) {
 	t.Parallel()
-	var got, want []string
-	for _, op := range cloudwatch.New(cloudwatch.Deps{}).Service().Table() {
-		got = append(got, op.Name)
-		if op.Status == wire.StatusRefused && op.Error != "InvalidAction" {
-			t.Errorf("%s is refused by %s, want InvalidAction", op.Name, op.Error)
-		}
-	}
-	for _, op := range wire.ClientOperations(reflect.TypeFor[*client.Client]()) {
-		want = append(want, op.Name)
-	}
-	slices.Sort(want)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("operations (-client +table):\n%s", diff)
-	}
+	apitest.WantTable(t, cloudwatch.New(cloudwatch.Deps{}).Service(), reflect.TypeFor[*client.Client](), "InvalidAction")
 }
 
 func TestRefusedOperation(t *testing.T) {

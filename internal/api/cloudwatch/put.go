@@ -13,6 +13,7 @@ import (
 	client "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/metrics"
@@ -38,7 +39,7 @@ func (a *API) putMetricDataOp() wire.Operation {
 				Message: fmt.Sprintf("The request has %d bytes; at most %d are allowed.", r.BodyBytes, putBytesMax),
 			}
 		}
-		data, err := putIn(a.call(r), in)
+		data, err := putIn(usecase.Call(r, a.Account, a.Now, a.IDs), in)
 		if err != nil {
 			return nil, err
 		}

@@ -2,31 +2,23 @@ package cloudwatch_test
 
 import (
 	"bytes"
-	"context"
-	"encoding/binary"
-	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	client "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
-	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 
+	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/cloudwatch"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/store"
-	"github.com/maitred/maitred/internal/store/mem"
 )
 
 const (
@@ -45,8 +37,7 @@ type world struct {
 	kept  *recorder
 	url   string
 
-	mu    sync.Mutex
-	clock time.Time
+	clock *apitest.Clock
 }
 
 func newWorld(t *testing.T) *world {
@@ -57,66 +48,31 @@ func newWorld(t *testing.T) *world {
 // newWorldWith is a world whose API gets other dependencies.
 func newWorldWith(t *testing.T, change func(*cloudwatch.Deps)) *world {
 	t.Helper()
-	backend := mem.New(mem.Options{})
-	t.Cleanup(func() { _ = backend.Close() })
-	st, err := store.Open(t.Context(), backend, store.Scope{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.Close)
-	w := &world{t: t, store: st, clock: start}
+	w := &world{t: t, store: apitest.Store(t), clock: apitest.NewClock(start)}
 	measured, err := keep.Open(keep.Config{Now: w.now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = measured.Close() })
 	w.kept = &recorder{Store: measured}
-	var ids atomic.Uint64
 	deps := cloudwatch.Deps{
-		Store: st, Account: account, Now: w.now, Reader: w.kept, Putter: w.kept, Lister: w.kept,
-		IDs: func() (id [16]byte) {
-			binary.BigEndian.PutUint64(id[:8], ids.Add(1))
-			return id
-		},
+		Store: w.store, Account: account, Now: w.clock.Now, Reader: w.kept, Putter: w.kept, Lister: w.kept, IDs: apitest.IDs(),
 	}
 	change(&deps)
-	handler, err := wire.NewHandler(wire.Config{Region: region}, cloudwatch.New(deps).Service())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	w.url = server.URL
+	w.url = apitest.Serve(t, wire.Config{Region: region}, cloudwatch.New(deps).Service())
 	w.Client = w.in(region)
 	return w
 }
 
 // in is a client for a region. It sends what it is told to, without checking it first, and once.
 func (w *world) in(region string) *client.Client {
-	return client.New(client.Options{
-		BaseEndpoint: &w.url, Region: region, Retryer: aws.NopRetryer{},
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret"}, nil
-		}),
-		APIOptions: []func(*middleware.Stack) error{func(s *middleware.Stack) error {
-			_, _ = s.Initialize.Remove("OperationInputValidation")
-			return nil
-		}},
-	})
+	return client.NewFromConfig(apitest.Config(w.url, region))
 }
 
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.clock
-}
+func (w *world) now() time.Time { return w.clock.Now() }
 
 // pass lets time pass.
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.clock = w.clock.Add(d)
-}
+func (w *world) pass(d time.Duration) { w.clock.Advance(d) }
 
 // recorder notes what is put, and passes it on.
 type recorder struct {
@@ -133,15 +89,7 @@ func (k *recorder) Put(data []metrics.Datum) {
 }
 
 // must fails the test if an operation has failed, and gives its answer.
-func must[O any](out O, err error) func(t *testing.T) O {
-	return func(t *testing.T) O {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-}
+func must[O any](out O, err error) func(t *testing.T) O { return apitest.Must(out, err) }
 
 // failure is the error of an operation whose answer does not matter.
 func failure[O any](_ O, err error) error { return err }
@@ -149,18 +97,7 @@ func failure[O any](_ O, err error) error { return err }
 // wantError checks the code and that the message has the parts.
 func wantError(t *testing.T, err error, code string, parts ...string) {
 	t.Helper()
-	var e smithy.APIError
-	if !errors.As(err, &e) {
-		t.Fatalf("got error %v, want %s", err, code)
-	}
-	if e.ErrorCode() != code {
-		t.Errorf("got %s (%s), want %s", e.ErrorCode(), e.ErrorMessage(), code)
-	}
-	for _, p := range parts {
-		if !strings.Contains(e.ErrorMessage(), p) {
-			t.Errorf("got message %q, want it to contain %q", e.ErrorMessage(), p)
-		}
-	}
+	apitest.WantError(t, err, code, parts...)
 }
 
 // answer is what came back without a client.

@@ -34,7 +34,7 @@ func (a *API) describeVpcs(_ context.Context, call control.Call, in *describeVpc
 	if err != nil {
 		return nil, err
 	}
-	chosen, next, err := l.cut(chosen, in.VpcIds, in.Filters, page{in.MaxResults, in.NextToken})
+	chosen, next, err := l.cut(call, chosen, in.VpcIds, in.Filters, page{in.MaxResults, in.NextToken})
 	out := &describeVpcsOutput{Vpcs: []vpc{}, NextToken: next}
 	for _, v := range chosen {
 		out.Vpcs = append(out.Vpcs, vpc{
@@ -93,7 +93,7 @@ func (a *API) describeSubnets(_ context.Context, call control.Call, in *describe
 	if err != nil {
 		return nil, err
 	}
-	chosen, next, err := l.cut(chosen, in.SubnetIds, in.Filters, page{in.MaxResults, in.NextToken})
+	chosen, next, err := l.cut(call, chosen, in.SubnetIds, in.Filters, page{in.MaxResults, in.NextToken})
 	out := &describeSubnetsOutput{Subnets: []subnet{}, NextToken: next}
 	used := usedAddresses(view)
 	for _, s := range chosen {
@@ -233,7 +233,7 @@ func (a *API) describeNetworkInterfaces(
 	if err != nil {
 		return nil, err
 	}
-	chosen, next, err := l.cut(chosen, in.IDs, in.Filters, page{in.MaxResults, in.NextToken})
+	chosen, next, err := l.cut(call, chosen, in.IDs, in.Filters, page{in.MaxResults, in.NextToken})
 	out := &describeNetworkInterfacesOutput{Interfaces: []networkInterface{}, NextToken: next}
 	for _, t := range chosen {
 		out.Interfaces = append(out.Interfaces, interfaceOut(view, call, t))

@@ -7,11 +7,12 @@ package ec2
 
 import (
 	"context"
-	"errors"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/api/wire/codec"
 	"github.com/maitred/maitred/internal/arn"
@@ -82,31 +83,13 @@ func refuse(name, instead string) wire.Operation {
 
 // op makes an operation of a method.
 func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
-	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
-		scope := arn.Scope{Region: r.Region, Account: a.Account}
-		call := control.Call{
-			Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: a.Now().UTC(),
-			IDs: a.IDs, Timings: a.Timings, VPC: a.VPC,
-		}
-		if err := a.ensureRegion(ctx, call); err != nil {
-			return nil, wireError(err)
-		}
-		out, err := do(ctx, call, in)
-		if err != nil {
-			return nil, wireError(err)
-		}
-		return out, nil
-	})
+	return usecase.Op(name, a.call, do, wireError)
 }
 
-func (a *API) ensureRegion(ctx context.Context, call control.Call) error {
-	if control.RegionKnown(a.Store.View(), call.Scope) {
-		return nil
-	}
-	return a.update(ctx, func(tx *store.Tx) error {
-		control.EnsureRegion(tx, call)
-		return nil
-	})
+func (a *API) call(ctx context.Context, r *wire.Request) (control.Call, error) {
+	call := usecase.Call(r, a.Account, a.Now, a.IDs)
+	call.Timings, call.VPC = a.Timings, a.VPC
+	return call, usecase.EnsureRegion(ctx, a.Store, call)
 }
 
 func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
@@ -114,17 +97,9 @@ func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
 	return err
 }
 
-// wireError translates an error to what the caller sees; what is not the caller's is hidden by the wire.
+// wireError translates an error to what the caller sees.
 func wireError(err error) error {
-	if refusal, ok := errors.AsType[*model.Error](err); ok {
-		return &wire.Error{Code: refusal.Code, Message: refusal.Message}
-	}
-	for _, busy := range []error{store.ErrContended, store.ErrUnknownOutcome, store.ErrNotSeen, store.ErrClosed, store.ErrNoSpace} {
-		if errors.Is(err, busy) {
-			return &wire.Error{Code: "Unavailable", Message: "The store does not take the request: " + busy.Error(), Fault: wire.Receiver, HTTPStatus: 503}
-		}
-	}
-	return err
+	return usecase.Error(err, "InvalidParameterValue", wire.Error{Code: "Unavailable", HTTPStatus: http.StatusServiceUnavailable})
 }
 
 // dryRun answers what EC2 answers to a request that is only tried: nobody is refused anything here.

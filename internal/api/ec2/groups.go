@@ -329,7 +329,7 @@ func (a *API) describeSecurityGroups(
 	if len(in.Names) > 0 {
 		chosen = slices.DeleteFunc(chosen, func(g *model.SecurityGroup) bool { return !slices.Contains(in.Names, g.Name) })
 	}
-	chosen, next, err := l.cut(chosen, in.IDs, in.Filters, page{in.MaxResults, in.NextToken})
+	chosen, next, err := l.cut(call, chosen, in.IDs, in.Filters, page{in.MaxResults, in.NextToken})
 	out := &describeSecurityGroupsOutput{Groups: []securityGroup{}, NextToken: next}
 	for _, g := range chosen {
 		out.Groups = append(out.Groups, securityGroup{
@@ -428,7 +428,7 @@ func (a *API) describeSecurityGroupRules(
 	if err != nil {
 		return nil, err
 	}
-	chosen, next, err := l.cut(chosen, in.IDs, in.Filters, page{in.MaxResults, in.NextToken})
+	chosen, next, err := l.cut(call, chosen, in.IDs, in.Filters, page{in.MaxResults, in.NextToken})
 	out := &describeSecurityGroupRulesOutput{Rules: []securityGroupRule{}, NextToken: next}
 	for _, r := range chosen {
 		out.Rules = append(out.Rules, rulesOut(call, r.group, []model.SecurityGroupRule{r.SecurityGroupRule})...)

@@ -1,9 +1,6 @@
 package ec2
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/maitred/maitred/internal/api/paging"
+	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -133,7 +132,7 @@ const (
 
 // cut gives a page of the chosen resources and the token of the next one, nil for the last. A token names the last
 // resource of the page before, and holds for requests with the same filters.
-func (l lister[T]) cut(chosen []T, ids []string, filters []filter, p page) ([]T, *string, error) {
+func (l lister[T]) cut(call control.Call, chosen []T, ids []string, filters []filter, p page) ([]T, *string, error) {
 	limit := pageMost
 	if p.max != nil {
 		limit = int(*p.max)
@@ -144,28 +143,17 @@ func (l lister[T]) cut(chosen []T, ids []string, filters []filter, p page) ([]T,
 			return nil, nil, fail("InvalidParameterValue", "Value ( %d ) for parameter maxResults is invalid. Expecting a value between %d and %d.", limit, pageLeast, pageMost)
 		}
 	}
-	sum := checksum(filters)
-	if token := aws.ToString(p.token); token != "" {
-		data, err := base64.RawURLEncoding.DecodeString(token)
-		last, ok := strings.CutPrefix(string(data), sum)
-		if err != nil || !ok {
-			return nil, nil, fail("InvalidNextToken.Malformed", "The token '%.100s' is invalid", token)
-		}
-		chosen = slices.DeleteFunc(slices.Clone(chosen), func(x T) bool { return l.id(x) <= last })
-	}
-	if len(chosen) <= limit {
-		return chosen, nil, nil
-	}
-	next := base64.RawURLEncoding.EncodeToString([]byte(sum + l.id(chosen[limit-1])))
-	return chosen[:limit], &next, nil
-}
-
-func checksum(filters []filter) string {
-	h := sha256.New()
+	var texts []string
 	for _, f := range filters {
-		fmt.Fprintf(h, "%q%q", aws.ToString(f.Name), f.Values)
+		texts = append(texts, fmt.Sprintf("%q%q", aws.ToString(f.Name), f.Values))
 	}
-	return hex.EncodeToString(h.Sum(nil)[:6])
+	query := paging.Of(call, texts...)
+	after, ok := query.Key(p.token)
+	if !ok {
+		return nil, nil, fail("InvalidNextToken.Malformed", "The token '%.100s' is invalid", *p.token)
+	}
+	part, next := paging.Cut(query, chosen, l.id, strings.Compare, after, limit)
+	return part, next, nil
 }
 
 func tagsOut(tags []model.Tag) []tag {

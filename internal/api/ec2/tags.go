@@ -119,7 +119,7 @@ func (a *API) describeTags(_ context.Context, call control.Call, in *describeTag
 	if err != nil {
 		return nil, err
 	}
-	chosen, next, err := l.cut(chosen, nil, in.Filters, page{in.MaxResults, in.NextToken})
+	chosen, next, err := l.cut(call, chosen, nil, in.Filters, page{in.MaxResults, in.NextToken})
 	return &describeTagsOutput{Tags: slices.Concat([]resourceTag{}, chosen), NextToken: next}, err
 }
 

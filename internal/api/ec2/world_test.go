@@ -1,22 +1,19 @@
 package ec2_test
 
 import (
-	"encoding/binary"
 	"encoding/xml"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/ec2"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
-	"github.com/maitred/maitred/internal/store/mem"
 )
 
 const (
@@ -33,28 +30,10 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	backend := mem.New(mem.Options{})
-	t.Cleanup(func() { _ = backend.Close() })
-	st, err := store.Open(t.Context(), backend, store.Scope{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.Close)
-	var ids atomic.Uint64
-	api := ec2.New(ec2.Deps{
-		Store: st, Account: account, Now: func() time.Time { return time.Unix(1_800_000_000, 0) },
-		IDs: func() (id [16]byte) {
-			binary.BigEndian.PutUint64(id[:8], ids.Add(1))
-			return id
-		},
-	})
-	handler, err := wire.NewHandler(wire.Config{Region: region}, api.Service())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return &world{t: t, store: st, url: server.URL}
+	st := apitest.Store(t)
+	return &world{t: t, store: st, url: apitest.Serve(t, wire.Config{Region: region}, ec2.New(ec2.Deps{
+		Store: st, Account: account, IDs: apitest.IDs(), Now: func() time.Time { return time.Unix(1_800_000_000, 0) },
+	}).Service())}
 }
 
 // post sends a request as clients do; the parameters are NAME=VALUE, joined with spaces.
@@ -125,12 +104,5 @@ func one(t *testing.T, body, element string) string {
 
 func (w *world) put(records ...model.Record) {
 	w.t.Helper()
-	if _, err := w.store.Update(w.t.Context(), func(tx *store.Tx) error {
-		for _, r := range records {
-			tx.Put(r)
-		}
-		return nil
-	}); err != nil {
-		w.t.Fatal(err)
-	}
+	apitest.Put(w.t, w.store, records...)
 }

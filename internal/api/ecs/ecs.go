@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/api/wire/codec"
 	"github.com/maitred/maitred/internal/arn"
@@ -86,22 +87,12 @@ func op[I, O any](
 	})
 }
 
-// call is a request as the use cases know it. Requests are not authenticated: everybody is the account's root user.
+// call is a request as the use cases know it.
 func (a *API) call(r *wire.Request) control.Call {
-	scope := arn.Scope{Region: r.Region, Account: a.Account}
-	now := a.Now().UTC()
-	return control.Call{
-		Scope:     scope,
-		Operation: r.Operation,
-		RequestID: r.RequestID,
-		Principal: scope.Root(),
-		Now:       now,
-		Connected: func(m *model.Machine) bool { return control.AgentConnected(m, now) },
-		IDs:       a.IDs,
-		Timings:   a.Timings,
-		VPC:       a.VPC,
-		Refuse:    a.Refuse,
-	}
+	call := usecase.Call(r, a.Account, a.Now, a.IDs)
+	call.Connected = func(m *model.Machine) bool { return control.AgentConnected(m, call.Now) }
+	call.Timings, call.VPC, call.Refuse = a.Timings, a.VPC, a.Refuse
+	return call
 }
 
 // ensureRegion makes the region's default cluster when the region is met for the first time; later it costs a look at

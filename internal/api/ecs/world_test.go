@@ -1,25 +1,18 @@
 package ecs_test
 
 import (
-	"context"
-	"encoding/binary"
-	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	client "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/ecs"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/model"
@@ -40,8 +33,7 @@ type world struct {
 	store *store.Store
 	url   string
 
-	mu    sync.Mutex
-	clock time.Time
+	clock *apitest.Clock
 }
 
 // start is when every world begins; the API shows times to the millisecond.
@@ -52,73 +44,29 @@ func newWorld(t *testing.T) *world { return newWorldOver(t, mem.New(mem.Options{
 func newWorldOver(t *testing.T, backend *mem.Backend) *world {
 	t.Helper()
 	t.Cleanup(func() { _ = backend.Close() })
-	st, err := store.Open(t.Context(), backend, store.Scope{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.Close)
-	w := &world{t: t, store: st, clock: start}
+	w := &world{t: t, store: apitest.Open(t, backend), clock: apitest.NewClock(start)}
 	timings, _ := model.TimingsByName("fast")
-	var ids atomic.Uint64
-	api := ecs.New(ecs.Deps{
-		Store: st, Account: account, Now: w.now, Timings: timings,
-		IDs: func() (id [16]byte) {
-			n := ids.Add(1) // in both halves: some ids are made of the first one alone
-			binary.BigEndian.PutUint64(id[:8], n)
-			binary.BigEndian.PutUint64(id[8:], n)
-			return id
-		},
+	w.url = apitest.Serve(t, wire.Config{}, ecs.New(ecs.Deps{
+		Store: w.store, Account: account, Now: w.clock.Now, Timings: timings, IDs: apitest.IDs(),
 		Refuse: func(*model.Machine, *model.TaskDefinition) string { return "" },
-	})
-	handler, err := wire.NewHandler(wire.Config{}, api.Service())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	w.url = server.URL
+	}).Service())
 	w.Client = w.in(region)
 	return w
 }
 
 // in is a client for a region. It sends what it is told to, without checking it first, and once.
 func (w *world) in(region string) *client.Client {
-	return client.New(client.Options{
-		BaseEndpoint: &w.url, Region: region, Retryer: aws.NopRetryer{},
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret"}, nil
-		}),
-		APIOptions: []func(*middleware.Stack) error{func(s *middleware.Stack) error {
-			_, _ = s.Initialize.Remove("OperationInputValidation")
-			return nil
-		}},
-	})
+	return client.NewFromConfig(apitest.Config(w.url, region))
 }
 
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.clock
-}
+func (w *world) now() time.Time { return w.clock.Now() }
 
-func (w *world) advance(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.clock = w.clock.Add(d)
-}
+func (w *world) advance(d time.Duration) { w.clock.Advance(d) }
 
 // put writes records into the store, as the scheduler and the agents would.
 func (w *world) put(records ...model.Record) {
 	w.t.Helper()
-	_, err := w.store.Update(w.t.Context(), func(tx *store.Tx) error {
-		for _, r := range records {
-			tx.Put(r)
-		}
-		return nil
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	apitest.Put(w.t, w.store, records...)
 }
 
 // registerFargate makes a revision of a family that Fargate can run, with one container, app.
@@ -151,31 +99,12 @@ func (w *world) network() *types.NetworkConfiguration {
 }
 
 // must fails the test if an operation has failed, and gives its answer.
-func must[O any](out O, err error) func(t *testing.T) O {
-	return func(t *testing.T) O {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-}
+func must[O any](out O, err error) func(t *testing.T) O { return apitest.Must(out, err) }
 
 // wantError checks the exception and that the message has the parts.
 func wantError(t *testing.T, err error, code string, parts ...string) {
 	t.Helper()
-	var e smithy.APIError
-	if !errors.As(err, &e) {
-		t.Fatalf("got error %v, want %s", err, code)
-	}
-	if e.ErrorCode() != code {
-		t.Errorf("got exception %s (%s), want %s", e.ErrorCode(), e.ErrorMessage(), code)
-	}
-	for _, p := range parts {
-		if !strings.Contains(e.ErrorMessage(), p) {
-			t.Errorf("got message %q, want it to contain %q", e.ErrorMessage(), p)
-		}
-	}
+	apitest.WantError(t, err, code, parts...)
 }
 
 // send makes a request without a client, for what no client would send. It gives the status and the body.

@@ -228,7 +228,7 @@ func fixedIn(in *elb.FixedResponseActionConfig) (*model.FixedResponse, error) {
 	r := &model.FixedResponse{Status: status, ContentType: aws.ToString(in.ContentType), Body: aws.ToString(in.MessageBody)}
 	switch {
 	case code == "":
-		return nil, broken("actions.member.fixedResponseConfig.statusCode", "null", "not be null")
+		return nil, null("actions.member.fixedResponseConfig.statusCode")
 	case err != nil || len(code) != 3 || !slices.Contains([]int{2, 4, 5}, status/100):
 		return nil, badAction("Fixed response status code '%.20s' must be 2XX, 4XX or 5XX", code)
 	case r.ContentType != "" && !slices.Contains(contentTypes(), r.ContentType):

@@ -22,7 +22,7 @@ func attributesIn[A any](in []A, key, value func(A) *string) ([]model.KeyValue, 
 	var set []model.KeyValue
 	for _, x := range in {
 		if key(x) == nil {
-			return nil, broken("attributes.member.key", "null", "not be null")
+			return nil, null("attributes.member.key")
 		}
 		set = append(set, model.KeyValue{Key: *key(x), Value: aws.ToString(value(x))})
 	}

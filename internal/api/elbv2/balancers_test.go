@@ -17,28 +17,15 @@ import (
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/elbv2"
-	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/model"
 )
 
 // TestEveryOperationIsKnown compares the table with the SDK's client.
 func TestEveryOperationIsKnown(t *testing.T) {
 	t.Parallel()
-	var got, want []string
-	for _, op := range elbv2.New(elbv2.Deps{}).Service().Table() {
-		got = append(got, op.Name)
-		if op.Status == wire.StatusRefused && op.Error != "InvalidAction" {
-			t.Errorf("%s is refused by %s, want InvalidAction", op.Name, op.Error)
-		}
-	}
-	for _, op := range wire.ClientOperations(reflect.TypeFor[*client.Client]()) {
-		want = append(want, op.Name)
-	}
-	slices.Sort(want)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("operations (-client +table):\n%s", diff)
-	}
+	apitest.WantTable(t, elbv2.New(elbv2.Deps{}).Service(), reflect.TypeFor[*client.Client](), "InvalidAction")
 }
 
 // TestClassicIsRefused checks that the Version tells the two APIs apart.

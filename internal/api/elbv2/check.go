@@ -1,7 +1,7 @@
 package elbv2
 
 import (
-	"fmt"
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,14 +9,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	"github.com/maitred/maitred/internal/api/constraint"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
 )
 
+// validation is the code for a bad value.
+const validation constraint.Code = "ValidationError"
+
 // invalid refuses a bad value.
 func invalid(format string, args ...any) *wire.Error {
-	return wire.Errorf("ValidationError", format, args...)
+	return wire.Errorf(string(validation), format, args...)
 }
 
 // unsupported refuses what ELB has and this version has not.
@@ -24,63 +28,31 @@ func unsupported(what, instead string) *wire.Error {
 	return wire.Errorf("InvalidConfigurationRequest", "%s is not supported by this version of maitred: %s", what, instead)
 }
 
-// broken says in AWS's words that a member breaks a rule of the API's model.
-func broken(member, value, rule string) *wire.Error {
-	return invalid("1 validation error detected: Value %s at '%s' failed to satisfy constraint: Member must %s", value, member, rule)
-}
-
-func quoted(value string) string { return fmt.Sprintf("'%.200s'", value) }
+// null refuses a member that is missing.
+func null(member string) *wire.Error { return validation.Null(member) }
 
 // required wants a member to be given. It is called with its name and its value in turn.
 func required(members ...string) error {
 	for i := 0; i+1 < len(members); i += 2 {
 		if members[i+1] == "" {
-			return broken(members[i], "null", "not be null")
+			return null(members[i])
 		}
 	}
 	return nil
 }
 
-// enum is an enumeration of the SDK.
-type enum[E any] interface {
-	~string
-	Values() []E
-}
-
 // checkEnum refuses a value that is given and no member of its enumeration.
-func checkEnum[E enum[E]](member string, value E) error {
-	if value == "" || slices.Contains(value.Values(), value) {
-		return nil
-	}
-	names := make([]string, 0, len(value.Values()))
-	for _, v := range value.Values() {
-		names = append(names, string(v))
-	}
-	return broken(member, quoted(string(value)), "satisfy enum value set: ["+strings.Join(names, ", ")+"]")
+func checkEnum[E constraint.Enumeration[E]](member string, value E) error {
+	return constraint.Enum(validation, member, value)
 }
 
 // number checks a number that is given.
 func number(member string, n *int32, least, most int) error {
-	switch {
-	case n == nil:
-		return nil
-	case int(*n) < least:
-		return broken(member, fmt.Sprintf("'%d'", *n), fmt.Sprintf("have value greater than or equal to %d", least))
-	case int(*n) > most:
-		return broken(member, fmt.Sprintf("'%d'", *n), fmt.Sprintf("have value less than or equal to %d", most))
-	}
-	return nil
+	return validation.Number(member, n, least, most)
 }
 
 // first gives the first of several errors.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func first(errs ...error) error { return cmp.Or(errs...) }
 
 const (
 	nameMax = 32
@@ -120,7 +92,7 @@ func tagsIn(in []elb.Tag) ([]model.Tag, error) {
 		key, value := aws.ToString(t.Key), aws.ToString(t.Value)
 		switch {
 		case key == "":
-			return nil, broken("tags.member.key", "null", "not be null")
+			return nil, null("tags.member.key")
 		case control.ReservedTag(key):
 			return nil, invalid("The tag key '%.150s' is reserved: keys may not begin with 'aws:'", key)
 		case len([]rune(key)) > tagKeyMax || !tagText.MatchString(key):

@@ -11,9 +11,10 @@ package elbv2
 
 import (
 	"context"
-	"errors"
+	"net/http"
 	"time"
 
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
@@ -52,32 +53,13 @@ const signingName = "elasticloadbalancing"
 
 // op makes an operation of a method.
 func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
-	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
-		scope := arn.Scope{Region: r.Region, Account: a.Account}
-		call := control.Call{
-			Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: a.Now().UTC(),
-			IDs: a.IDs, Timings: a.Timings, VPC: a.VPC, Addresses: a.Addresses,
-		}
-		if err := a.ensureRegion(ctx, call); err != nil {
-			return nil, wireError(err)
-		}
-		out, err := do(ctx, call, in)
-		if err != nil {
-			return nil, wireError(err)
-		}
-		return out, nil
-	})
+	return usecase.Op(name, a.call, do, wireError)
 }
 
-// ensureRegion makes the default VPC, whose subnets load balancers are in, when the region is met for the first time.
-func (a *API) ensureRegion(ctx context.Context, call control.Call) error {
-	if control.RegionKnown(a.Store.View(), call.Scope) {
-		return nil
-	}
-	return a.update(ctx, func(tx *store.Tx) error {
-		control.EnsureRegion(tx, call)
-		return nil
-	})
+func (a *API) call(ctx context.Context, r *wire.Request) (control.Call, error) {
+	call := usecase.Call(r, a.Account, a.Now, a.IDs)
+	call.Timings, call.VPC, call.Addresses = a.Timings, a.VPC, a.Addresses
+	return call, usecase.EnsureRegion(ctx, a.Store, call)
 }
 
 // update carries out a use case, which may be called more than once, each time with a newer view.
@@ -86,33 +68,7 @@ func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
 	return err
 }
 
-// updateAll carries out a use case in parts, as long as it says that there is more.
-func (a *API) updateAll(ctx context.Context, do func(*store.Tx) (more bool, err error)) error {
-	for more := true; more; {
-		if err := a.update(ctx, func(tx *store.Tx) (err error) {
-			more, err = do(tx)
-			return err
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// wireError translates an error to what the caller sees; what is not the caller's is hidden by the wire.
+// wireError translates an error to what the caller sees.
 func wireError(err error) error {
-	if refusal, ok := errors.AsType[*model.Error](err); ok {
-		return &wire.Error{Code: refusal.Code, Message: refusal.Message}
-	}
-	if errors.Is(err, store.ErrTooLarge) {
-		return invalid("The request is too large to be carried out at once; ask for less in one request")
-	}
-	for _, busy := range []error{store.ErrContended, store.ErrUnknownOutcome, store.ErrNotSeen, store.ErrClosed, store.ErrNoSpace} {
-		if errors.Is(err, busy) {
-			return &wire.Error{
-				Code: "ServiceUnavailable", Message: "The store does not take the request: " + busy.Error(), Fault: wire.Receiver, HTTPStatus: 503,
-			}
-		}
-	}
-	return err
+	return usecase.Error(err, string(validation), wire.Error{Code: "ServiceUnavailable", HTTPStatus: http.StatusServiceUnavailable})
 }

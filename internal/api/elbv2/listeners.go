@@ -18,7 +18,7 @@ func (a *API) createListener(ctx context.Context, call control.Call, in *client.
 	id := aws.ToString(in.LoadBalancerArn)
 	switch {
 	case id == "":
-		return nil, broken("loadBalancerArn", "null", "not be null")
+		return nil, null("loadBalancerArn")
 	case in.Port == nil:
 		return nil, invalid("A listener port must be specified")
 	case in.Protocol == "":

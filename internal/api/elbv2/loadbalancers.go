@@ -93,7 +93,7 @@ func subnetsIn(ids []string, mappings []elb.SubnetMapping) ([]string, error) {
 	}
 	for i, id := range list {
 		if id == "" {
-			return nil, broken("subnets.member", "null", "not be null")
+			return nil, null("subnets.member")
 		}
 		if slices.Contains(list[:i], id) {
 			return nil, invalid("The subnet '%.100s' is specified more than once", id)
@@ -195,7 +195,7 @@ func (a *API) deleteLoadBalancer(ctx context.Context, call control.Call, in *cli
 	if err := required("loadBalancerArn", id); err != nil {
 		return nil, err
 	}
-	err := a.updateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeleteLoadBalancer(tx, call, id) })
+	err := a.Store.UpdateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeleteLoadBalancer(tx, call, id) })
 	return &client.DeleteLoadBalancerOutput{}, err
 }
 

@@ -25,7 +25,7 @@ func (a *API) createRule(ctx context.Context, call control.Call, in *client.Crea
 		return nil, err
 	}
 	if in.Priority == nil {
-		return nil, broken("priority", "null", "not be null")
+		return nil, null("priority")
 	}
 	r := model.Rule{Priority: int(*in.Priority)}
 	var err error
@@ -127,7 +127,7 @@ func (a *API) setRulePriorities(ctx context.Context, call control.Call, in *clie
 			return nil, err
 		}
 		if p.Priority == nil {
-			return nil, broken("rulePriorities.member.priority", "null", "not be null")
+			return nil, null("rulePriorities.member.priority")
 		}
 		if _, ok := priorities[id]; ok {
 			return nil, invalid("The rule '%.300s' is specified more than once", id)

@@ -193,6 +193,6 @@ func (a *API) deleteTargetGroup(ctx context.Context, call control.Call, in *clie
 	if err := required("targetGroupArn", id); err != nil {
 		return nil, err
 	}
-	err := a.updateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeleteTargetGroup(tx, call, id) })
+	err := a.Store.UpdateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeleteTargetGroup(tx, call, id) })
 	return &client.DeleteTargetGroupOutput{}, err
 }

@@ -39,7 +39,7 @@ func (a *API) registerTargets(ctx context.Context, call control.Call, in *client
 	if len(list) == 0 {
 		return nil, invalid("At least one target must be specified")
 	}
-	err = a.updateAll(ctx, func(tx *store.Tx) (bool, error) { return control.RegisterTargets(tx, call, id, list) })
+	err = a.Store.UpdateAll(ctx, func(tx *store.Tx) (bool, error) { return control.RegisterTargets(tx, call, id, list) })
 	return &client.RegisterTargetsOutput{}, err
 }
 
@@ -51,7 +51,7 @@ func (a *API) deregisterTargets(ctx context.Context, call control.Call, in *clie
 	if len(list) == 0 {
 		return nil, invalid("At least one target must be specified")
 	}
-	err = a.updateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeregisterTargets(tx, call, id, list) })
+	err = a.Store.UpdateAll(ctx, func(tx *store.Tx) (bool, error) { return control.DeregisterTargets(tx, call, id, list) })
 	return &client.DeregisterTargetsOutput{}, err
 }
 

@@ -1,15 +1,9 @@
 package elbv2_test
 
 import (
-	"context"
-	"encoding/binary"
 	"encoding/xml"
-	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,13 +11,12 @@ import (
 	client "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 
+	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/elbv2"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
-	"github.com/maitred/maitred/internal/store/mem"
 )
 
 const (
@@ -42,70 +35,30 @@ type world struct {
 	store *store.Store
 	url   string
 
-	mu    sync.Mutex
-	clock time.Time
+	clock *apitest.Clock
 }
 
 func newWorld(t *testing.T, addresses ...string) *world {
 	t.Helper()
-	backend := mem.New(mem.Options{})
-	t.Cleanup(func() { _ = backend.Close() })
-	st, err := store.Open(t.Context(), backend, store.Scope{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.Close)
-	w := &world{t: t, store: st, clock: start}
-	var ids atomic.Uint64
-	api := elbv2.New(elbv2.Deps{
-		Store: st, Account: account, Now: w.now, Addresses: addresses,
-		IDs: func() (id [16]byte) {
-			binary.BigEndian.PutUint64(id[:8], ids.Add(1))
-			return id
-		},
-	})
-	handler, err := wire.NewHandler(wire.Config{Region: region}, api.Service(), elbv2.Classic())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	w.url = server.URL
+	w := &world{t: t, store: apitest.Store(t), clock: apitest.NewClock(start)}
+	w.url = apitest.Serve(t, wire.Config{Region: region}, elbv2.New(elbv2.Deps{
+		Store: w.store, Account: account, Now: w.clock.Now, Addresses: addresses, IDs: apitest.IDs(),
+	}).Service(), elbv2.Classic())
 	w.Client = w.in(region)
 	return w
 }
 
 // in is a client for a region. It sends what it is told to, without checking it first, and once.
 func (w *world) in(region string) *client.Client {
-	return client.New(client.Options{
-		BaseEndpoint: &w.url, Region: region, Retryer: aws.NopRetryer{},
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret"}, nil
-		}),
-		APIOptions: []func(*middleware.Stack) error{func(s *middleware.Stack) error {
-			_, _ = s.Initialize.Remove("OperationInputValidation")
-			return nil
-		}},
-	})
+	return client.NewFromConfig(apitest.Config(w.url, region))
 }
 
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.clock
-}
+func (w *world) now() time.Time { return w.clock.Now() }
 
 // put writes records into the store, as agents and balancers would.
 func (w *world) put(records ...model.Record) {
 	w.t.Helper()
-	if _, err := w.store.Update(w.t.Context(), func(tx *store.Tx) error {
-		for _, r := range records {
-			tx.Put(r)
-		}
-		return nil
-	}); err != nil {
-		w.t.Fatal(err)
-	}
+	apitest.Put(w.t, w.store, records...)
 }
 
 // subnets are the ids of the default subnets, by zone.
@@ -205,31 +158,12 @@ func target(id string, port int32) elb.TargetDescription {
 func tag(key, value string) elb.Tag { return elb.Tag{Key: &key, Value: &value} }
 
 // must fails the test if an operation has failed, and gives its answer.
-func must[O any](out O, err error) func(t *testing.T) O {
-	return func(t *testing.T) O {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-}
+func must[O any](out O, err error) func(t *testing.T) O { return apitest.Must(out, err) }
 
 // wantError checks the code and that the message has the parts.
 func wantError(t *testing.T, err error, code string, parts ...string) {
 	t.Helper()
-	var e smithy.APIError
-	if !errors.As(err, &e) {
-		t.Fatalf("got error %v, want %s", err, code)
-	}
-	if e.ErrorCode() != code {
-		t.Errorf("got %s (%s), want %s", e.ErrorCode(), e.ErrorMessage(), code)
-	}
-	for _, p := range parts {
-		if !strings.Contains(e.ErrorMessage(), p) {
-			t.Errorf("got message %q, want it to contain %q", e.ErrorMessage(), p)
-		}
-	}
+	apitest.WantError(t, err, code, parts...)
 }
 
 // failure is the error of an operation whose answer does not matter.

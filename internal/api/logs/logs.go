@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/api/wire/codec"
 	"github.com/maitred/maitred/internal/arn"
@@ -50,16 +51,11 @@ func (a *API) Service() *wire.Service {
 
 // op makes an operation of a method.
 func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
-	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
-		scope := arn.Scope{Region: r.Region, Account: a.Account}
-		out, err := do(ctx, control.Call{
-			Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: a.Now().UTC(),
-		}, in)
-		if err != nil {
-			return nil, wireError(err)
-		}
-		return out, nil
-	})
+	return usecase.Op(name, a.call, do, wireError)
+}
+
+func (a *API) call(_ context.Context, r *wire.Request) (control.Call, error) {
+	return usecase.Call(r, a.Account, a.Now, nil), nil
 }
 
 // update carries out a use case.
@@ -68,25 +64,12 @@ func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
 	return err
 }
 
-// wireError translates an error to what the caller sees; what is not the caller's is hidden by the wire.
+// wireError translates an error to what the caller sees.
 func wireError(err error) error {
-	if refusal, ok := errors.AsType[*model.Error](err); ok {
-		return &wire.Error{Code: refusal.Code, Message: refusal.Message}
-	}
 	if errors.Is(err, logs.ErrNoGroup) {
 		return &wire.Error{Code: "ResourceNotFoundException", Message: "The specified log group does not exist."}
 	}
-	if errors.Is(err, store.ErrTooLarge) {
-		return invalid("the request is too large to be carried out at once")
-	}
-	for _, busy := range []error{store.ErrContended, store.ErrUnknownOutcome, store.ErrNotSeen, store.ErrClosed, store.ErrNoSpace} {
-		if errors.Is(err, busy) {
-			return &wire.Error{
-				Code: "ServiceUnavailableException", Message: "The store does not take the request: " + busy.Error(), Fault: wire.Receiver,
-			}
-		}
-	}
-	return err
+	return usecase.Error(err, "InvalidParameterException", wire.Error{Code: "ServiceUnavailableException"})
 }
 
 // invalid refuses a parameter.

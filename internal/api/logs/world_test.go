@@ -1,11 +1,8 @@
 package logs_test
 
 import (
-	"context"
 	"errors"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,14 +10,12 @@ import (
 	client "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 
+	"github.com/maitred/maitred/internal/api/apitest"
 	api "github.com/maitred/maitred/internal/api/logs"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/logs"
 	"github.com/maitred/maitred/internal/logs/disk"
-	"github.com/maitred/maitred/internal/store"
-	"github.com/maitred/maitred/internal/store/mem"
 )
 
 const (
@@ -37,41 +32,18 @@ type world struct {
 	url     string
 	machine *disk.Store
 
-	mu    sync.Mutex
-	clock time.Time
+	clock *apitest.Clock
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	backend := mem.New(mem.Options{})
-	t.Cleanup(func() { _ = backend.Close() })
-	st, err := store.Open(t.Context(), backend, store.Scope{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.Close)
-	w := &world{t: t, clock: start, machine: openDisk(t, "machine")}
+	w := &world{t: t, clock: apitest.NewClock(start), machine: openDisk(t, "machine")}
 	put := openDisk(t, "server")
-	handler, err := wire.NewHandler(wire.Config{}, api.New(api.Deps{
-		Store: st, Account: account, Now: w.now, Put: put,
+	w.url = apitest.Serve(t, wire.Config{}, api.New(api.Deps{
+		Store: apitest.Store(t), Account: account, Now: w.clock.Now, Put: put,
 		Sources: func() logs.Source { return logs.Sources{List: []logs.Source{put, w.machine}} },
 	}).Service())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	w.url = server.URL
-	w.Client = client.New(client.Options{
-		Region: region, BaseEndpoint: aws.String(server.URL), Retryer: aws.NopRetryer{},
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AKIDTEST", SecretAccessKey: "secret"}, nil
-		}),
-		APIOptions: []func(*middleware.Stack) error{func(s *middleware.Stack) error {
-			_, _ = s.Initialize.Remove("OperationInputValidation") // what the client would refuse is to be refused by us
-			return nil
-		}},
-	})
+	w.Client = client.NewFromConfig(apitest.Config(w.url, region))
 	return w
 }
 
@@ -85,17 +57,7 @@ func openDisk(t *testing.T, source string) *disk.Store {
 	return s
 }
 
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.clock
-}
-
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.clock = w.clock.Add(d)
-}
+func (w *world) pass(d time.Duration) { w.clock.Advance(d) }
 
 func (w *world) create(group string, streams ...string) {
 	w.t.Helper()

@@ -32,22 +32,32 @@ func (d *decider) repair(v *vote, to int) {
 
 func (d *decider) set(v *vote, to int) {
 	delete(d.state.Blocked, v.key())
-	a := d.change(to, v.causeText(), d.causeOf(v))
+	a := change(to, v.causeText(), d.causeOf(v))
 	a.Policy = v.policy.Name
 	v.inputs.Result = to
 	a.Inputs = &v.inputs
+	d.adopt(a)
+}
+
+// adopt makes the count of an activity the desired one.
+func (d *decider) adopt(a model.ScalingActivity) {
 	d.tell(a)
-	d.desired = to
+	d.desired = a.Desired
 	d.beginWindows()
 }
 
 // change is the activity that sets the desired count.
-func (d *decider) change(to int, text string, cause model.Cause) model.ScalingActivity {
+func change(to int, text string, cause model.Cause) model.ScalingActivity {
 	return model.ScalingActivity{
 		Description: fmt.Sprintf("Setting desired count to %d.", to), CauseText: text,
 		Status: model.ActivityInProgress, Desired: to, Cause: cause,
-		StatusMessage: fmt.Sprintf("Successfully set desired count to %d. Waiting for change to be fulfilled by ecs.", to),
+		StatusMessage: countSet(to, "Waiting for change to be fulfilled by ecs."),
 	}
+}
+
+// countSet is the status message of an activity that has set the desired count, and what has become of that.
+func countSet(to int, then string) string {
+	return fmt.Sprintf("Successfully set desired count to %d. %s", to, then)
 }
 
 // tell adds an activity.
@@ -187,14 +197,20 @@ func fulfilled(a *model.ScalingActivity, running int) bool {
 }
 
 func successful(a model.ScalingActivity, now time.Time) model.ScalingActivity {
-	a.Status, a.EndedAt = model.ActivitySuccessful, now
-	a.StatusMessage = fmt.Sprintf("Successfully set desired count to %d. Change successfully fulfilled by ecs.", a.Desired)
-	return a
+	return ended(a, now, model.ActivitySuccessful, "Change successfully fulfilled by ecs.")
 }
 
 func overridden(a model.ScalingActivity, now time.Time, desired int) model.ScalingActivity {
-	a.Status, a.EndedAt = model.ActivityOverridden, now
-	a.StatusMessage = fmt.Sprintf("Successfully set desired count to %d. Found it was later changed to %d.", a.Desired, desired)
+	return ended(a, now, model.ActivityOverridden, fmt.Sprintf("Found it was later changed to %d.", desired))
+}
+
+// Deregistered is what becomes of an activity in progress whose target is deregistered: nobody will look after it.
+func Deregistered(a model.ScalingActivity, now time.Time) model.ScalingActivity {
+	return ended(a, now, model.ActivityOverridden, "The scalable target was deregistered before the change was fulfilled by ecs.")
+}
+
+func ended(a model.ScalingActivity, now time.Time, status model.ActivityStatus, then string) model.ScalingActivity {
+	a.Status, a.EndedAt, a.StatusMessage = status, now, countSet(a.Desired, then)
 	return a
 }
 

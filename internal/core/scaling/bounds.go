@@ -122,31 +122,29 @@ func boundsText(a due) string {
 	return strings.Join(parts, " and ")
 }
 
-// lookAtRegistration moves the desired count inside the bounds when the target was registered, with whatever
-// ("RegisterScalableTarget").
-func (d *decider) lookAtRegistration() {
-	cause := d.Target.Cause
-	if cause.Kind != model.CauseAPI || cause.At.Equal(d.state.Registered) {
-		return
+// moveInside moves the desired count inside the bounds.
+func (d *decider) moveInside(by *model.Cause) {
+	t := *d.Target
+	t.Min, t.Max = d.min, d.max
+	if a, outside := Inside(&t, d.desired, *by, d.Now); outside {
+		a.Inputs.Running = d.Running
+		d.adopt(a)
 	}
-	d.state.Registered = cause.At
-	d.moveInside(&cause)
 }
 
-// moveInside moves the desired count inside the bounds, whatever cools down or is suspended.
-func (d *decider) moveInside(by *model.Cause) {
-	to, word, why := d.min, "minimum", "below"
-	if d.desired > d.max {
-		to, word, why = d.max, "maximum", "above"
+// Inside is the activity that moves a desired count inside the bounds of a target, whatever cools down or is suspended
+// ("RegisterScalableTarget", "Scheduled scaling"); outside is false if there is no need. by says where the bounds come from.
+func Inside(t *model.ScalableTarget, desired int, by model.Cause, now time.Time) (a model.ScalingActivity, outside bool) {
+	to, word, why := t.Min, "minimum", "below"
+	if desired > t.Max {
+		to, word, why = t.Max, "maximum", "above"
 	}
-	if d.desired >= d.min && d.desired <= d.max {
-		return
+	if desired >= t.Min && desired <= t.Max {
+		return a, false
 	}
-	formula := fmt.Sprintf("%d desired are %s the %s %d", d.desired, why, word, to)
-	a := d.change(to, fmt.Sprintf("%s capacity was set to %d", word, to),
-		model.Cause{Kind: model.CauseScaling, Subject: d.Target.Resource, At: d.Now, Detail: formula, By: by})
-	a.Inputs = &model.ScalingInputs{Running: d.Running, Desired: d.desired, Formula: formula, Result: to}
-	d.tell(a)
-	d.desired = to
-	d.beginWindows()
+	formula := fmt.Sprintf("%d desired are %s the %s %d", desired, why, word, to)
+	a = change(to, fmt.Sprintf("%s capacity was set to %d", word, to),
+		model.Cause{Kind: model.CauseScaling, Subject: t.Resource, At: now, Detail: formula, By: &by})
+	a.Inputs = &model.ScalingInputs{Desired: desired, Formula: formula, Result: to}
+	return a, true
 }

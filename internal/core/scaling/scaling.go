@@ -111,7 +111,6 @@ func Decide(in Input) Decision {
 	d := newDecider(in)
 	d.forget()
 	d.runActions()
-	d.lookAtRegistration()
 	d.runPolicies()
 	d.runZero()
 	return d.decision()
@@ -247,7 +246,6 @@ func sameButRecent(a, b *model.ScalingState) bool {
 	sameCooldown := func(x, y model.Cooldown) bool {
 		return x.Began.Equal(y.Began) && x.Activity == y.Activity && x.From == y.From && x.To == y.To
 	}
-	return a.Target == b.Target && a.LastActivity == b.LastActivity && a.Registered.Equal(b.Registered) &&
-		maps.EqualFunc(a.Cooldowns, b.Cooldowns, sameCooldown) && maps.EqualFunc(a.Ran, b.Ran, time.Time.Equal) &&
-		maps.Equal(a.Blocked, b.Blocked)
+	return a.Target == b.Target && a.LastActivity == b.LastActivity && maps.EqualFunc(a.Cooldowns, b.Cooldowns, sameCooldown) &&
+		maps.EqualFunc(a.Ran, b.Ran, time.Time.Equal) && maps.Equal(a.Blocked, b.Blocked)
 }

@@ -19,7 +19,7 @@ import (
 // TestStories runs the scripts of testdata/stories: a scalable target whose alarms, tasks and time are moved by hand. The
 // command story begins anew, do goes on. Statements:
 //
-//	target min=1 max=10 [suspended=in,out,scheduled] [registered]
+//	target min=1 max=10 [suspended=in,out,scheduled]
 //	tracking <policy> <target value> [out=300s] [in=300s] [no-scale-in] [fast]
 //	step <policy> <adjustment> threshold=50 [op=…] [magnitude=2] [cooldown=0s] [aggregation=Maximum] <lower>:<upper>:<change> …
 //	action <name> <expr with _ for blanks> [min=5] [max=10] [zone=…]
@@ -162,8 +162,6 @@ func (s *story) target(options []string) {
 			target.Suspended = model.Suspended{
 				In: strings.Contains(value, "in"), Out: strings.Contains(value, "out"), Scheduled: strings.Contains(value, "sched"),
 			}
-		case "registered":
-			target.Cause = model.Cause{Kind: model.CauseAPI, Subject: "RegisterScalableTarget", ID: "r1", At: s.in.Now}
 		}
 	}
 	s.in.Target = &target

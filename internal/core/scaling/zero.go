@@ -151,12 +151,10 @@ func (d *decider) rest(z *Zero) {
 
 // moveTo makes a count the desired one.
 func (d *decider) moveTo(to int, text, formula string, by model.Cause, inputs model.ScalingInputs) {
-	a := d.change(to, text, model.Cause{Kind: model.CauseScaling, Subject: zeroKey, At: d.Now, Detail: formula, By: &by})
+	a := change(to, text, model.Cause{Kind: model.CauseScaling, Subject: zeroKey, At: d.Now, Detail: formula, By: &by})
 	inputs.Running, inputs.Desired, inputs.Formula, inputs.Result = d.Running, d.desired, formula, to
 	a.Inputs = &inputs
-	d.tell(a)
-	d.desired = to
-	d.beginWindows()
+	d.adopt(a)
 }
 
 // looksForIdleness is when to look next whether nobody asks for it.

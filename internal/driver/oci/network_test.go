@@ -80,10 +80,10 @@ func awsvpc(b *bench, network netip.Addr) {
 	}
 	b.start(spec("serves", "serve", "8080"))
 	b.awaitLog("serves", "ready")
-	if got := b.get("http://" + address.String() + ":8080/"); got != "hello" {
+	if got := b.get("http://" + address.String() + ":8080/"); got != "hello from a container" {
 		b.Errorf("a task at its address says %q", got)
 	}
-	if got := b.run(spec("beside", "get", "http://127.0.0.1:8080/")); got != "hello\n" {
+	if got := b.run(spec("beside", "get", "http://127.0.0.1:8080/")); got != "hello from a container\n" {
 		b.Errorf("the task's other container gets %q over the shared loopback", got)
 	}
 	if got := b.run(spec("name", "hostname")); got != "ip-"+strings.ReplaceAll(address.String(), ".", "-")+"\n" {
@@ -101,12 +101,12 @@ func bridge(b *bench) {
 	spec.Bindings = []model.PortBinding{{Address: "0.0.0.0", ContainerPort: 8080, HostPort: port, Protocol: "tcp"}}
 	b.start(spec)
 	b.awaitLog("web", "ready")
-	if got := b.get(fmt.Sprintf("http://127.0.0.1:%d/", port)); got != "hello" {
+	if got := b.get(fmt.Sprintf("http://127.0.0.1:%d/", port)); got != "hello from a container" {
 		b.Errorf("a published port says %q", got)
 	}
 	linked := b.spec("linked", model.ContainerDefinition{Command: []string{"get", "http://api:8080/"}, Links: []string{"web:api"}})
 	linked.Sandbox, linked.Peers = spec.Sandbox, map[string]string{"web": "web"}
-	if got := b.run(linked); got != "hello\n" {
+	if got := b.run(linked); got != "hello from a container\n" {
 		b.Errorf("a linked container gets %q", got)
 	}
 	// A replacement has the port although the one that ended was not removed yet.
@@ -117,7 +117,7 @@ func bridge(b *bench) {
 	spec.ID = "again"
 	b.start(spec)
 	b.awaitLog("again", "ready")
-	if got := b.get(fmt.Sprintf("http://127.0.0.1:%d/", port)); got != "hello" {
+	if got := b.get(fmt.Sprintf("http://127.0.0.1:%d/", port)); got != "hello from a container" {
 		b.Errorf("the port of a replacement says %q", got)
 	}
 }

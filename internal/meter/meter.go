@@ -4,7 +4,8 @@
 // balancers.go, services.go) that write on a sheet (sheet.go).
 //
 // A minute is told when it is over, by each source for itself: CloudWatch's statistics add up. What a source that was
-// away for a moment tells later is added to the minute that it belongs to.
+// away for a moment tells later is added to the minute that it belongs to. What a service wants to have by 20 s (monitoring)
+// is told at the end of each third of a minute, instead of by the minute; a change takes effect with the next full minute.
 package meter
 
 import (
@@ -101,8 +102,11 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 }
 
-// minute in seconds.
-const minute = 60
+// A minute, and the third of one that some services have their metrics by, in seconds.
+const (
+	minute = 60
+	third  = 20
+)
 
 func minuteOf(second int64) int64 { return second - second%minute }
 
@@ -170,16 +174,21 @@ func (c *Collector) take(src *source, f *reading.Frame) {
 	}
 	c.count(v, src, f)
 	src.add(v, f, c.leads)
-	if f.Second%minute == minute-1 {
+	if f.Second%third == third-1 {
 		c.close(src, f.Second+1)
 	}
 }
 
-// close tells the minutes of a source that ended before or at a time.
+// close tells the minutes of a source, and the thirds of them, that ended before or at a time.
 func (c *Collector) close(src *source, end int64) {
-	for _, m := range src.take(end) {
+	for _, m := range src.minutes.take(end) {
 		if time.Unix(m.begin+minute, 0).After(c.config.After) {
 			c.put(src.sheet(c.config.Store.View(), m), time.Unix(m.begin, 0), minute)
+		}
+	}
+	for _, m := range src.thirds.take(end) {
+		if time.Unix(m.begin+third, 0).After(c.config.After) {
+			c.put(src.fineSheet(m), time.Unix(m.begin, 0), 1)
 		}
 	}
 }
@@ -198,7 +207,7 @@ func (c *Collector) overdue(src *source, now int64) {
 		wait = lateness
 	}
 	c.close(src, now-wait)
-	if src.gone && len(src.open) == 0 {
+	if src.gone && len(src.minutes.open)+len(src.thirds.open) == 0 {
 		delete(c.sources, src.id)
 	}
 }

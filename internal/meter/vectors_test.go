@@ -20,7 +20,7 @@ func minuteOfTasks(w *world, machine string, tasks ...reading.Task) []metrics.Da
 	for second := range int64(minute) {
 		src.add(w.store.View(), &reading.Frame{Second: second, Tasks: tasks}, nil)
 	}
-	return src.sheet(w.store.View(), src.take(minute)[0]).data(time.Unix(0, 0).UTC(), minute)
+	return src.sheet(w.store.View(), src.minutes.take(minute)[0]).data(time.Unix(0, 0).UTC(), minute)
 }
 
 // TestServiceUtilization: what a service uses is compared with what its tasks have reserved ("Service utilization").

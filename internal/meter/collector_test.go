@@ -164,6 +164,41 @@ func TestThirdsReconnect(t *testing.T) {
 	})
 }
 
+// TestTrafficExposed: Prometheus has what went through a task's networks and disks, of tasks of which it is known.
+func TestTrafficExposed(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		l := newLines()
+		feed, frame := w.agent(l)
+		c, _, stop := w.collect(l)
+		defer stop()
+		pulse(feed, 2, frame)
+		exposes(t, c, "\nmaitred_task_network_bytes_total{", false)
+		pulse(feed, 1, func() reading.Frame {
+			f := frame()
+			f.Tasks[0].Network, f.Tasks[0].Disk = &reading.Network{Received: 5, Sent: 6}, &reading.Disk{Read: 7, Written: 8}
+			return f
+		})
+		labels := `{region="us-east-1",cluster="default",service="web",family="web",task="00000000000000000000000000000001",machine="` + machineID + `",`
+		for _, line := range []string{
+			"network_bytes_total" + labels + `direction="in"} 5`, "network_bytes_total" + labels + `direction="out"} 6`,
+			"disk_bytes_total" + labels + `operation="read"} 7`, "disk_bytes_total" + labels + `operation="write"} 8`,
+		} {
+			exposes(t, c, "\nmaitred_task_"+line+"\n", true)
+		}
+	})
+}
+
+func exposes(t *testing.T, c *Collector, text string, want bool) {
+	t.Helper()
+	var b strings.Builder
+	if err := exposition.Write(&b, c.Families()); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Contains(b.String(), text); got != want {
+		t.Errorf("%q is exposed: %t, want %t, in\n%s", text, got, want, b.String())
+	}
+}
+
 // TestNothingOfTheDead: of a task that does not run there is no data.
 func TestNothingOfTheDead(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {

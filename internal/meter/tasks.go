@@ -110,6 +110,10 @@ type taskUse struct {
 	fine          fine
 	seconds       int
 	cores, memory float64 // sums over the seconds
+
+	networked int             // seconds of which the network is known
+	network   reading.Network // sums over them
+	disk      *reading.Disk   // the last that is known
 }
 
 // add adds a second.
@@ -117,6 +121,13 @@ func (u *taskUse) add(t *reading.Task) {
 	u.seconds++
 	u.cores += t.Cores
 	u.memory += float64(t.Memory)
+	if t.Network != nil {
+		u.networked++
+		u.network.In, u.network.Out = u.network.In+t.Network.In, u.network.Out+t.Network.Out
+	}
+	if t.Disk != nil {
+		u.disk = t.Disk
+	}
 }
 
 // means are what it used, cores and bytes, and how much that is of what it has reserved.
@@ -173,6 +184,21 @@ func insight(s *sheet, t *taskUse, cores, memory float64) {
 		s.sample(key{of, model.NamespaceInsights, "CpuReserved", none}, float64(t.cpu))
 		s.sample(key{of, model.NamespaceInsights, "MemoryUtilized", megabytes}, memory/mib)
 		s.sample(key{of, model.NamespaceInsights, "MemoryReserved", megabytes}, float64(t.memoryReserved()))
+		t.traffic(s, of)
+	}
+}
+
+// traffic says what went through a task's networks, each second, and what it has read and written since its containers began:
+// the numbers of storage are cumulative, as AWS's are ("Container Insights performance log events for Amazon ECS"). Nothing is
+// said of what nobody knows.
+func (t *taskUse) traffic(s *sheet, of subject) {
+	if n := float64(t.networked); n > 0 {
+		s.sample(key{of, model.NamespaceInsights, "NetworkRxBytes", bytesPerSecond}, t.network.In/n)
+		s.sample(key{of, model.NamespaceInsights, "NetworkTxBytes", bytesPerSecond}, t.network.Out/n)
+	}
+	if t.disk != nil {
+		s.sample(key{of, model.NamespaceInsights, "StorageReadBytes", bytes}, float64(t.disk.Read))
+		s.sample(key{of, model.NamespaceInsights, "StorageWriteBytes", bytes}, float64(t.disk.Written))
 	}
 }
 
@@ -207,4 +233,6 @@ const (
 	bytes     = "Bytes"
 	seconds   = "Seconds"
 	megabytes = "Megabytes"
+
+	bytesPerSecond = "Bytes/Second"
 )

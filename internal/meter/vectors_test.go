@@ -102,6 +102,44 @@ func TestClusterUtilization(t *testing.T) {
 	}
 }
 
+// TestTraffic: what went through networks is told each second, what was read and written since the start; of what nobody knows
+// nothing is said, not zero.
+func TestTraffic(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.machine(machineID, 4096, 1000)
+	w.service(3, 512, 100)
+	data := minuteOfTasks(w, machineID,
+		reading.Task{ARN: w.task(1, 512, 100, model.TaskRunning), Network: &reading.Network{In: 10, Out: 20, Received: 5000}, Disk: &reading.Disk{Read: 7}},
+		reading.Task{ARN: w.task(2, 512, 100, model.TaskRunning), Network: &reading.Network{In: 30}},
+		reading.Task{ARN: w.task(3, 512, 100, model.TaskRunning)},
+	)
+	for metric, want := range map[string]metrics.Stats{
+		"NetworkRxBytes": {Count: 2, Sum: 40, Min: 10, Max: 30}, "NetworkTxBytes": {Count: 2, Sum: 20, Max: 20},
+		"StorageReadBytes": metrics.One(7), "StorageWriteBytes": metrics.One(0),
+	} {
+		for _, dimensions := range [][]string{
+			{"ClusterName", "default"}, {"ClusterName", "default", "ServiceName", "web"}, {"ClusterName", "default", "TaskDefinitionFamily", "web"},
+		} {
+			if s := only(t, statsOf(data, minute, model.NamespaceInsights, metric, dimensions...)); s != want {
+				t.Errorf("%s of %v: got %+v, want %+v", metric, dimensions, s, want)
+			}
+		}
+	}
+	units := map[string]string{"NetworkRxBytes": "Bytes/Second", "NetworkTxBytes": "Bytes/Second", "StorageReadBytes": "Bytes", "StorageWriteBytes": "Bytes"}
+	for _, d := range data {
+		if want, ok := units[d.Metric.Name]; ok && d.Unit != want {
+			t.Errorf("%s is in %s, want %s", d.Metric.Name, d.Unit, want)
+		}
+	}
+	nothing := minuteOfTasks(w, machineID, reading.Task{ARN: taskARN(3)})
+	for metric := range units {
+		if s := statsOf(nothing, minute, model.NamespaceInsights, metric, "ClusterName", "default"); len(s) != 0 {
+			t.Errorf("%s of what nobody knows: got %v", metric, s)
+		}
+	}
+}
+
 // TestReservation is the example of the page: a cluster of 18,432 CPU units and 33,926 MiB with ten tasks.
 func TestReservation(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,9 @@ type (
 		Cores  float64 `json:"c"`
 		CPU    float64 `json:"t"`
 		Memory int64   `json:"m"`
+
+		Network *Network `json:"n,omitempty"`
+		Disk    *Disk    `json:"d,omitempty"`
 	}
 	route struct {
 		Way [4]name `json:"w"` // listener, rule, group, target
@@ -73,7 +76,7 @@ func Encode(f *Frame) ([]byte, error) {
 	names := &naming{known: map[string]name{}}
 	d := document{Seq: f.Seq, Second: f.Second}
 	for _, t := range f.Tasks {
-		d.Tasks = append(d.Tasks, task{names.of(t.ARN), t.Cores, t.CPU, t.Memory})
+		d.Tasks = append(d.Tasks, task{names.of(t.ARN), t.Cores, t.CPU, t.Memory, t.Network, t.Disk})
 	}
 	for i := range f.Routes {
 		r := &f.Routes[i]
@@ -107,7 +110,7 @@ func Decode(text []byte) (f Frame, err error) {
 	r := reader{names: d.Names}
 	f = Frame{Seq: d.Seq, Second: d.Second}
 	for _, t := range d.Tasks {
-		f.Tasks = append(f.Tasks, Task{r.text(t.Name), t.Cores, t.CPU, t.Memory})
+		f.Tasks = append(f.Tasks, Task{r.text(t.Name), t.Cores, t.CPU, t.Memory, t.Network, t.Disk})
 	}
 	for i := range d.Routes {
 		w := d.Routes[i].Way

@@ -30,6 +30,21 @@ type Task struct {
 	Cores  float64 // processor time per time over the last second
 	CPU    float64 // seconds of processor time since the start of each container that runs
 	Memory int64   // bytes
+	// Network is what went through the networks of its own, nil where nobody knows or it has the machine's. Of containers that
+	// share a network it is counted once.
+	Network *Network
+	Disk    *Disk // nil where nobody knows
+}
+
+// Network is what went through networks, in bytes.
+type Network struct {
+	In, Out        float64 `json:",omitempty"` // each second, over the last one
+	Received, Sent int64   `json:",omitempty"` // since the networks were made
+}
+
+// Disk is what the containers that run have read and written on block devices since each started, in bytes.
+type Disk struct {
+	Read, Written int64 `json:",omitempty"`
 }
 
 // Route is what became of the requests that took one way. Names are ARNs, "" where a request did not get that far.

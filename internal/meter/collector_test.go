@@ -447,7 +447,9 @@ func TestQuiet(t *testing.T) {
 			}
 		}
 		slices.Sort(names)
-		want := []string{"HealthyHostCount", "RequestCount", "RequestCountPerTarget", "UnHealthyHostCount"}
+		want := []string{
+			"HealthyHostCount", "HealthyStateRouting", "RequestCount", "RequestCountPerTarget", "UnHealthyHostCount", "UnhealthyStateRouting",
+		}
 		if diff := cmp.Diff(want, slices.Compact(names)); diff != "" {
 			t.Errorf("what is told (-want +got):\n%s", diff)
 		}

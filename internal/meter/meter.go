@@ -47,7 +47,8 @@ type Collector struct {
 	sources map[sourceID]*source
 	leads   leads
 	running sync.WaitGroup
-	told    int64 // the last minute of which clusters and services were told, in Unix time
+	states  *sheet // of target groups, since the last full minute
+	told    int64  // the last minute of which clusters and services were told, in Unix time
 
 	mu     sync.Mutex
 	totals totals
@@ -69,7 +70,7 @@ func New(c Config) (*Collector, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{config: c, events: make(chan func()), sources: map[sourceID]*source{}, totals: newTotals()}, nil
+	return &Collector{config: c, events: make(chan func()), sources: map[sourceID]*source{}, states: newSheet(), totals: newTotals()}, nil
 }
 
 // Run collects until ctx ends, and gives nil then.
@@ -142,12 +143,17 @@ func (c *Collector) tick(begin time.Time) {
 	s := newSheet()
 	fastServices(s, v)
 	c.put(s, begin, 1)
+	c.mu.Lock()
+	states(c.states, v, c.totals.groups, c.leads)
+	c.mu.Unlock()
 	now := begin.Unix() + 1
 	if last := minuteOf(now) - minute; last > c.told {
 		c.told = last
 		s := newSheet()
 		minuteServices(s, v, c.config.Desired(v))
 		c.put(s, time.Unix(last, 0).UTC(), minute)
+		c.put(c.states, time.Unix(last, 0).UTC(), minute)
+		c.states = newSheet()
 	}
 	for _, src := range c.sources {
 		c.overdue(src, now)

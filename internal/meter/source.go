@@ -203,6 +203,7 @@ func (s *source) add(v *store.View, f *reading.Frame, l leads) {
 // are told: one task is one sample.
 func (s *source) sheet(v *store.View, m *open) *sheet {
 	if s.id.balancer {
+		m.sheet.zone = zoneOf(v, s.id.id)
 		return m.sheet
 	}
 	seconds := m.seconds

@@ -79,6 +79,11 @@ type Requests struct {
 	Desync     int64    `json:"ds,omitempty"`   // DesyncMitigationMode_NonCompliant_Request_Count
 	Unhealthy  int64    `json:"uh,omitempty"`   // UnhealthyRoutingRequestCount
 	ConnErrors int64    `json:"ce,omitempty"`   // TargetConnectionErrorCount
+	TLSErrors  int64    `json:"te,omitempty"`   // TargetTLSNegotiationErrorCount
+	Long       int64    `json:"rl,omitempty"`   // HTTP_Redirect_Url_Limit_Exceeded_Count
+	NonSticky  int64    `json:"ns,omitempty"`   // NonStickyRequestCount
+	Invalid    int64    `json:"fi,omitempty"`   // ForwardedInvalidHeaderRequestCount
+	Rules      int64    `json:"re,omitempty"`   // RuleEvaluations
 	Received   int64    `json:"in,omitempty"`   // bytes from clients
 	Sent       int64    `json:"out,omitempty"`  // bytes to clients
 	Latency    Latency  `json:"l,omitzero"`     // TargetResponseTime
@@ -101,6 +106,7 @@ type Flows struct {
 	TargetResets int64  `json:"tr,omitempty"` // TCP_Target_Reset_Count
 	OwnResets    int64  `json:"or,omitempty"` // TCP_ELB_Reset_Count
 	Rejected     int64  `json:"rj,omitempty"` // RejectedFlowCount
+	Blocked      int64  `json:"bl,omitempty"` // SecurityGroupBlockedFlowCount_Inbound
 	NoTarget     int64  `json:"nt,omitempty"`
 	Unreachable  int64  `json:"ur,omitempty"`
 	ClientTLS    int64  `json:"ct,omitempty"` // ClientTLSNegotiationErrorCount
@@ -155,7 +161,9 @@ func (r *Requests) Add(o *Requests) {
 	r.Own500, r.Own502, r.Own503, r.Own504 = r.Own500+o.Own500, r.Own502+o.Own502, r.Own503+o.Own503, r.Own504+o.Own504
 	r.Redirects, r.Fixed, r.GRPC = r.Redirects+o.Redirects, r.Fixed+o.Fixed, r.GRPC+o.GRPC
 	r.Dropped, r.Desync, r.Unhealthy = r.Dropped+o.Dropped, r.Desync+o.Desync, r.Unhealthy+o.Unhealthy
-	r.ConnErrors, r.Received, r.Sent = r.ConnErrors+o.ConnErrors, r.Received+o.Received, r.Sent+o.Sent
+	r.ConnErrors, r.TLSErrors, r.Long = r.ConnErrors+o.ConnErrors, r.TLSErrors+o.TLSErrors, r.Long+o.Long
+	r.NonSticky, r.Invalid, r.Rules = r.NonSticky+o.NonSticky, r.Invalid+o.Invalid, r.Rules+o.Rules
+	r.Received, r.Sent = r.Received+o.Received, r.Sent+o.Sent
 	r.Latency.Add(&o.Latency)
 }
 
@@ -165,5 +173,5 @@ func (f *Flows) Add(o *Flows) {
 	f.ClientResets, f.TargetResets, f.OwnResets = f.ClientResets+o.ClientResets, f.TargetResets+o.TargetResets, f.OwnResets+o.OwnResets
 	f.Rejected, f.NoTarget, f.Unreachable = f.Rejected+o.Rejected, f.NoTarget+o.NoTarget, f.Unreachable+o.Unreachable
 	f.ClientTLS, f.TargetTLS, f.Unhealthy = f.ClientTLS+o.ClientTLS, f.TargetTLS+o.TargetTLS, f.Unhealthy+o.Unhealthy
-	f.Received, f.Sent = f.Received+o.Received, f.Sent+o.Sent
+	f.Blocked, f.Received, f.Sent = f.Blocked+o.Blocked, f.Received+o.Received, f.Sent+o.Sent
 }

@@ -66,6 +66,7 @@ func (ex *exchange) choose(g *group, v *view, tried []*target) *target {
 	if t := ex.stuck(v, tried); t != nil {
 		return t
 	}
+	ex.nonSticky = v.of.Settings.Sticky
 	now := ex.request.start.UnixNano()
 	usable := func(rt *routing.Target) bool {
 		t := v.targets[rt.Path]

@@ -178,6 +178,10 @@ func (b *balance) hosts(of subject, g *reading.Group) {
 		b.always(key{both, namespace, "RequestCount", count}, 0)
 		b.grow(key{both, namespace, "RequestCountPerTarget", none}, 0)
 		b.grow(key{group, namespace, "RequestCountPerTarget", none}, 0)
+		if g.Judged {
+			b.add(key{both, namespace, "AnomalousHostCount", count}, float64(g.Anomalous))
+			b.add(key{both, namespace, "MitigatedHostCount", count}, float64(g.Mitigated))
+		}
 	}
 	b.add(key{both, namespace, "HealthyHostCount", count}, float64(g.Healthy))
 	b.add(key{both, namespace, "UnHealthyHostCount", count}, float64(g.Unhealthy))

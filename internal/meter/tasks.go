@@ -191,18 +191,18 @@ func insight(s *sheet, t *taskUse, cores, memory float64) {
 // traffic says what went through a task's networks, each second, and what it has read and written since its containers began:
 // the numbers of storage are cumulative, as AWS's are ("Container Insights performance log events for Amazon ECS"). Nothing is
 // said of what nobody knows.
-func (t *taskUse) traffic(s *sheet, of subject) {
-	if n := float64(t.networked); n > 0 {
-		s.sample(key{of, model.NamespaceInsights, "NetworkRxBytes", bytesPerSecond}, t.network.In/n)
-		s.sample(key{of, model.NamespaceInsights, "NetworkTxBytes", bytesPerSecond}, t.network.Out/n)
+func (u *taskUse) traffic(s *sheet, of subject) {
+	if n := float64(u.networked); n > 0 {
+		s.sample(key{of, model.NamespaceInsights, "NetworkRxBytes", bytesPerSecond}, u.network.In/n)
+		s.sample(key{of, model.NamespaceInsights, "NetworkTxBytes", bytesPerSecond}, u.network.Out/n)
 	}
-	if t.disk != nil {
-		s.sample(key{of, model.NamespaceInsights, "StorageReadBytes", bytes}, float64(t.disk.Read))
-		s.sample(key{of, model.NamespaceInsights, "StorageWriteBytes", bytes}, float64(t.disk.Written))
+	if u.disk != nil {
+		s.sample(key{of, model.NamespaceInsights, "StorageReadBytes", bytes}, float64(u.disk.Read))
+		s.sample(key{of, model.NamespaceInsights, "StorageWriteBytes", bytes}, float64(u.disk.Written))
 	}
 }
 
-func (t *taskUse) memoryReserved() int { return t.facts.memory }
+func (u *taskUse) memoryReserved() int { return u.facts.memory }
 
 // clusters says how much of a machine the tasks of each of its clusters used: "Cluster utilization" of "Amazon ECS
 // CloudWatch metrics", which is of what is registered and not of what is reserved. One sample for each container instance.

@@ -14,9 +14,9 @@ import (
 
 func about(a, b float64) bool { return math.Abs(a-b) < 0.005 }
 
-// minuteOfTasks is what an agent's minute becomes in which each second was the same.
-func minuteOfTasks(w *world, machine string, tasks ...reading.Task) []metrics.Datum {
-	src := newSource(sourceID{id: machine})
+// minuteOfTasks is what a minute of the first machine's agent becomes in which each second was the same.
+func minuteOfTasks(w *world, tasks ...reading.Task) []metrics.Datum {
+	src := newSource(sourceID{id: machineID})
 	for second := range int64(minute) {
 		src.add(w.store.View(), &reading.Frame{Second: second, Tasks: tasks}, nil)
 	}
@@ -64,7 +64,7 @@ func TestServiceUtilization(t *testing.T) {
 				c.used[i].ARN = w.task(i, c.cpu, c.memory, model.TaskRunning)
 				c.used[i].Memory *= mib
 			}
-			data := minuteOfTasks(w, machineID, c.used...)
+			data := minuteOfTasks(w, c.used...)
 			for metric, want := range map[string]metrics.Stats{"CPUUtilization": c.want, "MemoryUtilization": c.wantM} {
 				got := statsOf(data, minute, model.NamespaceECS, metric, "ClusterName", "default", "ServiceName", "web")
 				if want == (metrics.Stats{}) && len(got) == 0 {
@@ -85,7 +85,7 @@ func TestClusterUtilization(t *testing.T) {
 	w.machine(machineID, 4096, 1000)
 	w.service(1, 512, 100)
 	task := w.task(1, 512, 100, model.TaskRunning)
-	data := minuteOfTasks(w, machineID, reading.Task{ARN: task, Cores: 1, Memory: 250 * mib})
+	data := minuteOfTasks(w, reading.Task{ARN: task, Cores: 1, Memory: 250 * mib})
 	for metric, want := range map[string]float64{"CPUUtilization": 25, "MemoryUtilization": 25} {
 		if s := only(t, statsOf(data, minute, model.NamespaceECS, metric, "ClusterName", "default")); s != metrics.One(want) {
 			t.Errorf("%s: got %+v, want %v", metric, s, want)
@@ -109,7 +109,7 @@ func TestTraffic(t *testing.T) {
 	w := newWorld(t)
 	w.machine(machineID, 4096, 1000)
 	w.service(3, 512, 100)
-	data := minuteOfTasks(w, machineID,
+	data := minuteOfTasks(w,
 		reading.Task{ARN: w.task(1, 512, 100, model.TaskRunning), Network: &reading.Network{In: 10, Out: 20, Received: 5000}, Disk: &reading.Disk{Read: 7}},
 		reading.Task{ARN: w.task(2, 512, 100, model.TaskRunning), Network: &reading.Network{In: 30}},
 		reading.Task{ARN: w.task(3, 512, 100, model.TaskRunning)},
@@ -132,7 +132,7 @@ func TestTraffic(t *testing.T) {
 			t.Errorf("%s is in %s, want %s", d.Metric.Name, d.Unit, want)
 		}
 	}
-	nothing := minuteOfTasks(w, machineID, reading.Task{ARN: taskARN(3)})
+	nothing := minuteOfTasks(w, reading.Task{ARN: taskARN(3)})
 	for metric := range units {
 		if s := statsOf(nothing, minute, model.NamespaceInsights, metric, "ClusterName", "default"); len(s) != 0 {
 			t.Errorf("%s of what nobody knows: got %v", metric, s)

@@ -52,6 +52,9 @@ type (
 		Eligible   int   `json:"e,omitempty"`
 		InFlight   int64 `json:"f,omitempty"`
 		FailOpen   bool  `json:"o,omitempty"`
+		Judged     bool  `json:"j,omitempty"`
+		Anomalous  int   `json:"an,omitempty"`
+		Mitigated  int   `json:"mi,omitempty"`
 	}
 )
 
@@ -91,7 +94,9 @@ func Encode(f *Frame) ([]byte, error) {
 		d.Listeners = append(d.Listeners, listener{names.of(l.ARN), l.Active, l.New, l.TLSFails})
 	}
 	for _, g := range f.Groups {
-		d.Groups = append(d.Groups, group{names.of(g.ARN), g.Healthy, g.Unhealthy, g.Registered, g.Eligible, g.InFlight, g.FailOpen})
+		d.Groups = append(d.Groups, group{
+			names.of(g.ARN), g.Healthy, g.Unhealthy, g.Registered, g.Eligible, g.InFlight, g.FailOpen, g.Judged, g.Anomalous, g.Mitigated,
+		})
 	}
 	d.Names = names.texts
 	text, err := json.Marshal(d)
@@ -125,7 +130,9 @@ func Decode(text []byte) (f Frame, err error) {
 		f.Listeners = append(f.Listeners, Listener{r.text(l.Name), l.Active, l.New, l.TLSFails})
 	}
 	for _, g := range d.Groups {
-		f.Groups = append(f.Groups, Group{r.text(g.Name), g.Healthy, g.Unhealthy, g.Registered, g.Eligible, g.InFlight, g.FailOpen})
+		f.Groups = append(f.Groups, Group{
+			r.text(g.Name), g.Healthy, g.Unhealthy, g.Registered, g.Eligible, g.InFlight, g.FailOpen, g.Judged, g.Anomalous, g.Mitigated,
+		})
 	}
 	return f, r.err
 }

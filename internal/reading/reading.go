@@ -133,6 +133,9 @@ type Group struct {
 	Eligible   int   // targets that get new requests: the healthy ones, or all if too few are
 	InFlight   int64 // requests, connections and flows that its targets have
 	FailOpen   bool  // Eligible has targets that are not healthy
+	Judged     bool  // anomalies are looked for
+	Anomalous  int   // AnomalousHostCount
+	Mitigated  int   // MitigatedHostCount
 }
 
 // Period is when the period began that is to be measured next: that of now, or the one after it if that was measured last:

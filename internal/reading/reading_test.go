@@ -98,7 +98,10 @@ func drawFrame(t *rapid.T) reading.Frame {
 		})
 	}
 	f.Listeners = []reading.Listener{{ARN: text.Draw(t, "listener"), Active: 1, New: 2, TLSFails: 3}}
-	f.Groups = []reading.Group{{ARN: text.Draw(t, "group"), Healthy: 1, Unhealthy: 2, Registered: 3, Eligible: 4, InFlight: 5, FailOpen: true}}
+	f.Groups = []reading.Group{{
+		ARN: text.Draw(t, "group"), Healthy: 1, Unhealthy: 2, Registered: 3, Eligible: 4, InFlight: 5, FailOpen: true,
+		Judged: rapid.Bool().Draw(t, "judged"), Anomalous: 6, Mitigated: 7,
+	}}
 	return f
 }
 

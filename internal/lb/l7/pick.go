@@ -93,7 +93,7 @@ func (ex *exchange) byAlgorithm(g *group, v *view, usable func(*routing.Target) 
 		return routing.LeastOutstanding(v.of, s.config.Random(), func(path string) int64 {
 			return v.targets[path].flight.InFlight()
 		}, usable)
-	case "weighted_random":
+	case weightedRandom:
 		g.judge(v)
 		weight := func(path string) float64 { return 1 - float64(v.targets[path].weight.Load())/1000 }
 		if !set.Mitigation {

@@ -21,6 +21,9 @@ type Usage struct {
 	Cores  float64       // processor time per time between the last two measurements
 	Memory int64         // bytes
 	At     time.Time
+	// Network and Disk are nil where nobody knows them.
+	Network *reading.Network
+	Disk    *reading.Disk
 }
 
 // meter keeps the last measurement.
@@ -30,6 +33,7 @@ type meter struct {
 	at         time.Time
 	containers map[string]driver.Usage
 	cores      map[string]float64 // by container
+	flows      map[string]flow    // by network
 }
 
 // name notes the ARN of a task; "" forgets it.
@@ -87,7 +91,9 @@ func (m *meter) reading() []reading.Task {
 	list := make([]reading.Task, 0, len(paced))
 	for _, arn := range slices.Sorted(maps.Keys(paced)) {
 		u := tasks[arn]
-		list = append(list, reading.Task{ARN: arn, Cores: u.Cores, CPU: u.CPU.Seconds(), Memory: u.Memory})
+		list = append(list, reading.Task{
+			ARN: arn, Cores: u.Cores, CPU: u.CPU.Seconds(), Memory: u.Memory, Network: u.Network, Disk: u.Disk,
+		})
 	}
 	return list
 }
@@ -116,6 +122,7 @@ func (m *meter) take(usage map[string]driver.Usage, now time.Time) {
 			cores[id] = max(0, float64(u.CPU-before.CPU)/float64(elapsed))
 		}
 	}
+	m.flows = flows(m.flows, usage, now.Sub(m.at))
 	m.at, m.containers, m.cores = now, usage, cores
 }
 
@@ -123,7 +130,7 @@ func (m *meter) take(usage map[string]driver.Usage, now time.Time) {
 func (m *meter) tasks() map[string]Usage {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	total := map[string]Usage{}
+	total, counted := map[string]Usage{}, map[string]string{}
 	for id, u := range m.containers {
 		task, _, _ := strings.Cut(id, "-")
 		arn, ok := m.names[task]
@@ -132,6 +139,12 @@ func (m *meter) tasks() map[string]Usage {
 		}
 		sum := total[arn]
 		sum.CPU, sum.Memory, sum.Cores, sum.At = sum.CPU+u.CPU, sum.Memory+u.Memory, sum.Cores+m.cores[id], m.at
+		if u.Disk != nil {
+			addDisk(&sum, u.Disk)
+		}
+		if u.Network != nil {
+			m.addFlow(&sum, arn, u.Network, counted)
+		}
 		total[arn] = sum
 	}
 	return total

@@ -34,8 +34,8 @@ const (
 	trackingQuery        = "m1"
 	percent, noUnit      = "Percent", "None"
 	average, sum         = "Average", "Sum"
-	cpuMetric            = "CPUUtilization"
-	memoryMetric         = "MemoryUtilization"
+	cpuMetric            = model.MetricCPU
+	memoryMetric         = model.MetricMemory
 	requestsMetric       = "RequestCountPerTarget"
 	dimensionCluster     = "ClusterName"
 	dimensionService     = "ServiceName"

@@ -28,7 +28,8 @@ type NewService struct {
 	LoadBalancers  []model.ServiceBalancer
 	PropagateTags  string
 	ManagedTags    bool
-	ExecuteCommand bool // people may run commands in its tasks
+	ExecuteCommand bool     // people may run commands in its tasks
+	Fine           []string // metrics that are kept by 20 s
 	Tags           []model.Tag
 	Document       []byte // members given back as given
 	Revision       []byte // likewise, of the service revision
@@ -62,7 +63,7 @@ func CreateService(tx *store.Tx, call Call, in NewService) (*model.Service, erro
 		Scheduling: in.Scheduling, DesiredCount: in.DesiredCount, Declared: in.DesiredCount, LaunchType: in.LaunchType,
 		MinHealthy: in.MinHealthy, MaxPercent: in.MaxPercent, Constraints: in.Constraints, Strategy: in.Strategy,
 		HealthGrace: in.HealthGrace, PropagateTags: in.PropagateTags, ManagedTags: in.ManagedTags, Tags: in.Tags,
-		ExecuteCommand: in.ExecuteCommand, CreatedAt: call.Now, Document: in.Document,
+		ExecuteCommand: in.ExecuteCommand, Fine: in.Fine, CreatedAt: call.Now, Document: in.Document,
 		Cause: call.Cause(fmt.Sprintf("%s with %d tasks of %s", in.Name, in.DesiredCount, def.Name())),
 	}
 	if in.Scheduling == model.Daemon {
@@ -129,7 +130,7 @@ func again(v *store.View, old *model.Service, in NewService) (*model.Service, er
 		Scheduling: old.Scheduling, LaunchType: old.LaunchType, MinHealthy: old.MinHealthy, MaxPercent: old.MaxPercent,
 		Constraints: old.Constraints, Strategy: old.Strategy, HealthGrace: old.HealthGrace,
 		PropagateTags: old.PropagateTags, ManagedTags: old.ManagedTags, Tags: old.Tags, Document: old.Document,
-		Network: d.Network, LoadBalancers: d.LoadBalancers, ExecuteCommand: old.ExecuteCommand,
+		Network: d.Network, LoadBalancers: d.LoadBalancers, ExecuteCommand: old.ExecuteCommand, Fine: old.Fine,
 		// How the newest deployment was asked for and by which call are not what the service is.
 		Revision: in.Revision, Token: in.Token, Request: in.Request,
 	}
@@ -241,6 +242,7 @@ func describeUpdate(old *model.Service, d *model.Deployment, e *ServiceEdit) str
 		{"minimumHealthyPercent", old.MinHealthy, svc.MinHealthy},
 		{"maximumPercent", old.MaxPercent, svc.MaxPercent},
 		{"health check grace period", old.HealthGrace, svc.HealthGrace},
+		{"metrics by 20 s", namesOf(old.Fine), namesOf(svc.Fine)},
 	} {
 		if n.was != n.now {
 			changes = append(changes, fmt.Sprintf("%s %v instead of %v", n.name, n.now, n.was))
@@ -255,6 +257,14 @@ func describeUpdate(old *model.Service, d *model.Deployment, e *ServiceEdit) str
 		return "changes settings of " + svc.Name
 	}
 	return strings.Join(changes, ", ")
+}
+
+// namesOf lists names, for people.
+func namesOf(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, " and ")
 }
 
 func set[T any](to, value *T) {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,7 +91,7 @@ func (s *server) startBalancer(ctx context.Context, roles *roles) error {
 	name, _ := os.Hostname() // told to people alone
 	serving := make(chan struct{})
 	b, err := lb.New(lb.Config{
-		Store: s.store, ID: id, Host: name, Version: s.cfg.Version, Dir: dir, AccessLog: log, Secret: keys[len(keys)-1],
+		Store: s.store, ID: id, Host: name, Zone: cmp.Or(s.cfg.Zone, s.cfg.Region+"a"), Version: s.cfg.Version, Dir: dir, AccessLog: log, Secret: keys[len(keys)-1],
 		Certificates: certs.New(s.privateKey), Now: time.Now, Random: rand.Uint64, Log: s.cfg.Log, Hurry: s.cfg.Hurry,
 		Serving: func() { close(serving) }, Readings: s.balancerFeed.Add, Peer: line,
 	})

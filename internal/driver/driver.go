@@ -173,9 +173,20 @@ type Status struct {
 
 // Usage is what a container uses.
 type Usage struct {
-	CPU    time.Duration // processor time since its start
-	Memory int64         // bytes resident now
+	CPU     time.Duration // processor time since its start
+	Memory  int64         // bytes resident now
+	Network *Network      // nil if nobody knows, or the network is the machine's own
+	Disk    *Disk         // nil if nobody knows
 }
+
+// Network is what went through a network namespace since it was made, in bytes, but for what stayed in it.
+type Network struct {
+	Namespace      string // names it: containers that share it say the same of it
+	Received, Sent int64
+}
+
+// Disk is what a container read and wrote on block devices since its start, in bytes.
+type Disk struct{ Read, Written int64 }
 
 // Failure is an error with the name that ECS gives it.
 type Failure struct {

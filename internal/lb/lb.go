@@ -27,6 +27,7 @@ type Config struct {
 	Store   *store.Store
 	ID      string // of the balancer, the same after a restart
 	Host    string
+	Zone    string // availability zone of this machine, that metrics are told by as well; "": unknown
 	Version string
 	// Dir is the directory of what the balancers of this machine share, one of which takes over from another; "": they do
 	// not. It exists and belongs to them alone.
@@ -179,7 +180,7 @@ func (b *Balancer) farewell(ctx context.Context, joined time.Time) error {
 // record describes the balancer.
 func (b *Balancer) record(connected bool, failed map[string]string, joined time.Time) *model.Balancer {
 	return &model.Balancer{
-		ID: b.config.ID, Host: b.config.Host, Version: b.config.Version, JoinedAt: joined, SeenAt: stored(b.config.Now()),
+		ID: b.config.ID, Host: b.config.Host, Zone: b.config.Zone, Version: b.config.Version, JoinedAt: joined, SeenAt: stored(b.config.Now()),
 		Connected: connected, Failed: failed, Peer: b.config.Peer,
 	}
 }

@@ -86,7 +86,7 @@ func (m *meter) connections(f *reading.Frame) {
 
 // health adds what the route table says of groups, and what is in flight to their targets.
 func (m *meter) health(f *reading.Frame) {
-	table := m.Table()
+	table, anomalies := m.Table(), m.census.anomalies()
 	for arn := range m.groups {
 		if table.Groups[arn] == nil {
 			delete(m.groups, arn)
@@ -100,6 +100,9 @@ func (m *meter) health(f *reading.Frame) {
 		}
 		r := reading.Group{
 			ARN: arn, Healthy: c.healthy, Unhealthy: c.unhealthy, Registered: g.Registered, Eligible: len(g.Eligible), FailOpen: g.FailOpen,
+		}
+		if a, ok := anomalies[arn]; ok {
+			r.Judged, r.Anomalous, r.Mitigated = true, a.Anomalous, a.Mitigated
 		}
 		for _, t := range g.Targets {
 			r.InFlight += m.flights.Target(t.Path).InFlight()
@@ -156,16 +159,16 @@ func (b *Balancer) observeFlow() func(l4.Sample) {
 // census knows all servers of HTTP that have connections, those too that let their last requests end.
 type census struct {
 	mu    sync.Mutex
-	known map[*port]func() l7.Connections
+	known map[*port]*l7.Server
 }
 
-func (c *census) enter(o *port, count func() l7.Connections) {
+func (c *census) enter(o *port, server *l7.Server) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.known == nil {
-		c.known = map[*port]func() l7.Connections{}
+		c.known = map[*port]*l7.Server{}
 	}
-	c.known[o] = count
+	c.known[o] = server
 }
 
 func (c *census) leave(o *port) {
@@ -178,8 +181,23 @@ func (c *census) take() map[*port]l7.Connections {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := make(map[*port]l7.Connections, len(c.known))
-	for o, count := range c.known {
-		now[o] = count()
+	for o, server := range c.known {
+		now[o] = server.Connections()
 	}
 	return now
+}
+
+// anomalies are those of each group, by ARN. Where several listeners lead to a group, each looks for itself: it is what the
+// one found that found most.
+func (c *census) anomalies() map[string]l7.Anomaly {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	most := map[string]l7.Anomaly{}
+	for _, server := range c.known {
+		for arn, a := range server.Anomalies() {
+			was := most[arn]
+			most[arn] = l7.Anomaly{Anomalous: max(was.Anomalous, a.Anomalous), Mitigated: max(was.Mitigated, a.Mitigated)}
+		}
+	}
+	return most
 }

@@ -213,7 +213,7 @@ func (p *ports) start(ctx context.Context, l *routing.Listener) (*port, error) {
 			return fail(err)
 		}
 		o.shutdown = server.Shutdown
-		p.census.enter(o, server.Connections)
+		p.census.enter(o, server)
 		p.accept(ctx, o, streams, server.Serve)
 		return o, nil
 	}

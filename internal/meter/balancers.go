@@ -108,6 +108,11 @@ func (b *balance) minute() {
 	for of, f := range b.flows() {
 		b.network(of, f)
 	}
+	for i := range b.frame.Flows {
+		f := &b.frame.Flows[i]
+		of := balancerSubject(f.Listener).with(groupSubject(f.Group))
+		b.count(key{of, model.NamespaceNetwork, "UnhealthyRoutingFlowCount", count}, f.Unhealthy)
+	}
 }
 
 func (b *balance) route(r *reading.Route) {
@@ -135,6 +140,7 @@ func (b *balance) application(of subject, r *reading.Requests) {
 	b.count(k("HTTPCode_Target_4XX_Count", count), r.Answers[reading.Class4XX])
 	b.count(k("HTTPCode_Target_5XX_Count", count), r.Answers[reading.Class5XX])
 	b.count(k("TargetConnectionErrorCount", count), r.ConnErrors)
+	b.count(k("TargetTLSNegotiationErrorCount", count), r.TLSErrors)
 	b.count(k("UnhealthyRoutingRequestCount", count), r.Unhealthy)
 }
 
@@ -149,7 +155,11 @@ func (b *balance) own(of subject, r *reading.Requests) {
 	b.count(k("HTTPCode_ELB_503_Count"), r.Own503)
 	b.count(k("HTTPCode_ELB_504_Count"), r.Own504)
 	b.count(k("HTTP_Redirect_Count"), r.Redirects)
+	b.count(k("HTTP_Redirect_Url_Limit_Exceeded_Count"), r.Long)
 	b.count(k("HTTP_Fixed_Response_Count"), r.Fixed)
+	b.count(k("RuleEvaluations"), r.Rules)
+	b.count(k("NonStickyRequestCount"), r.NonSticky)
+	b.count(k("ForwardedInvalidHeaderRequestCount"), r.Invalid)
 	b.count(k("GrpcRequestCount"), r.GRPC)
 	b.count(k("DroppedInvalidHeaderRequestCount"), r.Dropped)
 	b.count(k("DesyncMitigationMode_NonCompliant_Request_Count"), r.Desync)
@@ -168,6 +178,10 @@ func (b *balance) hosts(of subject, g *reading.Group) {
 		b.always(key{both, namespace, "RequestCount", count}, 0)
 		b.grow(key{both, namespace, "RequestCountPerTarget", none}, 0)
 		b.grow(key{group, namespace, "RequestCountPerTarget", none}, 0)
+		if g.Judged {
+			b.add(key{both, namespace, "AnomalousHostCount", count}, float64(g.Anomalous))
+			b.add(key{both, namespace, "MitigatedHostCount", count}, float64(g.Mitigated))
+		}
 	}
 	b.add(key{both, namespace, "HealthyHostCount", count}, float64(g.Healthy))
 	b.add(key{both, namespace, "UnHealthyHostCount", count}, float64(g.Unhealthy))
@@ -188,9 +202,17 @@ func (b *balance) connections() map[subject]*reading.Listener {
 	return sums
 }
 
-// flows adds up the ways of each Network Load Balancer, by protocol.
+// flows adds up the ways of each Network Load Balancer, by protocol. Those that lead to a target group and have no flow are
+// there too.
 func (b *balance) flows() map[subject]map[string]*reading.Flows {
 	sums := map[subject]map[string]*reading.Flows{}
+	for i := range b.frame.Groups {
+		for _, balancer := range b.leads[b.frame.Groups[i].ARN] {
+			if of := balancerSubject(balancer); of.network() {
+				sums[of] = nil
+			}
+		}
+	}
 	for i := range b.frame.Flows {
 		f := &b.frame.Flows[i]
 		of := balancerSubject(f.Listener)
@@ -205,30 +227,40 @@ func (b *balance) flows() map[subject]map[string]*reading.Flows {
 	return sums
 }
 
-// network says what is known of a Network Load Balancer: in all, and of each protocol.
+// network says what is known of a Network Load Balancer: in all, and of each protocol. Of all, zeros are said too.
 func (b *balance) network(of subject, by map[string]*reading.Flows) {
 	k := func(name string) key { return key{of, model.NamespaceNetwork, name, count} }
 	var all reading.Flows
 	for protocol, f := range by {
 		all.Add(f)
-		b.add(k("ActiveFlowCount_"+protocol), float64(f.Active))
-		b.count(k("NewFlowCount_"+protocol), f.New)
-		if n := f.Received + f.Sent; n > 0 {
-			b.grow(key{of, model.NamespaceNetwork, "ProcessedBytes_" + protocol, bytes}, float64(n))
-		}
+		b.protocol(of, protocol, f)
 	}
 	b.add(k("ActiveFlowCount"), float64(all.Active))
-	b.count(k("NewFlowCount"), all.New)
-	if n := all.Received + all.Sent; n > 0 {
-		b.grow(key{of, model.NamespaceNetwork, "ProcessedBytes", bytes}, float64(n))
-	}
-	b.count(k("TCP_Client_Reset_Count"), all.ClientResets)
-	b.count(k("TCP_Target_Reset_Count"), all.TargetResets)
-	b.count(k("TCP_ELB_Reset_Count"), all.OwnResets)
+	b.always(k("NewFlowCount"), all.New)
+	b.grow(key{of, model.NamespaceNetwork, "ProcessedBytes", bytes}, float64(all.Received+all.Sent))
+	b.busiest(key{of, model.NamespaceNetwork, "PeakBytesPerSecond", bytesPerSecond}, b.frame.Second, float64(all.Received+all.Sent))
+	b.always(k("TCP_Client_Reset_Count"), all.ClientResets)
+	b.always(k("TCP_Target_Reset_Count"), all.TargetResets)
+	b.always(k("TCP_ELB_Reset_Count"), all.OwnResets)
 	b.count(k("RejectedFlowCount"), all.Rejected)
 	b.count(k("ClientTLSNegotiationErrorCount"), all.ClientTLS)
 	b.count(k("TargetTLSNegotiationErrorCount"), all.TargetTLS)
 	b.count(k("UnhealthyRoutingFlowCount"), all.Unhealthy)
+}
+
+// protocol says it of one protocol. What the security groups do not let in is of TCP also where a listener speaks TLS, as
+// nothing is known of it but that.
+func (b *balance) protocol(of subject, protocol string, f *reading.Flows) {
+	k := func(name string) key { return key{of, model.NamespaceNetwork, name + "_" + protocol, count} }
+	b.add(k("ActiveFlowCount"), float64(f.Active))
+	b.count(k("NewFlowCount"), f.New)
+	if n := f.Received + f.Sent; n > 0 {
+		b.grow(key{of, model.NamespaceNetwork, "ProcessedBytes_" + protocol, bytes}, float64(n))
+	}
+	b.count(k("SecurityGroupBlockedFlowCount_Inbound"), f.Blocked)
+	if protocol == "TCP" {
+		b.count(k("RejectedFlowCount"), f.Rejected)
+	}
 }
 
 // fast says it for the second: of load balancers and of target groups.

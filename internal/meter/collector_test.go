@@ -92,6 +92,113 @@ func TestTasks(t *testing.T) {
 	})
 }
 
+// TestThirds: what a service wants to have by 20 s is told at the end of each third of a minute, and not by the minute; a
+// change of that counts from the next minute on.
+func TestThirds(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		l := newLines()
+		feed, frame := w.agent(l)
+		w.fine(model.MetricCPU)
+		_, k, stop := w.collect(l)
+		defer stop()
+		begin := time.Now().UTC()
+		want := map[time.Time]metrics.Stats{}
+		fine := func() map[time.Time]metrics.Stats { return k.of(1, model.NamespaceECS, model.MetricCPU, ofService...) }
+		for i := range 3 {
+			pulse(feed, third-1, frame)
+			if got := fine(); !maps.Equal(got, want) {
+				t.Errorf("before the end of a third: got %v, want %v", got, want)
+			}
+			pulse(feed, 1, frame)
+			want[begin.Add(time.Duration(i)*third*time.Second)] = metrics.One(150)
+			if got := fine(); !maps.Equal(got, want) {
+				t.Errorf("at the end of a third: got %v, want %v", got, want)
+			}
+		}
+		pulse(feed, third/2, frame)
+		w.fine()
+		pulse(feed, 2*minute, frame)
+		for i := range 3 {
+			want[begin.Add(minute*time.Second+time.Duration(i)*third*time.Second)] = metrics.One(150)
+		}
+		if got := fine(); !maps.Equal(got, want) {
+			t.Errorf("by 20 s: got %v, want %v", got, want)
+		}
+		plain := map[time.Time]metrics.Stats{begin.Add(2 * minute * time.Second): metrics.One(150)}
+		if got := k.of(minute, model.NamespaceECS, model.MetricCPU, ofService...); !maps.Equal(got, plain) {
+			t.Errorf("by the minute: got %v, want %v", got, plain)
+		}
+		if got := k.of(minute, model.NamespaceECS, model.MetricMemory, ofService...); len(got) != 3 {
+			t.Errorf("the other metric: got %v, want each minute", got)
+		}
+		if got := k.of(minute, model.NamespaceECS, model.MetricCPU, "ClusterName", "default"); len(got) != 3 {
+			t.Errorf("of the cluster: got %v, want each minute", got)
+		}
+	})
+}
+
+// TestThirdsReconnect cuts the line over the end of a third: nothing is lost and nothing is told twice.
+func TestThirdsReconnect(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		l := newLines()
+		feed, frame := w.agent(l)
+		w.fine(model.MetricCPU, model.MetricMemory)
+		_, k, stop := w.collect(l)
+		defer stop()
+		pulse(feed, third/2, frame)
+		l.away(true)
+		pulse(feed, third/2+patience+1, frame) // what there is of the first third is told
+		l.away(false)
+		pulse(feed, minute, frame)
+		for name, want := range map[string]float64{model.MetricCPU: 150, model.MetricMemory: 25} {
+			got := k.of(1, model.NamespaceECS, name, ofService...)
+			if len(got) != 4 {
+				t.Errorf("%s: got %v, want four thirds", name, got)
+			}
+			for at, s := range got {
+				if s != metrics.One(want) {
+					t.Errorf("%s at %s: got %+v, want one sample of %v", name, at, s, want)
+				}
+			}
+		}
+	})
+}
+
+// TestTrafficExposed: Prometheus has what went through a task's networks and disks, of tasks of which it is known.
+func TestTrafficExposed(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		l := newLines()
+		feed, frame := w.agent(l)
+		c, _, stop := w.collect(l)
+		defer stop()
+		pulse(feed, 2, frame)
+		exposes(t, c, "\nmaitred_task_network_bytes_total{", false)
+		pulse(feed, 1, func() reading.Frame {
+			f := frame()
+			f.Tasks[0].Network, f.Tasks[0].Disk = &reading.Network{Received: 5, Sent: 6}, &reading.Disk{Read: 7, Written: 8}
+			return f
+		})
+		labels := `{region="us-east-1",cluster="default",service="web",family="web",task="00000000000000000000000000000001",machine="` + machineID + `",`
+		for _, line := range []string{
+			"network_bytes_total" + labels + `direction="in"} 5`, "network_bytes_total" + labels + `direction="out"} 6`,
+			"disk_bytes_total" + labels + `operation="read"} 7`, "disk_bytes_total" + labels + `operation="write"} 8`,
+		} {
+			exposes(t, c, "\nmaitred_task_"+line+"\n", true)
+		}
+	})
+}
+
+func exposes(t *testing.T, c *Collector, text string, want bool) {
+	t.Helper()
+	var b strings.Builder
+	if err := exposition.Write(&b, c.Families()); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Contains(b.String(), text); got != want {
+		t.Errorf("%q is exposed: %t, want %t, in\n%s", text, got, want, b.String())
+	}
+}
+
 // TestNothingOfTheDead: of a task that does not run there is no data.
 func TestNothingOfTheDead(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
@@ -340,7 +447,9 @@ func TestQuiet(t *testing.T) {
 			}
 		}
 		slices.Sort(names)
-		want := []string{"HealthyHostCount", "RequestCount", "RequestCountPerTarget", "UnHealthyHostCount"}
+		want := []string{
+			"HealthyHostCount", "HealthyStateRouting", "RequestCount", "RequestCountPerTarget", "UnHealthyHostCount", "UnhealthyStateRouting",
+		}
 		if diff := cmp.Diff(want, slices.Compact(names)); diff != "" {
 			t.Errorf("what is told (-want +got):\n%s", diff)
 		}

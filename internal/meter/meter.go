@@ -4,7 +4,8 @@
 // balancers.go, services.go) that write on a sheet (sheet.go).
 //
 // A minute is told when it is over, by each source for itself: CloudWatch's statistics add up. What a source that was
-// away for a moment tells later is added to the minute that it belongs to.
+// away for a moment tells later is added to the minute that it belongs to. What a service wants to have by 20 s (monitoring)
+// is told at the end of each third of a minute, instead of by the minute; a change takes effect with the next full minute.
 package meter
 
 import (
@@ -46,7 +47,8 @@ type Collector struct {
 	sources map[sourceID]*source
 	leads   leads
 	running sync.WaitGroup
-	told    int64 // the last minute of which clusters and services were told, in Unix time
+	states  *sheet // of target groups, since the last full minute
+	told    int64  // the last minute of which clusters and services were told, in Unix time
 
 	mu     sync.Mutex
 	totals totals
@@ -68,7 +70,7 @@ func New(c Config) (*Collector, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{config: c, events: make(chan func()), sources: map[sourceID]*source{}, totals: newTotals()}, nil
+	return &Collector{config: c, events: make(chan func()), sources: map[sourceID]*source{}, states: newSheet(), totals: newTotals()}, nil
 }
 
 // Run collects until ctx ends, and gives nil then.
@@ -101,8 +103,11 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 }
 
-// minute in seconds.
-const minute = 60
+// A minute, and the third of one that some services have their metrics by, in seconds.
+const (
+	minute = 60
+	third  = 20
+)
 
 func minuteOf(second int64) int64 { return second - second%minute }
 
@@ -138,12 +143,17 @@ func (c *Collector) tick(begin time.Time) {
 	s := newSheet()
 	fastServices(s, v)
 	c.put(s, begin, 1)
+	c.mu.Lock()
+	states(c.states, v, c.totals.groups, c.leads)
+	c.mu.Unlock()
 	now := begin.Unix() + 1
 	if last := minuteOf(now) - minute; last > c.told {
 		c.told = last
 		s := newSheet()
 		minuteServices(s, v, c.config.Desired(v))
 		c.put(s, time.Unix(last, 0).UTC(), minute)
+		c.put(c.states, time.Unix(last, 0).UTC(), minute)
+		c.states = newSheet()
 	}
 	for _, src := range c.sources {
 		c.overdue(src, now)
@@ -170,16 +180,21 @@ func (c *Collector) take(src *source, f *reading.Frame) {
 	}
 	c.count(v, src, f)
 	src.add(v, f, c.leads)
-	if f.Second%minute == minute-1 {
+	if f.Second%third == third-1 {
 		c.close(src, f.Second+1)
 	}
 }
 
-// close tells the minutes of a source that ended before or at a time.
+// close tells the minutes of a source, and the thirds of them, that ended before or at a time.
 func (c *Collector) close(src *source, end int64) {
-	for _, m := range src.take(end) {
+	for _, m := range src.minutes.take(end) {
 		if time.Unix(m.begin+minute, 0).After(c.config.After) {
 			c.put(src.sheet(c.config.Store.View(), m), time.Unix(m.begin, 0), minute)
+		}
+	}
+	for _, m := range src.thirds.take(end) {
+		if time.Unix(m.begin+third, 0).After(c.config.After) {
+			c.put(src.fineSheet(m), time.Unix(m.begin, 0), 1)
 		}
 	}
 }
@@ -198,7 +213,7 @@ func (c *Collector) overdue(src *source, now int64) {
 		wait = lateness
 	}
 	c.close(src, now-wait)
-	if src.gone && len(src.open) == 0 {
+	if src.gone && len(src.minutes.open)+len(src.thirds.open) == 0 {
 		delete(c.sources, src.id)
 	}
 }

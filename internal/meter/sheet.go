@@ -45,7 +45,11 @@ func (k key) series() metrics.Series {
 }
 
 // sheet adds up what there is to say of one period.
-type sheet struct{ cells map[key]*cell }
+type sheet struct {
+	cells map[key]*cell
+	// zone is where it was measured: what AWS tells of zones (zonal) is said of it as well. "" is none.
+	zone string
+}
 
 func newSheet() *sheet { return &sheet{cells: map[key]*cell{}} }
 
@@ -53,6 +57,7 @@ type cell struct {
 	metrics.Stats
 	single  bool                // Sum is one sample, that grows
 	highest bool                // Max is one sample
+	windows map[int64]float64   // sums of windows, of which the busiest one is the one sample, each second
 	values  map[float64]float64 // that were met, with how often; nil where nobody asks for percentiles
 	latency *reading.Latency
 }
@@ -106,6 +111,22 @@ func (s *sheet) peak(k key, v float64) {
 	c.Add(metrics.One(v))
 }
 
+// window is how long the windows of busiest are, in seconds.
+const window = 10
+
+// busiest adds to a window of ten seconds. The one sample of a series is what the busiest one had, each second; of none that
+// had anything nothing is said.
+func (s *sheet) busiest(k key, second int64, v float64) {
+	if v == 0 {
+		return
+	}
+	c := s.cell(k)
+	if c.windows == nil {
+		c.windows = map[int64]float64{}
+	}
+	c.windows[second/window] += v
+}
+
 func (s *sheet) times(k key, l *reading.Latency) {
 	if l.Count == 0 {
 		return
@@ -124,6 +145,8 @@ func (s *sheet) data(at time.Time, resolution int) []metrics.Datum {
 	for k, c := range s.cells {
 		d := metrics.Datum{Series: k.series(), At: at, Stats: c.Stats, Resolution: resolution}
 		switch {
+		case c.windows != nil:
+			d.Stats = metrics.One(slices.Max(slices.Collect(maps.Values(c.windows))) / window)
 		case c.single:
 			d.Stats = metrics.One(c.Sum)
 		case c.highest:
@@ -138,6 +161,10 @@ func (s *sheet) data(at time.Time, resolution int) []metrics.Datum {
 			}
 		}
 		data = append(data, d)
+		if s.zone != "" && zonal(&k) {
+			d.Dimensions = append([]model.Dimension{{Name: "AvailabilityZone", Value: s.zone}}, d.Dimensions...)
+			data = append(data, d)
+		}
 	}
 	slices.SortFunc(data, func(a, b metrics.Datum) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Region, b.Region),

@@ -2,8 +2,6 @@ package meter
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/maitred/maitred/internal/model"
@@ -27,25 +25,16 @@ func (s sourceID) kind() string {
 // source is an agent or a balancer whose readings are followed, and what it told of minutes that have not ended.
 type source struct {
 	id        sourceID
-	followed  bool             // somebody reads, or tries to
-	connected bool             // and frames come
-	gone      bool             // the store does not know it any more, or it said goodbye
-	skip      int64            // a minute that cannot be told, -1 for none
-	open      map[int64]*open  // by the minute's begin
-	last      map[string]int64 // the minute of which each task was told last
-	closed    int64            // the end of the last minute that was told
+	followed  bool  // somebody reads, or tries to
+	connected bool  // and frames come
+	gone      bool  // the store does not know it any more, or it said goodbye
+	skip      int64 // a minute that cannot be told, -1 for none
+	minutes   span
+	thirds    span // of minutes: of an agent's tasks whose service has metrics by 20 s
 }
 
 func newSource(id sourceID) *source {
-	return &source{id: id, skip: -1, open: map[int64]*open{}, last: map[string]int64{}}
-}
-
-// open is a minute that has not been told.
-type open struct {
-	begin   int64
-	seconds int // that were measured
-	tasks   map[string]*taskUse
-	sheet   *sheet // of a balancer
+	return &source{id: id, skip: -1, minutes: newSpan(minute), thirds: newSpan(third)}
 }
 
 // follow begins to read of those that have come.
@@ -181,74 +170,53 @@ func (s *source) begin(f *reading.Frame) {
 	}
 }
 
-// add adds a frame to its minute.
+// add adds a frame to its minute, and what has to be told earlier to its third of a minute.
 func (s *source) add(v *store.View, f *reading.Frame, l leads) {
-	begin := minuteOf(f.Second)
-	if begin == s.skip {
+	if minuteOf(f.Second) == s.skip {
 		return
 	}
-	m := s.open[begin]
-	if m == nil {
-		m = &open{begin: begin, tasks: map[string]*taskUse{}, sheet: newSheet()}
-		s.open[begin] = m
-	}
+	m := s.minutes.at(f.Second)
 	m.seconds++
 	if s.id.balancer {
 		newBalance(m.sheet, f, l).minute()
 		return
 	}
-	for _, t := range f.Tasks {
+	for i := range f.Tasks {
+		t := &f.Tasks[i]
 		facts, ok := factsOf(v, t.ARN)
 		if !ok {
 			continue
 		}
 		u := m.tasks[t.ARN]
 		if u == nil {
-			u = &taskUse{facts: facts}
+			u = &taskUse{facts: facts, fine: fineOf(v, facts.service)}
 			m.tasks[t.ARN] = u
 		}
-		u.seconds++
-		u.cores += t.Cores
-		u.memory += float64(t.Memory)
-	}
-}
-
-// take gives the minutes that ended before or at a time, oldest first, and forgets them.
-func (s *source) take(end int64) (over []*open) {
-	for _, begin := range slices.Sorted(maps.Keys(s.open)) {
-		if begin+minute <= end {
-			over = append(over, s.open[begin])
-			delete(s.open, begin)
+		u.add(t)
+		if u.fine != (fine{}) {
+			s.thirds.at(f.Second).again(t.ARN, u).add(t)
 		}
 	}
-	return over
 }
 
 // sheet is what there is to tell of a minute. Of an agent's minute that was told before, only tasks that were not in it
 // are told: one task is one sample.
 func (s *source) sheet(v *store.View, m *open) *sheet {
 	if s.id.balancer {
+		m.sheet.zone = zoneOf(v, s.id.id)
 		return m.sheet
 	}
-	late := m.begin < s.closed
-	for arn := range m.tasks {
-		if late && s.last[arn] >= m.begin {
-			delete(m.tasks, arn)
-			continue
-		}
-		s.last[arn] = m.begin
-	}
-	for arn, at := range s.last {
-		if at < m.begin-minute {
-			delete(s.last, arn)
-		}
-	}
 	seconds := m.seconds
-	if late {
+	if s.minutes.tell(m) {
 		seconds = 0 // of the machine as a whole it was told
 	}
-	s.closed = max(s.closed, m.begin+minute)
-	sheet := newSheet()
-	minuteTasks(sheet, v, s.id.id, m.tasks, seconds)
-	return sheet
+	minuteTasks(m.sheet, v, s.id.id, m.tasks, seconds)
+	return m.sheet
+}
+
+// fineSheet is what there is to tell of a third of a minute, likewise.
+func (s *source) fineSheet(m *open) *sheet {
+	s.thirds.tell(m)
+	fineTasks(m.sheet, m.tasks)
+	return m.sheet
 }

@@ -173,12 +173,23 @@ func (t *totals) taskFamilies() []exposition.Family {
 	reserved := gauge("task_cpu_reserved_cores", "Cores that a task has reserved.")
 	memory := gauge("task_memory_bytes", "Memory that a task uses.")
 	size := gauge("task_memory_reserved_bytes", "Memory that a task has reserved.")
+	network := counter("task_network_bytes", "Bytes that went through the networks of a task, since each was made.")
+	disk := counter("task_disk_bytes", "Bytes that the containers of a task that run have read and written on block devices, since each began.")
 	for id, tasks := range ordered(t.tasks) {
 		for i := range tasks {
 			n := &tasks[i]
 			labels := []string{
 				"region", n.region, "cluster", n.subject.cluster, "service", n.subject.service, "family", n.family,
 				"task", n.subject.task, "machine", id.id,
+			}
+			with := func(more ...string) []string { return append(slices.Clip(labels), more...) }
+			if n.Network != nil {
+				network.Add(float64(n.Network.Received), with("direction", "in")...)
+				network.Add(float64(n.Network.Sent), with("direction", "out")...)
+			}
+			if n.Disk != nil {
+				disk.Add(float64(n.Disk.Read), with("operation", "read")...)
+				disk.Add(float64(n.Disk.Written), with("operation", "write")...)
 			}
 			total.Add(n.CPU, labels...)
 			cores.Add(n.Cores, labels...)
@@ -187,7 +198,7 @@ func (t *totals) taskFamilies() []exposition.Family {
 			size.Add(float64(n.memory)*mib, labels...)
 		}
 	}
-	return []exposition.Family{total, cores, reserved, memory, size}
+	return []exposition.Family{total, cores, reserved, memory, size, network, disk}
 }
 
 // ordered goes through a map of sources in their order.

@@ -93,7 +93,7 @@ func (t *totals) connectionFamilies() []exposition.Family {
 		resets.Add(float64(f.ClientResets), with("by", "client")...)
 		resets.Add(float64(f.TargetResets), with("by", "target")...)
 		resets.Add(float64(f.OwnResets), with("by", "load_balancer")...)
-		refused.Add(float64(f.Rejected+f.NoTarget+f.Unreachable+f.ClientTLS+f.TargetTLS), labels...)
+		refused.Add(float64(f.Rejected+f.Blocked+f.NoTarget+f.Unreachable+f.ClientTLS+f.TargetTLS), labels...)
 	}
 	sumOpen(&open, t.flowing)
 	return []exposition.Family{opened, active, flows, open, moved, resets, refused}

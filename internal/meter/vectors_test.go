@@ -14,13 +14,13 @@ import (
 
 func about(a, b float64) bool { return math.Abs(a-b) < 0.005 }
 
-// minuteOfTasks is what an agent's minute becomes in which each second was the same.
-func minuteOfTasks(w *world, machine string, tasks ...reading.Task) []metrics.Datum {
-	src := newSource(sourceID{id: machine})
+// minuteOfTasks is what a minute of the first machine's agent becomes in which each second was the same.
+func minuteOfTasks(w *world, tasks ...reading.Task) []metrics.Datum {
+	src := newSource(sourceID{id: machineID})
 	for second := range int64(minute) {
 		src.add(w.store.View(), &reading.Frame{Second: second, Tasks: tasks}, nil)
 	}
-	return src.sheet(w.store.View(), src.take(minute)[0]).data(time.Unix(0, 0).UTC(), minute)
+	return src.sheet(w.store.View(), src.minutes.take(minute)[0]).data(time.Unix(0, 0).UTC(), minute)
 }
 
 // TestServiceUtilization: what a service uses is compared with what its tasks have reserved ("Service utilization").
@@ -64,7 +64,7 @@ func TestServiceUtilization(t *testing.T) {
 				c.used[i].ARN = w.task(i, c.cpu, c.memory, model.TaskRunning)
 				c.used[i].Memory *= mib
 			}
-			data := minuteOfTasks(w, machineID, c.used...)
+			data := minuteOfTasks(w, c.used...)
 			for metric, want := range map[string]metrics.Stats{"CPUUtilization": c.want, "MemoryUtilization": c.wantM} {
 				got := statsOf(data, minute, model.NamespaceECS, metric, "ClusterName", "default", "ServiceName", "web")
 				if want == (metrics.Stats{}) && len(got) == 0 {
@@ -85,7 +85,7 @@ func TestClusterUtilization(t *testing.T) {
 	w.machine(machineID, 4096, 1000)
 	w.service(1, 512, 100)
 	task := w.task(1, 512, 100, model.TaskRunning)
-	data := minuteOfTasks(w, machineID, reading.Task{ARN: task, Cores: 1, Memory: 250 * mib})
+	data := minuteOfTasks(w, reading.Task{ARN: task, Cores: 1, Memory: 250 * mib})
 	for metric, want := range map[string]float64{"CPUUtilization": 25, "MemoryUtilization": 25} {
 		if s := only(t, statsOf(data, minute, model.NamespaceECS, metric, "ClusterName", "default")); s != metrics.One(want) {
 			t.Errorf("%s: got %+v, want %v", metric, s, want)
@@ -98,6 +98,44 @@ func TestClusterUtilization(t *testing.T) {
 			if s := only(t, statsOf(data, minute, model.NamespaceInsights, metric, dimensions...)); s != metrics.One(want) {
 				t.Errorf("%s of %v: got %+v, want %v", metric, dimensions, s, want)
 			}
+		}
+	}
+}
+
+// TestTraffic: what went through networks is told each second, what was read and written since the start; of what nobody knows
+// nothing is said, not zero.
+func TestTraffic(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.machine(machineID, 4096, 1000)
+	w.service(3, 512, 100)
+	data := minuteOfTasks(w,
+		reading.Task{ARN: w.task(1, 512, 100, model.TaskRunning), Network: &reading.Network{In: 10, Out: 20, Received: 5000}, Disk: &reading.Disk{Read: 7}},
+		reading.Task{ARN: w.task(2, 512, 100, model.TaskRunning), Network: &reading.Network{In: 30}},
+		reading.Task{ARN: w.task(3, 512, 100, model.TaskRunning)},
+	)
+	for metric, want := range map[string]metrics.Stats{
+		"NetworkRxBytes": {Count: 2, Sum: 40, Min: 10, Max: 30}, "NetworkTxBytes": {Count: 2, Sum: 20, Max: 20},
+		"StorageReadBytes": metrics.One(7), "StorageWriteBytes": metrics.One(0),
+	} {
+		for _, dimensions := range [][]string{
+			{"ClusterName", "default"}, {"ClusterName", "default", "ServiceName", "web"}, {"ClusterName", "default", "TaskDefinitionFamily", "web"},
+		} {
+			if s := only(t, statsOf(data, minute, model.NamespaceInsights, metric, dimensions...)); s != want {
+				t.Errorf("%s of %v: got %+v, want %+v", metric, dimensions, s, want)
+			}
+		}
+	}
+	units := map[string]string{"NetworkRxBytes": "Bytes/Second", "NetworkTxBytes": "Bytes/Second", "StorageReadBytes": "Bytes", "StorageWriteBytes": "Bytes"}
+	for _, d := range data {
+		if want, ok := units[d.Metric.Name]; ok && d.Unit != want {
+			t.Errorf("%s is in %s, want %s", d.Metric.Name, d.Unit, want)
+		}
+	}
+	nothing := minuteOfTasks(w, reading.Task{ARN: taskARN(3)})
+	for metric := range units {
+		if s := statsOf(nothing, minute, model.NamespaceInsights, metric, "ClusterName", "default"); len(s) != 0 {
+			t.Errorf("%s of what nobody knows: got %v", metric, s)
 		}
 	}
 }

@@ -96,6 +96,15 @@ func (w *world) service(desired, cpu, memory int) {
 	)
 }
 
+// fine has the service have metrics by 20 s.
+func (w *world) fine(names ...string) {
+	w.Helper()
+	svc, _ := w.store.View().Service(serviceARN)
+	changed := *svc
+	changed.Fine = names
+	w.put(&changed)
+}
+
 func taskARN(n int) string { return fmt.Sprintf("%stask/default/%032x", ecsARN, n) }
 
 // task makes a task of the service on the first machine, that is in a state.

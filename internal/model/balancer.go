@@ -293,6 +293,7 @@ func TargetHealthKey(balancer, target string) Key {
 type Balancer struct {
 	ID       string    `json:"id"` // 32 hex digits, kept in its data directory
 	Host     string    `json:"host"`
+	Zone     string    `json:"zone,omitempty"` // availability zone of its machine
 	Version  string    `json:"version"`
 	JoinedAt time.Time `json:"joined"`
 	SeenAt   time.Time `json:"seen"`

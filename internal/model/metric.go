@@ -34,6 +34,12 @@ const (
 	NamespaceFast        = "Maitred"
 )
 
+// The metrics of how much of what is reserved is used, of services and clusters ("Amazon ECS service utilization metrics").
+const (
+	MetricCPU    = "CPUUtilization"
+	MetricMemory = "MemoryUtilization"
+)
+
 // MetricQuery is one part of what is asked of metrics: a statistic of a metric, or an expression over other parts
 // ("MetricDataQuery").
 type MetricQuery struct {

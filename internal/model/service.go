@@ -34,10 +34,12 @@ type Service struct {
 	PropagateTags string        `json:"propagate,omitempty"` // TASK_DEFINITION, SERVICE or ""
 	ManagedTags   bool          `json:"managed,omitempty"`   // enableECSManagedTags
 	// ExecuteCommand says that people may run commands in the tasks that are started from now on (enableExecuteCommand).
-	ExecuteCommand bool      `json:"exec,omitempty"`
-	Tags           []Tag     `json:"tags,omitempty"`
-	CreatedAt      time.Time `json:"created"`
-	ClosedAt       time.Time `json:"closed,omitzero"` // when it became INACTIVE
+	ExecuteCommand bool `json:"exec,omitempty"`
+	// Fine are the metrics of utilization, by name, that are kept by 20 s instead of by the minute (monitoring). In their order.
+	Fine      []string  `json:"fine,omitempty"`
+	Tags      []Tag     `json:"tags,omitempty"`
+	CreatedAt time.Time `json:"created"`
+	ClosedAt  time.Time `json:"closed,omitzero"` // when it became INACTIVE
 	// Document keeps the members that are given back as they were given, in the AWS API's JSON.
 	Document []byte `json:"doc,omitempty"`
 	// Cause is the API call that last changed the service.

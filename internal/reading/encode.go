@@ -26,6 +26,9 @@ type (
 		Cores  float64 `json:"c"`
 		CPU    float64 `json:"t"`
 		Memory int64   `json:"m"`
+
+		Network *Network `json:"n,omitempty"`
+		Disk    *Disk    `json:"d,omitempty"`
 	}
 	route struct {
 		Way [4]name `json:"w"` // listener, rule, group, target
@@ -49,6 +52,9 @@ type (
 		Eligible   int   `json:"e,omitempty"`
 		InFlight   int64 `json:"f,omitempty"`
 		FailOpen   bool  `json:"o,omitempty"`
+		Judged     bool  `json:"j,omitempty"`
+		Anomalous  int   `json:"an,omitempty"`
+		Mitigated  int   `json:"mi,omitempty"`
 	}
 )
 
@@ -73,7 +79,7 @@ func Encode(f *Frame) ([]byte, error) {
 	names := &naming{known: map[string]name{}}
 	d := document{Seq: f.Seq, Second: f.Second}
 	for _, t := range f.Tasks {
-		d.Tasks = append(d.Tasks, task{names.of(t.ARN), t.Cores, t.CPU, t.Memory})
+		d.Tasks = append(d.Tasks, task{names.of(t.ARN), t.Cores, t.CPU, t.Memory, t.Network, t.Disk})
 	}
 	for i := range f.Routes {
 		r := &f.Routes[i]
@@ -88,7 +94,9 @@ func Encode(f *Frame) ([]byte, error) {
 		d.Listeners = append(d.Listeners, listener{names.of(l.ARN), l.Active, l.New, l.TLSFails})
 	}
 	for _, g := range f.Groups {
-		d.Groups = append(d.Groups, group{names.of(g.ARN), g.Healthy, g.Unhealthy, g.Registered, g.Eligible, g.InFlight, g.FailOpen})
+		d.Groups = append(d.Groups, group{
+			names.of(g.ARN), g.Healthy, g.Unhealthy, g.Registered, g.Eligible, g.InFlight, g.FailOpen, g.Judged, g.Anomalous, g.Mitigated,
+		})
 	}
 	d.Names = names.texts
 	text, err := json.Marshal(d)
@@ -107,7 +115,7 @@ func Decode(text []byte) (f Frame, err error) {
 	r := reader{names: d.Names}
 	f = Frame{Seq: d.Seq, Second: d.Second}
 	for _, t := range d.Tasks {
-		f.Tasks = append(f.Tasks, Task{r.text(t.Name), t.Cores, t.CPU, t.Memory})
+		f.Tasks = append(f.Tasks, Task{r.text(t.Name), t.Cores, t.CPU, t.Memory, t.Network, t.Disk})
 	}
 	for i := range d.Routes {
 		w := d.Routes[i].Way
@@ -122,7 +130,9 @@ func Decode(text []byte) (f Frame, err error) {
 		f.Listeners = append(f.Listeners, Listener{r.text(l.Name), l.Active, l.New, l.TLSFails})
 	}
 	for _, g := range d.Groups {
-		f.Groups = append(f.Groups, Group{r.text(g.Name), g.Healthy, g.Unhealthy, g.Registered, g.Eligible, g.InFlight, g.FailOpen})
+		f.Groups = append(f.Groups, Group{
+			r.text(g.Name), g.Healthy, g.Unhealthy, g.Registered, g.Eligible, g.InFlight, g.FailOpen, g.Judged, g.Anomalous, g.Mitigated,
+		})
 	}
 	return f, r.err
 }

@@ -30,6 +30,21 @@ type Task struct {
 	Cores  float64 // processor time per time over the last second
 	CPU    float64 // seconds of processor time since the start of each container that runs
 	Memory int64   // bytes
+	// Network is what went through the networks of its own, nil where nobody knows or it has the machine's. Of containers that
+	// share a network it is counted once.
+	Network *Network
+	Disk    *Disk // nil where nobody knows
+}
+
+// Network is what went through networks, in bytes.
+type Network struct {
+	In, Out        float64 `json:",omitempty"` // each second, over the last one
+	Received, Sent int64   `json:",omitempty"` // since the networks were made
+}
+
+// Disk is what the containers that run have read and written on block devices since each started, in bytes.
+type Disk struct {
+	Read, Written int64 `json:",omitempty"`
 }
 
 // Route is what became of the requests that took one way. Names are ARNs, "" where a request did not get that far.
@@ -64,6 +79,11 @@ type Requests struct {
 	Desync     int64    `json:"ds,omitempty"`   // DesyncMitigationMode_NonCompliant_Request_Count
 	Unhealthy  int64    `json:"uh,omitempty"`   // UnhealthyRoutingRequestCount
 	ConnErrors int64    `json:"ce,omitempty"`   // TargetConnectionErrorCount
+	TLSErrors  int64    `json:"te,omitempty"`   // TargetTLSNegotiationErrorCount
+	Long       int64    `json:"rl,omitempty"`   // HTTP_Redirect_Url_Limit_Exceeded_Count
+	NonSticky  int64    `json:"ns,omitempty"`   // NonStickyRequestCount
+	Invalid    int64    `json:"fi,omitempty"`   // ForwardedInvalidHeaderRequestCount
+	Rules      int64    `json:"re,omitempty"`   // RuleEvaluations
 	Received   int64    `json:"in,omitempty"`   // bytes from clients
 	Sent       int64    `json:"out,omitempty"`  // bytes to clients
 	Latency    Latency  `json:"l,omitzero"`     // TargetResponseTime
@@ -86,6 +106,7 @@ type Flows struct {
 	TargetResets int64  `json:"tr,omitempty"` // TCP_Target_Reset_Count
 	OwnResets    int64  `json:"or,omitempty"` // TCP_ELB_Reset_Count
 	Rejected     int64  `json:"rj,omitempty"` // RejectedFlowCount
+	Blocked      int64  `json:"bl,omitempty"` // SecurityGroupBlockedFlowCount_Inbound
 	NoTarget     int64  `json:"nt,omitempty"`
 	Unreachable  int64  `json:"ur,omitempty"`
 	ClientTLS    int64  `json:"ct,omitempty"` // ClientTLSNegotiationErrorCount
@@ -112,6 +133,9 @@ type Group struct {
 	Eligible   int   // targets that get new requests: the healthy ones, or all if too few are
 	InFlight   int64 // requests, connections and flows that its targets have
 	FailOpen   bool  // Eligible has targets that are not healthy
+	Judged     bool  // anomalies are looked for
+	Anomalous  int   // AnomalousHostCount
+	Mitigated  int   // MitigatedHostCount
 }
 
 // Period is when the period began that is to be measured next: that of now, or the one after it if that was measured last:
@@ -140,7 +164,9 @@ func (r *Requests) Add(o *Requests) {
 	r.Own500, r.Own502, r.Own503, r.Own504 = r.Own500+o.Own500, r.Own502+o.Own502, r.Own503+o.Own503, r.Own504+o.Own504
 	r.Redirects, r.Fixed, r.GRPC = r.Redirects+o.Redirects, r.Fixed+o.Fixed, r.GRPC+o.GRPC
 	r.Dropped, r.Desync, r.Unhealthy = r.Dropped+o.Dropped, r.Desync+o.Desync, r.Unhealthy+o.Unhealthy
-	r.ConnErrors, r.Received, r.Sent = r.ConnErrors+o.ConnErrors, r.Received+o.Received, r.Sent+o.Sent
+	r.ConnErrors, r.TLSErrors, r.Long = r.ConnErrors+o.ConnErrors, r.TLSErrors+o.TLSErrors, r.Long+o.Long
+	r.NonSticky, r.Invalid, r.Rules = r.NonSticky+o.NonSticky, r.Invalid+o.Invalid, r.Rules+o.Rules
+	r.Received, r.Sent = r.Received+o.Received, r.Sent+o.Sent
 	r.Latency.Add(&o.Latency)
 }
 
@@ -150,5 +176,5 @@ func (f *Flows) Add(o *Flows) {
 	f.ClientResets, f.TargetResets, f.OwnResets = f.ClientResets+o.ClientResets, f.TargetResets+o.TargetResets, f.OwnResets+o.OwnResets
 	f.Rejected, f.NoTarget, f.Unreachable = f.Rejected+o.Rejected, f.NoTarget+o.NoTarget, f.Unreachable+o.Unreachable
 	f.ClientTLS, f.TargetTLS, f.Unhealthy = f.ClientTLS+o.ClientTLS, f.TargetTLS+o.TargetTLS, f.Unhealthy+o.Unhealthy
-	f.Received, f.Sent = f.Received+o.Received, f.Sent+o.Sent
+	f.Blocked, f.Received, f.Sent = f.Blocked+o.Blocked, f.Received+o.Received, f.Sent+o.Sent
 }

@@ -80,6 +80,10 @@ func drawFrame(t *rapid.T) reading.Frame {
 	f := reading.Frame{Second: n.Draw(t, "second")}
 	for range rapid.IntRange(0, 3).Draw(t, "tasks") {
 		f.Tasks = append(f.Tasks, reading.Task{ARN: text.Draw(t, "task"), Cores: rapid.Float64Range(0, 100).Draw(t, "cores"), CPU: 1, Memory: n.Draw(t, "memory")})
+		if last := &f.Tasks[len(f.Tasks)-1]; rapid.Bool().Draw(t, "io") {
+			last.Network = &reading.Network{In: 1.5, Out: rapid.Float64Range(0, 100).Draw(t, "out"), Received: n.Draw(t, "received"), Sent: 0}
+			last.Disk = &reading.Disk{Read: n.Draw(t, "read"), Written: 7}
+		}
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "routes") {
 		f.Routes = append(f.Routes, reading.Route{
@@ -94,7 +98,10 @@ func drawFrame(t *rapid.T) reading.Frame {
 		})
 	}
 	f.Listeners = []reading.Listener{{ARN: text.Draw(t, "listener"), Active: 1, New: 2, TLSFails: 3}}
-	f.Groups = []reading.Group{{ARN: text.Draw(t, "group"), Healthy: 1, Unhealthy: 2, Registered: 3, Eligible: 4, InFlight: 5, FailOpen: true}}
+	f.Groups = []reading.Group{{
+		ARN: text.Draw(t, "group"), Healthy: 1, Unhealthy: 2, Registered: 3, Eligible: 4, InFlight: 5, FailOpen: true,
+		Judged: rapid.Bool().Draw(t, "judged"), Anomalous: 6, Mitigated: 7,
+	}}
 	return f
 }
 

@@ -124,7 +124,7 @@ func fastMetric(m *model.Metric, svc *model.Service) *model.Metric {
 		all := *m
 		all.Name = backlog
 		return &all
-	case m.Namespace == model.NamespaceECS && (m.Name == "CPUUtilization" || m.Name == "MemoryUtilization"):
+	case m.Namespace == model.NamespaceECS && (m.Name == model.MetricCPU || m.Name == model.MetricMemory):
 		fast := ofService(m.Name, svc)
 		return &fast
 	case m.Namespace == model.NamespaceApplication && m.Name == "RequestCountPerTarget":

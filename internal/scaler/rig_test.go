@@ -35,6 +35,8 @@ type rig struct {
 	ids     byte
 	load    float64 // processor, in percent of what one task has reserved
 	queue   float64 // things that wait, per task
+	fine    bool    // the service has its metrics by 20 s
+	blind   bool    // nothing is measured by the second
 	tasks   int
 	front   front
 	told    strings.Builder
@@ -149,8 +151,13 @@ func (r *rig) measure() {
 		return
 	}
 	cpu := r.load / float64(r.tasks)
-	r.sample(model.NamespaceFast, "CPUUtilization", cpu, second, 1)
-	if r.now.Second() == 0 {
+	if !r.blind {
+		r.sample(model.NamespaceFast, "CPUUtilization", cpu, second, 1)
+	}
+	if r.fine && r.now.Second()%20 == 0 {
+		r.sample(model.NamespaceECS, "CPUUtilization", cpu, r.now.Add(-20*time.Second), 1)
+	}
+	if !r.fine && r.now.Second() == 0 {
 		r.sample(model.NamespaceECS, "CPUUtilization", cpu, r.now.Add(-time.Minute), 60)
 	}
 }

@@ -42,6 +42,8 @@ func (r *rig) command(d *datadriven.TestData) {
 		r.composite(d)
 	case "load":
 		r.load = number(r.t, d.CmdArgs[0].String())
+	case "blind":
+		r.blind = d.CmdArgs[0].String() == "true"
 	case "queue":
 		r.queue = number(r.t, d.CmdArgs[0].String())
 	case "deployment":
@@ -74,6 +76,7 @@ func (r *rig) service(d *datadriven.TestData) {
 	if d.HasArg("fast") {
 		tags = []model.Tag{{Key: "maitred:scaling", Value: "fast"}}
 	}
+	r.fine = d.HasArg("fine")
 	r.create(desired, tags)
 }
 
@@ -92,6 +95,9 @@ func (r *rig) register(d *datadriven.TestData) {
 func (r *rig) tracking(d *datadriven.TestData) {
 	p := model.Tracking{Predefined: "ECSServiceAverageCPUUtilization", OutCooldown: time.Minute, InCooldown: time.Minute}
 	d.ScanArgs(r.t, "value", &p.Value)
+	if d.HasArg("fine") {
+		p.Predefined = control.PredefinedFastCPU
+	}
 	if d.HasArg("backlog") {
 		p.Predefined = ""
 		p.Fast = true

@@ -258,6 +258,7 @@ func (d serviceDescriber) revision(svc *model.Service, x *model.Deployment) (typ
 		ServiceConnectConfiguration: doc.ServiceConnectConfiguration,
 		ContainerImages:             d.images(x),
 		LoadBalancers:               balancersOut(x.LoadBalancers),
+		Monitoring:                  doc.Monitoring,
 		ServiceRegistries:           []types.ServiceRegistry{},
 		VolumeConfigurations:        []types.ServiceVolumeConfiguration{},
 		VpcLatticeConfigurations:    []types.VpcLatticeConfiguration{},

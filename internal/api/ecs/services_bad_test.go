@@ -178,6 +178,28 @@ func badDeployments() []badInput {
 	}
 }
 
+// badMonitoring are requests for metrics that there are not.
+func badMonitoring() []badInput {
+	of := func(configurations string) string {
+		return create(`"monitoring":{"metricConfigurations":[` + configurations + `]}`)
+	}
+	const cpu = `{"metricNames":["CPUUtilization"],"resolutionSeconds":20}`
+	return []badInput{
+		{name: "no metrics", body: of(`{"resolutionSeconds":20}`), parts: []string{"monitoring.metricConfigurations[0].metricNames should not be empty"}},
+		{name: "no resolution", body: of(`{"metricNames":["CPUUtilization"]}`), parts: []string{"monitoring.metricConfigurations[0].resolutionSeconds", "20 or 60", "got 0"}},
+		{name: "a resolution", body: of(`{"metricNames":["CPUUtilization"],"resolutionSeconds":10}`), parts: []string{"resolutionSeconds", "got 10"}},
+		{
+			name: "a metric", body: of(`{"metricNames":["GPUUtilization"],"resolutionSeconds":20}`),
+			parts: []string{"metricNames", "CPUUtilization,MemoryUtilization", `"GPUUtilization"`},
+		},
+		{
+			name: "a metric twice", body: of(cpu + `,{"metricNames":["MemoryUtilization","CPUUtilization"],"resolutionSeconds":60}`),
+			parts: []string{"monitoring.metricConfigurations[1].metricNames has CPUUtilization"},
+		},
+		{name: "six", body: of(strings.Repeat(cpu+",", 5) + cpu), parts: []string{"monitoring.metricConfigurations", "6", "5"}},
+	}
+}
+
 // notHonoured are the members that this version refuses wherever they are given.
 func notHonoured() map[string]string {
 	return map[string]string{
@@ -186,7 +208,6 @@ func notHonoured() map[string]string {
 		"volumeConfigurations":        `"volumeConfigurations":[{"name":"v"}]`,
 		"vpcLatticeConfigurations":    `"vpcLatticeConfigurations":[{"roleArn":"r","targetGroupArn":"t","portName":"p"}]`,
 		"gatewayConnectors":           `"gatewayConnectors":[{"portName":"p"}]`,
-		"monitoring":                  `"monitoring":{"metricConfigurations":[{}]}`,
 		"availabilityZoneRebalancing": `"availabilityZoneRebalancing":"ENABLED"`,
 	}
 }
@@ -268,7 +289,7 @@ func TestBadServices(t *testing.T) {
 	}))(t)
 	must(w.CreateCluster(t.Context(), &client.CreateClusterInput{ClusterName: aws.String("closed")}))(t)
 	must(w.DeleteCluster(t.Context(), &client.DeleteClusterInput{Cluster: aws.String("closed")}))(t)
-	cases := append(append(append(append(append(badNames(), badLaunches()...), badPlacements()...), badDeployments()...), onService()...), onDeployments()...)
+	cases := append(append(append(append(append(badNames(), badLaunches()...), badPlacements()...), badDeployments()...), append(badMonitoring(), onService()...)...), onDeployments()...)
 	for member, given := range notHonoured() {
 		for operation, body := range map[string]string{"CreateService": create(given), "UpdateService": `{"service":"web",` + given + `}`} {
 			cases = append(cases, badInput{

@@ -78,6 +78,7 @@ func checkService(in *ecs.UpdateServiceInput) error {
 		checkServiceBalancers(in.LoadBalancers),
 		checkServiceProviders(in.CapacityProviderStrategy),
 		checkPlatformVersion(in.PlatformVersion),
+		checkMonitoring(in.Monitoring),
 	)
 }
 
@@ -127,7 +128,6 @@ func refuseMembers(in *ecs.UpdateServiceInput) error {
 		{"volumeConfigurations", len(in.VolumeConfigurations) > 0, "tasks get no volumes of their own"},
 		{"vpcLatticeConfigurations", len(in.VpcLatticeConfigurations) > 0, balancer},
 		{"gatewayConnectors", len(in.GatewayConnectors) > 0, balancer},
-		{"monitoring", in.Monitoring != nil && len(in.Monitoring.MetricConfigurations) > 0, "there are no metrics yet"},
 		{
 			"availabilityZoneRebalancing ENABLED", in.AvailabilityZoneRebalancing == types.AvailabilityZoneRebalancingEnabled,
 			"tasks are spread over the zones when they are started, and not moved later; use DISABLED, or leave it out",

@@ -20,6 +20,7 @@ type serviceDocument struct {
 	ServiceConnectConfiguration *types.ServiceConnectConfiguration
 	AvailabilityZoneRebalancing types.AvailabilityZoneRebalancing
 	DeploymentConfiguration     *types.DeploymentConfiguration
+	Monitoring                  *types.MonitoringConfiguration
 }
 
 // launchType is where the tasks run: on any machine, whatever it says. FARGATE and FARGATE_SPOT are the only capacity
@@ -65,11 +66,13 @@ func (d *serviceDocument) resolvedPlatform() (version, family *string) {
 	return version, family
 }
 
-// sameTasks says whether two documents make the same tasks, so that nothing has to be deployed ("UpdateService").
+// sameTasks says whether two documents make the same tasks, so that nothing has to be deployed ("UpdateService"). Monitoring
+// is no matter of tasks, but it is given back by service revisions alone, and only a deployment makes one.
 func (d *serviceDocument) sameTasks(other *serviceDocument) bool {
 	return reflect.DeepEqual(d.NetworkConfiguration, other.NetworkConfiguration) &&
 		reflect.DeepEqual(d.PlatformVersion, other.PlatformVersion) &&
-		reflect.DeepEqual(d.ServiceConnectConfiguration, other.ServiceConnectConfiguration)
+		reflect.DeepEqual(d.ServiceConnectConfiguration, other.ServiceConnectConfiguration) &&
+		reflect.DeepEqual(d.Monitoring, other.Monitoring)
 }
 
 // configuration completes the deployment configuration with the percentages and the defaults.

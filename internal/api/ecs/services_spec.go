@@ -99,7 +99,7 @@ func (a *API) specify(v *store.View, call control.Call, cluster string, asked *a
 		Cluster: cluster, Name: svc.Name, TaskDefinition: *definition, DesiredCount: int(aws.ToInt32(asked.DesiredCount)),
 		Scheduling: svc.Scheduling, LaunchType: svc.LaunchType, MinHealthy: svc.MinHealthy, MaxPercent: svc.MaxPercent,
 		Constraints: svc.Constraints, Strategy: svc.Strategy, HealthGrace: svc.HealthGrace,
-		LoadBalancers: balancersIn(asked.LoadBalancers), PropagateTags: svc.PropagateTags, ManagedTags: svc.ManagedTags, ExecuteCommand: svc.ExecuteCommand, Tags: asked.tags,
+		LoadBalancers: balancersIn(asked.LoadBalancers), PropagateTags: svc.PropagateTags, ManagedTags: svc.ManagedTags, ExecuteCommand: svc.ExecuteCommand, Fine: svc.Fine, Tags: asked.tags,
 		Document: document, Revision: revision, Token: asked.token, Request: asked.request,
 	}, err
 }
@@ -160,6 +160,9 @@ func applyService(svc *model.Service, doc *serviceDocument, in *ecs.UpdateServic
 	}
 	if in.ServiceConnectConfiguration != nil {
 		doc.ServiceConnectConfiguration = in.ServiceConnectConfiguration
+	}
+	if in.Monitoring != nil {
+		doc.Monitoring, svc.Fine = monitoringIn(in.Monitoring)
 	}
 	svc.LaunchType = string(doc.launchType())
 	applyTasks(svc, in)

@@ -349,6 +349,8 @@ func TestWhatStartsADeployment(t *testing.T) {
 		{"grace period", client.UpdateServiceInput{HealthCheckGracePeriodSeconds: aws.Int32(30)}, false, true},
 		{"managed tags", client.UpdateServiceInput{EnableECSManagedTags: aws.Bool(true)}, false, true},
 		{"propagation", client.UpdateServiceInput{PropagateTags: "SERVICE"}, false, true},
+		{"monitoring", client.UpdateServiceInput{Monitoring: fineCPU()}, true, true},
+		{"no monitoring", client.UpdateServiceInput{Monitoring: &types.MonitoringConfiguration{}}, false, false},
 		{"no capacity providers", client.UpdateServiceInput{CapacityProviderStrategy: []types.CapacityProviderStrategyItem{}}, false, false},
 		{"no load balancers", client.UpdateServiceInput{LoadBalancers: []types.LoadBalancer{}}, false, false},
 	} {

@@ -108,6 +108,7 @@ func (b *builder) listener(record *model.Listener, lb *model.LoadBalancer) *List
 		}
 		l.Rules[i] = &Rule{}
 		c.fill(l.Rules[i], b.next.Groups)
+		l.Rules[i].Evaluated = min(i+1, len(p.rules))
 	}
 	return l
 }

@@ -55,6 +55,9 @@ func (l *Listener) Default() *Rule { return l.Rules[len(l.Rules)-1] }
 type Rule struct {
 	Record   *model.Rule // nil for the default rule
 	Priority int         // 0 for the default rule, as access logs have it
+	// Evaluated is how many rules, the default one not counted, a request is compared with that this one is found for, when
+	// they are looked at in their order.
+	Evaluated int
 	// Action is the one that is carried out; nil if the record has none.
 	Action *model.Action
 	// Groups are those of a forward action, in the order of its record; nil where one does not exist.

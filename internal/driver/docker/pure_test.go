@@ -407,8 +407,10 @@ func TestParseCgroup(t *testing.T) {
 			},
 		},
 		{
-			"version 1", "9:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n0::/\n",
-			cgroup{cpu: "/sys/fs/cgroup/cpuacct/docker/abc", memory: "/sys/fs/cgroup/memory/docker/abc"},
+			"version 1", "9:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n7:blkio:/docker/abc\n0::/\n",
+			cgroup{
+				cpu: "/sys/fs/cgroup/cpuacct/docker/abc", memory: "/sys/fs/cgroup/memory/docker/abc", disk: "/sys/fs/cgroup/blkio/docker/abc",
+			},
 		},
 		{
 			"both", "9:memory:/docker/abc\n4:cpuacct:/docker/abc\n0::/docker/abc\n",
@@ -437,6 +439,23 @@ func TestCgroupUsage(t *testing.T) {
 	got, err := cgroup{cpu: dir, memory: dir, v2: true}.usage()
 	if want := (driver.Usage{CPU: 1500 * time.Microsecond, Memory: 3000}); got != want || err != nil {
 		t.Errorf("usage = %+v, %v, want %+v", got, err, want)
+	}
+	for name, text := range map[string]string{
+		"io.stat":       "8:0 rbytes=10 wbytes=20 rios=1 wios=1 dbytes=0 dios=0\n",
+		"cpuacct.usage": "7\n", "memory.usage_in_bytes": "9\n", "blkio.throttle.io_service_bytes_recursive": "8:0 Read 30\n8:0 Write 40\nTotal 70\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := (cgroup{cpu: dir, memory: dir, v2: true}).usage(); err != nil || got.Disk == nil || *got.Disk != (driver.Disk{Read: 10, Written: 20}) {
+		t.Errorf("usage = %+v, %v, want 10 bytes read and 20 written", got.Disk, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "memory.stat"), []byte("total_inactive_file 0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := (cgroup{cpu: dir, memory: dir, disk: dir}).usage(); err != nil || got.Disk == nil || *got.Disk != (driver.Disk{Read: 30, Written: 40}) {
+		t.Errorf("usage of version 1 = %+v, %v, want 30 bytes read and 40 written", got.Disk, err)
 	}
 	if _, err := (cgroup{cpu: dir, memory: filepath.Join(dir, "gone"), v2: true}).usage(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("usage of what is gone = %v, want os.ErrNotExist", err)

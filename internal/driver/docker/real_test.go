@@ -503,6 +503,9 @@ func usage(w *world) {
 		if got := use["a"]; len(use) != 1 || got.Memory < 20<<20 || got.Memory > 60<<20 || got.CPU <= 0 {
 			w.Errorf("Usage = %v, want between 20 and 60 MiB of a, some time, and nothing else", use)
 		}
+		if n := use["a"].Network; n != nil {
+			w.Errorf("the network of a = %+v, want none: it has the machine's", n)
+		}
 	}
 }
 

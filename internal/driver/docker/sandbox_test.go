@@ -73,6 +73,9 @@ func ownNetwork(w *world) {
 	if got := w.get(at); got != "hello from a container" {
 		w.Errorf("from the machine, it answers %q", got)
 	}
+	if use, err := d.Usage(w.ctx); err != nil || use["server"].Network == nil || use["server"].Network.Received < 100 || use["server"].Network.Sent < 100 {
+		w.Errorf("Usage = %+v, %v, want what one request takes", use["server"].Network, err)
+	}
 	// Another container of the task has the same interface.
 	same := w.vpcSpec("t1", "same", 10, "get", "http://127.0.0.1:8080/")
 	if got := w.says(d, same); got != "hello from a container" {

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/driver/counters"
 )
 
 // running is a container that runs, by our id and by the daemon's.
@@ -30,12 +31,17 @@ func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
 		return nil, err
 	}
 	use := map[string]driver.Usage{}
+	networks := counters.NewNamespaces()
 	var failed error
 	for _, r := range list {
-		u, err := d.cgroup(r.runtimeID).usage()
+		g := d.cgroup(r.runtimeID)
+		u, err := g.usage()
 		switch {
-		case err == nil && u == driver.Usage{}: // it has ended, and Docker takes its time to notice
+		case err == nil && u.CPU == 0 && u.Memory == 0: // it has ended, and Docker takes its time to notice
 		case err == nil:
+			if g.netns != "" {
+				u.Network = networks.Of(g.pid, g.netns)
+			}
 			use[r.id] = u
 		case !errors.Is(err, os.ErrNotExist): // else it has ended meanwhile
 			failed = err
@@ -116,8 +122,11 @@ func (d *Driver) findCgroups(ctx context.Context, list []running) error {
 // cgroup is where the kernel tells of a container: two directories in version 1, the same one twice in version 2.
 type cgroup struct {
 	cpu, memory string
+	disk        string // of version 1; "" if blkio is not there
 	v2          bool
 	missing     error // why there is none
+
+	pid, netns string // of its first process; "" if its network is not known
 }
 
 const cgroupRoot = "/sys/fs/cgroup"
@@ -129,7 +138,12 @@ func findCgroup(pid int, runtimeID string) cgroup {
 	if err != nil {
 		return cgroup{missing: errors.New("Docker's processes are not this machine's")}
 	}
-	return parseCgroup(string(text), runtimeID)
+	g := parseCgroup(string(text), runtimeID)
+	if g.missing == nil {
+		g.pid = counters.PID(pid)
+		g.netns = counters.NamespaceOf(g.pid)
+	}
+	return g
 }
 
 // parseCgroup reads the lines NUMBER:CONTROLLERS:PATH of /proc/PID/cgroup.
@@ -150,6 +164,8 @@ func parseCgroup(text, runtimeID string) cgroup {
 				one.memory = filepath.Join(cgroupRoot, controller, part[2])
 			case "cpuacct":
 				one.cpu = filepath.Join(cgroupRoot, controller, part[2])
+			case "blkio":
+				one.disk = filepath.Join(cgroupRoot, controller, part[2])
 			}
 		}
 	}
@@ -171,23 +187,25 @@ func (g cgroup) usage() (driver.Usage, error) {
 			file{filepath.Join(g.cpu, "cpu.stat"), "usage_usec"}, time.Microsecond,
 			file{filepath.Join(g.memory, "memory.current"), ""},
 			file{filepath.Join(g.memory, "memory.stat"), "inactive_file"},
+			counters.Unified(g.cpu),
 		)
 	}
 	return measure(
 		file{filepath.Join(g.cpu, "cpuacct.usage"), ""}, time.Nanosecond,
 		file{filepath.Join(g.memory, "memory.usage_in_bytes"), ""},
 		file{filepath.Join(g.memory, "memory.stat"), "total_inactive_file"},
+		counters.Blkio(g.disk),
 	)
 }
 
-func measure(cpu file, unit time.Duration, memory, idle file) (driver.Usage, error) {
+func measure(cpu file, unit time.Duration, memory, idle file, disk *driver.Disk) (driver.Usage, error) {
 	ticks, err1 := cpu.read()
 	used, err2 := memory.read()
 	spare, err3 := idle.read()
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return driver.Usage{}, err
 	}
-	return driver.Usage{CPU: unit * time.Duration(ticks), Memory: max(used-spare, 0)}, nil
+	return driver.Usage{CPU: unit * time.Duration(ticks), Memory: max(used-spare, 0), Disk: disk}, nil
 }
 
 // file is a number in one of the kernel's files: its only one, or the one of a line that begins with a key.

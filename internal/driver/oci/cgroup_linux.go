@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/driver/counters"
 )
 
 // hierarchies are the cgroup file systems of this machine.
@@ -208,12 +209,16 @@ func (h hierarchies) usage(path string) (driver.Usage, error) {
 		cpu, err1 := field(memory+"/cpu.stat", "usage_usec ")
 		used, err2 := field(memory+"/memory.current", "")
 		cache, err3 := field(memory+"/memory.stat", "inactive_file ")
-		return driver.Usage{CPU: time.Duration(cpu) * time.Microsecond, Memory: max(used-cache, 0)}, errors.Join(err1, err2, err3)
+		return driver.Usage{
+			CPU: time.Duration(cpu) * time.Microsecond, Memory: max(used-cache, 0), Disk: counters.Unified(memory),
+		}, errors.Join(err1, err2, err3)
 	}
 	cpu, err1 := field(h.of("cpuacct", path)+"/cpuacct.usage", "")
 	used, err2 := field(memory+"/memory.usage_in_bytes", "")
 	cache, err3 := field(memory+"/memory.stat", "total_inactive_file ")
-	return driver.Usage{CPU: time.Duration(cpu), Memory: max(used-cache, 0)}, errors.Join(err1, err2, err3)
+	return driver.Usage{
+		CPU: time.Duration(cpu), Memory: max(used-cache, 0), Disk: counters.Blkio(h.of("blkio", path)),
+	}, errors.Join(err1, err2, err3)
 }
 
 // field reads the number that follows a word at the beginning of a line of a file.

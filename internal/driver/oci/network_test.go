@@ -89,6 +89,15 @@ func awsvpc(b *bench, network netip.Addr) {
 	if got := b.run(spec("name", "hostname")); got != "ip-"+strings.ReplaceAll(address.String(), ".", "-")+"\n" {
 		b.Errorf("the task's hostname is %q", got)
 	}
+	b.start(spec("idle", "sleep"))
+	use, err := b.d.Usage(b.ctx)
+	if err != nil {
+		b.Fatalf("Usage = %v", err)
+	}
+	its, same := use["serves"].Network, use["idle"].Network
+	if its == nil || its.Received < 100 || its.Sent < 100 || its.Namespace == "" || same == nil || *same != *its {
+		b.Errorf("the network of the task = %+v and %+v, want what one request takes, the same of both containers", its, same)
+	}
 	if err := b.d.Secure(b.ctx, "vpc", nil); err != nil {
 		b.Errorf("Secure = %v", err)
 	}
@@ -103,6 +112,9 @@ func bridge(b *bench) {
 	b.awaitLog("web", "ready")
 	if got := b.get(fmt.Sprintf("http://127.0.0.1:%d/", port)); got != "hello from a container" {
 		b.Errorf("a published port says %q", got)
+	}
+	if use, err := b.d.Usage(b.ctx); err != nil || use["web"].Network == nil || use["web"].Network.Received < 100 {
+		b.Errorf("Usage = %+v, %v, want what one request takes", use["web"].Network, err)
 	}
 	linked := b.spec("linked", model.ContainerDefinition{Command: []string{"get", "http://api:8080/"}, Links: []string{"web:api"}})
 	linked.Sandbox, linked.Peers = spec.Sandbox, map[string]string{"web": "web"}

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/maitred/maitred/internal/driver"
+	"github.com/maitred/maitred/internal/driver/counters"
 	"github.com/maitred/maitred/internal/driver/keeper"
 	"github.com/maitred/maitred/internal/model"
 )
@@ -251,19 +252,21 @@ func (d *Driver) Logs(ctx context.Context, id string, o driver.LogOptions) iter.
 	return d.link.Logs(ctx, id, o)
 }
 
-// Usage implements driver.Driver, from the files of the containers' cgroups.
+// Usage implements driver.Driver, from the files of the containers' cgroups, and what their processes see of the network.
 func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
 	all, err := d.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	usage := map[string]driver.Usage{}
+	networks := counters.NewNamespaces()
 	for _, s := range all {
 		if s.State != driver.Running {
 			continue
 		}
 		// What has just ended has no cgroup any more, and uses nothing.
 		if u, err := d.groups.usage(d.cgroup(s.ID)); err == nil {
+			u.Network = networks.Of(s.RuntimeID, "")
 			usage[s.ID] = u
 		}
 	}

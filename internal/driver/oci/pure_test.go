@@ -210,6 +210,12 @@ func TestUnified(t *testing.T) {
 	if want := (driver.Usage{CPU: 1500000, Memory: 600}); err != nil || got != want {
 		t.Errorf("usage = %+v, %v, want %+v", got, err, want)
 	}
+	if err := os.WriteFile(filepath.Join(h.unified, "m", "io.stat"), []byte("8:0 rbytes=10 wbytes=20 rios=1 wios=1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.usage("/m"); err != nil || got.Disk == nil || *got.Disk != (driver.Disk{Read: 10, Written: 20}) {
+		t.Errorf("usage of the disk = %+v, %v, want 10 bytes read and 20 written", got.Disk, err)
+	}
 }
 
 // TestOpenInLayers looks for files through what layers do to each other.

@@ -477,4 +477,7 @@ func usage(b *bench) {
 	if err != nil || len(use) != 1 || use["a"].Memory < 8<<20 || use["a"].CPU <= 0 {
 		b.Errorf("Usage = %v, %v, want 8 MiB of a and nothing else", use, err)
 	}
+	if use["a"].Network != nil {
+		b.Errorf("the network of a = %+v, want none: it has the machine's", use["a"].Network)
+	}
 }

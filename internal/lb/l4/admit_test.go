@@ -24,7 +24,7 @@ func TestAdmit(t *testing.T) {
 	c := dial(t, w.address)
 	line(t, c)
 	wantReset(t, "who may not connect", dialFrom(t, "127.0.0.2", w.address))
-	wantEnds(t, w.samples.ends(t, 1), map[l4.End]int{l4.EndRejected: 1})
+	wantEnds(t, w.samples.ends(t, 1), map[l4.End]int{l4.EndBlocked: 1})
 	say(t, c, "what is open stays open")
 }
 
@@ -41,7 +41,7 @@ func TestAdmitFlows(t *testing.T) {
 	if _, err := stranger.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	wantEnds(t, w.samples.ends(t, 1), map[l4.End]int{l4.EndRejected: 1})
+	wantEnds(t, w.samples.ends(t, 1), map[l4.End]int{l4.EndBlocked: 1})
 	if got := ask(t, dialUDP(t, address), "x"); got != "one x" {
 		t.Errorf("got %q", got)
 	}

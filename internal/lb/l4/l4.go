@@ -209,7 +209,11 @@ func (s *Server) begin(raw net.Conn) {
 	s.mu.Unlock()
 	if full {
 		reset(raw)
-		s.cfg.Observe(Sample{Listener: s.cfg.ARN, Protocol: "TCP", Client: addrOf(raw.RemoteAddr()), At: s.cfg.Now(), End: EndRejected})
+		end := EndRejected
+		if !admitted {
+			end = EndBlocked
+		}
+		s.cfg.Observe(Sample{Listener: s.cfg.ARN, Protocol: "TCP", Client: addrOf(raw.RemoteAddr()), At: s.cfg.Now(), End: end})
 		return
 	}
 	go func() {

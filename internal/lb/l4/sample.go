@@ -19,6 +19,7 @@ const (
 	EndDeregistered End = "deregistered"
 	EndShutdown     End = "shutdown"
 	EndRejected     End = "rejected"    // there are too many: RejectedFlowCount
+	EndBlocked      End = "blocked"     // the security groups do not let the client in: SecurityGroupBlockedFlowCount_Inbound
 	EndNoTarget     End = "no-target"   // no target may be chosen
 	EndUnreachable  End = "unreachable" // none of those that were tried took the connection
 	EndClientTLS    End = "client-tls"  // ClientTLSNegotiationErrorCount

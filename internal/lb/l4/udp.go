@@ -148,7 +148,11 @@ func (u *udpFlow) send(payload []byte) error {
 // if the client may not begin one.
 func (f *flows) open(ctx context.Context, client netip.AddrPort, failed []*routing.Target) *udpFlow {
 	s := f.server
-	if !s.cfg.Admit(net.UDPAddrFromAddrPort(client), net.UDPAddrFromAddrPort(f.to)) || !f.room() {
+	if !s.cfg.Admit(net.UDPAddrFromAddrPort(client), net.UDPAddrFromAddrPort(f.to)) {
+		f.reject(client, EndBlocked)
+		return nil
+	}
+	if !f.room() {
 		f.reject(client, EndRejected)
 		return nil
 	}

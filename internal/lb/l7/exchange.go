@@ -52,6 +52,8 @@ type exchange struct {
 	began     bool // the response has
 	retries   int
 	refusals  int
+	insecure  int
+	nonSticky bool
 	sentAt    time.Time // when a target was sent the request
 	firstAt   time.Time // when it began to answer
 	endedAt   time.Time // when all was sent, if that was looked at
@@ -228,13 +230,17 @@ func (ex *exchange) report(now time.Time) {
 		Listener: ex.server.config.ARN, Priority: e.Priority, Type: e.Type, Action: e.Actions, Code: e.Code, TargetCode: e.TargetCode,
 		Generated: ex.generated, Start: ex.request.start, Duration: now.Sub(ex.request.start), Target1st: -1,
 		Received: ex.client.received(), Sent: ex.client.sent(), Retries: ex.retries, Refusals: ex.refusals,
-		FailOpen: ex.failOpen, Dropped: ex.request.dropped, Class: ex.request.class.String(),
+		Insecure: ex.insecure, FailOpen: ex.failOpen, NonSticky: ex.nonSticky, Dropped: ex.request.dropped, Invalid: ex.request.invalid,
+		Class: ex.request.class.String(),
 	}
 	if ex.listener != nil {
 		s.LoadBalancer = ex.listener.LoadBalancer.ARN
 	}
-	if ex.rule != nil && ex.rule.Record != nil {
-		s.Rule = ex.rule.Record.ARN
+	if ex.rule != nil {
+		s.Rules = ex.rule.Evaluated
+		if ex.rule.Record != nil {
+			s.Rule = ex.rule.Record.ARN
+		}
 	}
 	if ex.group != nil {
 		s.Group = ex.group.Record.ARN

@@ -189,7 +189,7 @@ func (ex *exchange) reuse(h *h1) {
 	ex.turn++
 	ex.mu.Unlock()
 	ex.cookies, ex.target, ex.failOpen, ex.generated, ex.began = nil, nil, false, false, false
-	ex.retries, ex.refusals = 0, 0
+	ex.retries, ex.refusals, ex.insecure, ex.nonSticky = 0, 0, 0, false
 	ex.sentAt, ex.firstAt, ex.endedAt = time.Time{}, time.Time{}, time.Time{}
 }
 
@@ -276,7 +276,7 @@ func (ex *exchange) leave() {
 	size := ex.request.size
 	h.head.Parse([]byte(h.text[:size])) // the buffer may have what comes next
 	whole := fromHead(&h.head, size)
-	ex.request.header, ex.request.dropped = whole.header, whole.dropped
+	ex.request.header, ex.request.dropped, ex.request.invalid = whole.header, whole.dropped, false
 	if ex.request.length > 0 {
 		ex.request.body = strings.NewReader(h.text[size:])
 	}

@@ -109,9 +109,12 @@ func (h *h1) writePlain(ex *exchange) {
 	for i, f := range h.head.Fields {
 		switch h.plain.kinds[i] {
 		case fieldPlain, fieldDate, fieldServer:
-			if p.dropInvalid && !plainName(string(f.Name)) {
-				r.dropped++
-				continue
+			if !plainName(f.Name) {
+				if p.dropInvalid {
+					r.dropped++
+					continue
+				}
+				r.invalid = true
 			}
 		case fieldAgent:
 			if len(f.Value) == 0 {

@@ -89,7 +89,11 @@ func (ex *exchange) again(t *target, err error, attempts int) bool {
 	if !errors.As(err, &dial) || ex.ctx.Err() != nil {
 		return false
 	}
-	ex.refusals++
+	if dial.tls {
+		ex.insecure++
+	} else {
+		ex.refusals++
+	}
 	t.refusedUntil.Store(time.Now().Add(shun).UnixNano())
 	if ex.server.config.Refused != nil {
 		ex.server.config.Refused(t.path)
@@ -248,9 +252,7 @@ func (ex *exchange) outgoingHeader() http.Header {
 			delete(h, name)
 		}
 	}
-	if ex.profile.dropInvalid {
-		ex.dropInvalid(h)
-	}
+	ex.sortInvalid(h)
 	ex.setForwarded(h)
 	if r.upgrade {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
@@ -279,24 +281,28 @@ func removeHops(h http.Header) {
 	}
 }
 
-// dropInvalid drops fields with names other than letters, digits and hyphens
+// sortInvalid notes fields with names other than letters, digits and hyphens, and drops them if that is wanted
 // ("routing.http.drop_invalid_header_fields.enabled").
-func (ex *exchange) dropInvalid(h http.Header) {
+func (ex *exchange) sortInvalid(h http.Header) {
 	for name, values := range h {
-		if !plainName(name) {
+		switch {
+		case plainName(name):
+		case ex.profile.dropInvalid:
 			ex.request.dropped += len(values)
 			delete(h, name)
+		default:
+			ex.request.invalid = true
 		}
 	}
 }
 
-func plainName(name string) bool {
+func plainName[text string | []byte](name text) bool {
 	for i := range len(name) {
 		if c := name[i]; c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
 			return false
 		}
 	}
-	return name != ""
+	return len(name) > 0
 }
 
 // setForwarded tells the target of the client.

@@ -87,8 +87,12 @@ type Sample struct {
 	Sent      int64         // bytes to the client, heads included
 	Retries   int           // targets that refused before this one
 	Refusals  int           // connections to targets that failed (TargetConnectionErrorCount)
+	Insecure  int           // connections to targets of which TLS failed (TargetTLSNegotiationErrorCount)
 	FailOpen  bool          // the target was chosen though it is not healthy
+	NonSticky bool          // a target was chosen though the group is sticky: the client's cookies named none
+	Rules     int           // rules with conditions that the request was compared with (RuleEvaluations)
 	Dropped   int           // header fields of the client that were not passed on
+	Invalid   bool          // some were passed on whose names are not valid (ForwardedInvalidHeaderRequestCount)
 	Class     string        // Compliant, Acceptable, Ambiguous, Severe
 }
 

@@ -66,6 +66,7 @@ func (ex *exchange) choose(g *group, v *view, tried []*target) *target {
 	if t := ex.stuck(v, tried); t != nil {
 		return t
 	}
+	ex.nonSticky = v.of.Settings.Sticky
 	now := ex.request.start.UnixNano()
 	usable := func(rt *routing.Target) bool {
 		t := v.targets[rt.Path]
@@ -92,7 +93,7 @@ func (ex *exchange) byAlgorithm(g *group, v *view, usable func(*routing.Target) 
 		return routing.LeastOutstanding(v.of, s.config.Random(), func(path string) int64 {
 			return v.targets[path].flight.InFlight()
 		}, usable)
-	case "weighted_random":
+	case weightedRandom:
 		g.judge(v)
 		weight := func(path string) float64 { return 1 - float64(v.targets[path].weight.Load())/1000 }
 		if !set.Mitigation {

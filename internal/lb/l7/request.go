@@ -30,8 +30,9 @@ type request struct {
 	upgrade  bool // to a WebSocket
 
 	start    time.Time
-	size     int // bytes of the head
-	dropped  int // fields that are not passed on
+	size     int  // bytes of the head
+	dropped  int  // fields that are not passed on
+	invalid  bool // some are whose names are not valid
 	readable bool
 
 	refuse        int // status with which it has to be refused, 0 for none

@@ -204,6 +204,7 @@ type dialer struct {
 type dialError struct {
 	err     error
 	timeout bool // of the connection itself: 504, all else is 502
+	tls     bool // the connection came about, but not TLS on it
 }
 
 func (e *dialError) Error() string { return e.err.Error() }
@@ -222,7 +223,7 @@ func (d *dialer) plain(ctx context.Context, _, _ string) (net.Conn, error) {
 	if err != nil {
 		var timeout net.Error
 		late := errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
-		return nil, &dialError{fmt.Errorf("connect to the target: %w", err), late}
+		return nil, &dialError{err: fmt.Errorf("connect to the target: %w", err), timeout: late}
 	}
 	return c, nil
 }
@@ -236,7 +237,7 @@ func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn,
 	defer cancel()
 	t := tls.Client(c, d.tls)
 	if err := t.HandshakeContext(ctx); err != nil {
-		return nil, &dialError{fmt.Errorf("speak TLS with the target: %w", errors.Join(err, c.Close())), false}
+		return nil, &dialError{err: fmt.Errorf("speak TLS with the target: %w", errors.Join(err, c.Close())), tls: true}
 	}
 	return t, nil
 }

@@ -14,6 +14,7 @@ type flow struct {
 	clientResets, targetResets, ownResets atomic.Int64
 	rejected, noTarget, unreachable       atomic.Int64
 	clientTLS, targetTLS, unhealthy       atomic.Int64
+	blocked                               atomic.Int64
 	received, sent                        atomic.Int64
 }
 
@@ -47,6 +48,8 @@ func (c *flow) end(s *l4.Sample) {
 		c.ownResets.Add(1)
 	case l4.EndRejected:
 		c.rejected.Add(1)
+	case l4.EndBlocked:
+		c.blocked.Add(1)
 	case l4.EndNoTarget:
 		c.noTarget.Add(1)
 	case l4.EndUnreachable:
@@ -69,6 +72,6 @@ func (c *flow) take() (f reading.Flows, some bool) {
 	f.ClientResets, f.TargetResets, f.OwnResets = c.clientResets.Swap(0), c.targetResets.Swap(0), c.ownResets.Swap(0)
 	f.Rejected, f.NoTarget, f.Unreachable = c.rejected.Swap(0), c.noTarget.Swap(0), c.unreachable.Swap(0)
 	f.ClientTLS, f.TargetTLS, f.Unhealthy = c.clientTLS.Swap(0), c.targetTLS.Swap(0), c.unhealthy.Swap(0)
-	f.Received, f.Sent = c.received.Swap(0), c.sent.Swap(0)
+	f.Blocked, f.Received, f.Sent = c.blocked.Swap(0), c.received.Swap(0), c.sent.Swap(0)
 	return f, true
 }

@@ -61,6 +61,12 @@ func TestHTTP(t *testing.T) {
 		"redirect": {
 			func(s *l7.Sample) { none(s); s.Code, s.Action = 301, "redirect" }, reading.Requests{Own: [4]int64{0, 1}, Redirects: 1},
 		},
+		"a redirect that is too long": {
+			func(s *l7.Sample) { none(s); s.Code, s.Action = 500, "redirect" }, reading.Requests{Own: [4]int64{0, 0, 0, 1}, Own500: 1, Long: 1},
+		},
+		"no redirect": {
+			func(s *l7.Sample) { none(s); s.Code, s.Action = 400, "redirect" }, reading.Requests{Own: [4]int64{0, 0, 1}},
+		},
 		"fixed response": {
 			func(s *l7.Sample) { none(s); s.Code, s.Action = 200, "fixed-response" }, reading.Requests{Own: [4]int64{1}, Fixed: 1},
 		},
@@ -69,8 +75,13 @@ func TestHTTP(t *testing.T) {
 		"a tunnel":        {func(s *l7.Sample) { s.Code, s.TargetCode = 101, 101 }, reading.Requests{Chosen: 1}},
 		"what is no code": {func(s *l7.Sample) { s.TargetCode = 999 }, reading.Requests{Chosen: 1}},
 		"all that is rare": {
-			func(s *l7.Sample) { s.Type, s.Dropped, s.Class, s.FailOpen = "grpcs", 2, "Ambiguous", true },
-			reading.Requests{Chosen: 1, Answers: [4]int64{1}, GRPC: 1, Dropped: 1, Desync: 1, Unhealthy: 1},
+			func(s *l7.Sample) {
+				s.Type, s.Dropped, s.Class, s.FailOpen = "grpcs", 2, "Ambiguous", true
+				s.Insecure, s.NonSticky, s.Rules, s.Invalid = 2, true, 3, true
+			},
+			reading.Requests{
+				Chosen: 1, Answers: [4]int64{1}, GRPC: 1, Dropped: 1, Desync: 1, Unhealthy: 1, TLSErrors: 2, NonSticky: 1, Rules: 3, Invalid: 1,
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,7 +135,7 @@ func TestFlow(t *testing.T) {
 		t.Errorf("after the end: got %+v", f.Flows)
 	}
 	for end, want := range map[l4.End]reading.Flows{
-		l4.EndRejected: {Rejected: 1}, l4.EndNoTarget: {NoTarget: 1}, l4.EndUnreachable: {Unreachable: 1},
+		l4.EndRejected: {Rejected: 1}, l4.EndBlocked: {Blocked: 1}, l4.EndNoTarget: {NoTarget: 1}, l4.EndUnreachable: {Unreachable: 1},
 		l4.EndClientTLS: {ClientTLS: 1}, l4.EndTargetTLS: {TargetTLS: 1},
 	} {
 		r.Flow(l4.Sample{Listener: listener, Protocol: "TCP", End: end})

@@ -20,6 +20,8 @@ type route struct {
 	own500, own502, own503, own504   atomic.Int64
 	redirects, fixed, grpc           atomic.Int64
 	dropped, desync, unhealthy, fail atomic.Int64
+	long, insecure, nonSticky        atomic.Int64
+	invalid, rules                   atomic.Int64
 	received, sent                   atomic.Int64
 
 	latency histogram
@@ -60,11 +62,14 @@ func (c *route) generated(s *l7.Sample) {
 	case 504:
 		c.own504.Add(1)
 	}
-	switch s.Action {
-	case "redirect":
-		c.redirects.Add(1)
-	case "fixed-response":
+	switch {
+	case s.Action == "fixed-response":
 		c.fixed.Add(1)
+	case s.Action != "redirect":
+	case s.Code/100 == 3:
+		c.redirects.Add(1)
+	case s.Code == 500: // the only reason for which a redirect has this code
+		c.long.Add(1)
 	}
 }
 
@@ -85,6 +90,18 @@ func (c *route) rare(s *l7.Sample) {
 	if s.Refusals > 0 {
 		c.fail.Add(int64(s.Refusals))
 	}
+	if s.Insecure > 0 {
+		c.insecure.Add(int64(s.Insecure))
+	}
+	if s.NonSticky {
+		c.nonSticky.Add(1)
+	}
+	if s.Invalid {
+		c.invalid.Add(1)
+	}
+	if s.Rules > 0 {
+		c.rules.Add(int64(s.Rules))
+	}
 }
 
 var compliant = desync.Compliant.String()
@@ -101,6 +118,8 @@ func (c *route) take() (r reading.Requests, some bool) {
 	r.Own500, r.Own502, r.Own503, r.Own504 = c.own500.Swap(0), c.own502.Swap(0), c.own503.Swap(0), c.own504.Swap(0)
 	r.Redirects, r.Fixed, r.GRPC = c.redirects.Swap(0), c.fixed.Swap(0), c.grpc.Swap(0)
 	r.Dropped, r.Desync, r.Unhealthy, r.ConnErrors = c.dropped.Swap(0), c.desync.Swap(0), c.unhealthy.Swap(0), c.fail.Swap(0)
+	r.Long, r.TLSErrors, r.NonSticky = c.long.Swap(0), c.insecure.Swap(0), c.nonSticky.Swap(0)
+	r.Invalid, r.Rules = c.invalid.Swap(0), c.rules.Swap(0)
 	r.Received, r.Sent = c.received.Swap(0), c.sent.Swap(0)
 	r.Latency = c.latency.take()
 	return r, true

@@ -185,12 +185,12 @@ func (s *Server) transport(g *model.TargetGroup, address string) sender {
 	protocols.SetHTTP2(g.Protocol == "HTTPS")
 	protocols.SetUnencryptedHTTP2(g.Protocol != "HTTPS")
 	d.tls.NextProtos = []string{"h2"}
-	return &http.Transport{
+	return framedSender{&http.Transport{
 		DialContext: d.plain, DialTLSContext: d.secure, Protocols: &protocols,
 		MaxIdleConnsPerHost: 1024, IdleConnTimeout: time.Minute, DisableCompression: true,
 		MaxResponseHeaderBytes: maxAnswer, ExpectContinueTimeout: time.Second,
 		ReadBufferSize: 8 << 10, WriteBufferSize: 8 << 10,
-	}
+	}}
 }
 
 // dialer connects to one target.

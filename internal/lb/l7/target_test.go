@@ -14,12 +14,15 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// newRenewing is a server without a table, and what it remembers of a group.
-func newRenewing(t interface {
+// tester is what tests of testing and of rapid have in common.
+type tester interface {
 	Helper()
 	Fatal(args ...any)
 	Cleanup(f func())
-}) (*group, *flight.Targets) {
+}
+
+// newRenewing is a server without a table, and what it remembers of a group.
+func newRenewing(t tester) (*group, *flight.Targets) {
 	t.Helper()
 	flights := flight.New(func(string) {})
 	s, err := New(Config{

@@ -15,25 +15,35 @@ const (
 	bulkPath   = "/bulk"
 )
 
-// backend is what proxies are put before: it answers 1 KiB, or bulkSize bytes for bulkPath. It writes its address first.
-func backend(ctx context.Context) error {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+// backend is what proxies are put before: it answers 1 KiB, or bulkSize bytes for bulkPath, at as many addresses as it is
+// told to. It writes these first.
+func backend(ctx context.Context, number string) error {
+	n, err := strconv.Atoi(number)
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
-	defer stop()
-	fmt.Println(l.Addr())
-	small := answerOf(answerSize, strings.Repeat("x", answerSize))
-	piece := make([]byte, 1<<20)
-	for {
-		c, err := l.Accept()
+	var config net.ListenConfig
+	var addresses []string
+	var ends []func() error
+	small, piece := answerOf(answerSize, strings.Repeat("x", answerSize)), make([]byte, 1<<20)
+	for range n {
+		l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
-			return ctx.Err()
+			return err
 		}
-		go serveBackend(c, small, piece)
+		addresses, ends = append(addresses, l.Addr().String()), append(ends, l.Close)
+		go func() { // ends with the listener
+			for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+				go serveBackend(c, small, piece)
+			}
+		}()
 	}
+	fmt.Println(strings.Join(addresses, " "))
+	<-ctx.Done()
+	for _, end := range ends {
+		_ = end()
+	}
+	return nil
 }
 
 func answerOf(length int, body string) []byte {

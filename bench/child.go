@@ -18,7 +18,7 @@ import (
 const (
 	childEtcd    = "child-etcd"    // DIR: the embedded etcd and nothing else
 	childUp      = "child-up"      // PREFIX DIR LISTEN: `maitred up` under a profiler
-	childBackend = "child-backend" // what proxies are put before
+	childBackend = "child-backend" // N: what proxies are put before, at N addresses
 )
 
 func child(args []string) error {
@@ -29,8 +29,8 @@ func child(args []string) error {
 		return etcdAlone(ctx, args[1])
 	case args[0] == childUp && len(args) == 4:
 		return profiled(ctx, args[1], args[2], args[3])
-	case args[0] == childBackend && len(args) == 1:
-		return backend(ctx)
+	case args[0] == childBackend && len(args) == 2:
+		return backend(ctx, args[1])
 	}
 	return fmt.Errorf("child: %q", args)
 }

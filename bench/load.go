@@ -2,10 +2,12 @@ package main
 
 import (
 	stdbytes "bytes"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
@@ -18,11 +20,18 @@ type load struct {
 	conns   int
 	fresh   bool // a connection for each request
 	lasts   time.Duration
+	// every is the time from one request of a connection to the next; zero: each follows the answer to the one before.
+	// With it the time of a request counts from when it should have been sent.
+	every time.Duration
+	// counts has failures counted; otherwise the first one ends the load with an error.
+	counts bool
 }
 
 // loaded is what came of it.
 type loaded struct {
-	requests int
+	requests int // that were answered
+	failed   int
+	first    error // of those that failed
 	took     time.Duration
 	times    samples // of requests, in seconds
 }
@@ -34,57 +43,100 @@ const (
 	bulkHead = "GET " + bulkPath + " HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: bench/1.0\r\n\r\n"
 )
 
-// run makes the load. Any request that is not answered with 200 and its whole body is an error.
+// run makes the load. A request that is not answered with 200 and its whole body has failed.
 func (l load) run(ctx context.Context) (*loaded, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.lasts)
 	defer cancel()
-	each := make([]samples, l.conns)
-	errs := make([]error, l.conns)
+	all := make([]caller, l.conns)
 	var clients sync.WaitGroup
 	began := time.Now()
-	for i := range l.conns {
-		clients.Go(func() { each[i], errs[i] = l.client(ctx) })
+	for i := range all {
+		all[i].load = l
+		clients.Go(func() { all[i].run(ctx) })
 	}
 	clients.Wait()
 	sum := &loaded{took: time.Since(began)}
-	for _, s := range each {
-		sum.requests += len(s)
-		sum.times = append(sum.times, s...)
+	for i := range all {
+		sum.requests += len(all[i].times)
+		sum.times = append(sum.times, all[i].times...)
+		sum.failed += all[i].failed
+		sum.first = cmp.Or(sum.first, all[i].err)
 	}
-	return sum, errors.Join(errs...)
+	if l.counts {
+		return sum, nil
+	}
+	return sum, sum.first
 }
 
-// client sends one request after the other until ctx ends.
-func (l load) client(ctx context.Context) (times samples, err error) {
+// caller is one connection of a load, or one after the other.
+type caller struct {
+	load
+	at     *browser // nil: none is open
+	times  samples
+	failed int
+	err    error // the first
+}
+
+// run sends one request after the other until ctx ends.
+func (c *caller) run(ctx context.Context) {
 	request := []byte(loadHead + "\r\n")
-	if l.fresh {
+	if c.fresh {
 		request = []byte(loadHead + "Connection: close\r\n\r\n")
 	}
-	var c *browser
-	for ctx.Err() == nil {
-		began := time.Now()
-		if c == nil {
-			if c, err = dialBrowser(context.WithoutCancel(ctx), l.address); err != nil {
-				return times, err
+	defer c.hangUp()
+	for began := range c.beats(ctx) {
+		if err := c.ask(context.WithoutCancel(ctx), request); err != nil {
+			c.failed++
+			c.err = cmp.Or(c.err, fmt.Errorf("request %d at %s: %w", len(c.times)+c.failed, c.address, err))
+			c.hangUp()
+			if !c.counts {
+				return
 			}
+			continue
 		}
-		n, err := c.get(request)
-		if err == nil && n != answerSize {
-			err = fmt.Errorf("a body of %d bytes", n)
-		}
-		if err != nil {
-			return times, errors.Join(fmt.Errorf("request %d at %s: %w", len(times)+1, l.address, err), c.conn.Close())
-		}
-		times.add(time.Since(began).Seconds())
-		if l.fresh {
-			_ = c.conn.Close()
-			c = nil
+		c.times.add(time.Since(began).Seconds())
+		if c.fresh {
+			c.hangUp()
 		}
 	}
-	if c != nil {
-		_ = c.conn.Close()
+}
+
+func (c *caller) hangUp() {
+	if c.at != nil {
+		_ = c.at.conn.Close()
 	}
-	return times, nil
+	c.at = nil
+}
+
+// ask sends one request, on a new connection if there is none.
+func (c *caller) ask(ctx context.Context, request []byte) (err error) {
+	if c.at == nil {
+		if c.at, err = dialBrowser(ctx, c.address); err != nil {
+			return err
+		}
+	}
+	n, err := c.at.get(request)
+	if err == nil && n != answerSize {
+		err = fmt.Errorf("a body of %d bytes", n)
+	}
+	return err
+}
+
+// beats gives the times at which requests are to be sent, each when it has come.
+func (l load) beats(ctx context.Context) iter.Seq[time.Time] {
+	return func(yield func(time.Time) bool) {
+		at := time.Now().Add(rand.N(max(l.every, 1)))
+		for ctx.Err() == nil {
+			if l.every == 0 {
+				at = time.Now()
+			}
+			time.Sleep(time.Until(at))
+			if !yield(at) {
+				return
+			}
+			at = at.Add(l.every)
+		}
+	}
 }
 
 // browser is a connection of a client that reads no more of an answer than it needs.

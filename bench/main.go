@@ -48,6 +48,7 @@ func suite() []measurement {
 		{"idle", idle},
 		{"containers", containers},
 		{"proxy", proxies},
+		{"churn", churns},
 	}
 }
 
@@ -61,7 +62,7 @@ func main() {
 		}
 	}
 	var o options
-	flag.StringVar(&o.run, "run", "up,api,deploy,kill,idle", "what to measure; containers, which needs root, runc and a Docker daemon, and proxy, which wants nginx and haproxy, are not among them unless they are named")
+	flag.StringVar(&o.run, "run", "up,api,deploy,kill,idle", "what to measure; containers, which needs root, runc and a Docker daemon, proxy, which wants nginx and haproxy, and churn are not among them unless they are named")
 	flag.IntVar(&o.n, "n", 5, "how often: of deploy and up; 5 times as many kills, 50 times as many writes")
 	flag.BoolVar(&o.json, "json", false, "write JSON")
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "where data directories are made: a disk that is like the one to be used")

@@ -5,13 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,23 +50,23 @@ func (r *running) pids() ([]int, error) {
 	return append(children, r.Process.Pid), err
 }
 
-// startBackend runs the backend in a process of its own.
-func (w *world) startBackend(ctx context.Context) (address string, r *running, err error) {
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), w.self, childBackend)
+// startBackend runs the backend in a process of its own, at n addresses.
+func (w *world) startBackend(ctx context.Context, n int) (addresses []string, r *running, err error) {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), w.self, childBackend, strconv.Itoa(n))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	r = &running{cmd}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return "", nil, errors.Join(err, r.stop())
+		return nil, nil, errors.Join(err, r.stop())
 	}
-	return strings.TrimSpace(line), r, nil
+	return strings.Fields(line), r, nil
 }
 
 // freePorts gives two addresses.
@@ -188,143 +184,12 @@ func (w *world) startBalancers(ctx context.Context, backend string) (*proxy, err
 		return nil, err
 	}
 	p := &proxy{name: "maitred", stop: m.stop, pids: func() ([]int, error) { return []int{m.procs[0].Process.Pid}, nil }}
-	e := elb{api: m.api, backend: backend}
-	if p.http, err = e.balancer(ctx, "application", "HTTP"); err == nil {
-		p.stream, err = e.balancer(ctx, "network", "TCP")
+	e := elb{m.api}
+	if p.http, _, err = e.balancer(ctx, "application", "HTTP", backend); err == nil {
+		p.stream, _, err = e.balancer(ctx, "network", "TCP", backend)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.stop())
 	}
 	return p, nil
-}
-
-// elb makes load balancers by the API, as any client does.
-type elb struct {
-	*api
-	backend string
-}
-
-// query makes one call of a query API, and gives the text of elements of its answer.
-func (e elb) query(ctx context.Context, version, action string, args url.Values, elements ...string) ([]string, error) {
-	args.Set("Action", action)
-	args.Set("Version", version)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, strings.NewReader(args.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	answer, err := e.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return nil, err
-	}
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s: %s", action, answer.Status, text)
-	}
-	var found []string
-	for _, name := range elements {
-		for _, m := range regexp.MustCompile("<"+name+">([^<]*)</"+name+">").FindAllSubmatch(text, -1) {
-			found = append(found, string(m[1]))
-		}
-	}
-	if len(found) < len(elements) {
-		return nil, fmt.Errorf("%s: the answer has no %v: %s", action, elements, text)
-	}
-	return found, nil
-}
-
-const (
-	elbVersion = "2015-12-01"
-	ec2Version = "2016-11-15"
-)
-
-// balancer makes a load balancer with a listener and the backend as its target, and gives the listener's address.
-func (e elb) balancer(ctx context.Context, kind, protocol string) (string, error) {
-	group, err := e.group(ctx, kind, protocol)
-	if err != nil {
-		return "", err
-	}
-	subnets, err := e.query(ctx, ec2Version, "DescribeSubnets", url.Values{}, "subnetId")
-	if err != nil {
-		return "", err
-	}
-	args := url.Values{"Name": {kind}, "Type": {kind}}
-	for i, s := range subnets {
-		args.Set("Subnets.member."+strconv.Itoa(i+1), s)
-	}
-	lb, err := e.query(ctx, elbVersion, "CreateLoadBalancer", args, "LoadBalancerArn", "DNSName")
-	if err != nil {
-		return "", err
-	}
-	if kind == "application" {
-		if err := e.logged(ctx, lb[0]); err != nil {
-			return "", err
-		}
-	}
-	port, err := freePort(ctx)
-	if err != nil {
-		return "", err
-	}
-	listener, err := e.query(ctx, elbVersion, "CreateListener", url.Values{
-		"LoadBalancerArn": {lb[0]}, "Protocol": {protocol}, "Port": {strconv.Itoa(port)},
-		"DefaultActions.member.1.Type": {"forward"}, "DefaultActions.member.1.TargetGroupArn": {group},
-	}, "ListenerArn")
-	if err == nil && kind == "application" {
-		err = e.rules(ctx, listener[0], group)
-	}
-	return lb[1] + ":" + strconv.Itoa(port), err
-}
-
-// logged turns the access log on.
-func (e elb) logged(ctx context.Context, balancer string) error {
-	_, err := e.query(ctx, elbVersion, "ModifyLoadBalancerAttributes", url.Values{
-		"LoadBalancerArn":         {balancer},
-		"Attributes.member.1.Key": {"access_logs.s3.enabled"}, "Attributes.member.1.Value": {"true"},
-		"Attributes.member.2.Key": {"access_logs.s3.bucket"}, "Attributes.member.2.Value": {"logs"},
-	})
-	return err
-}
-
-func (e elb) group(ctx context.Context, kind, protocol string) (string, error) {
-	vpc, err := e.query(ctx, ec2Version, "DescribeVpcs", url.Values{}, "vpcId")
-	if err != nil {
-		return "", err
-	}
-	host, port, _ := strings.Cut(e.backend, ":")
-	group, err := e.query(ctx, elbVersion, "CreateTargetGroup", url.Values{
-		"Name": {kind}, "Protocol": {protocol}, "Port": {port}, "TargetType": {"ip"}, "VpcId": {vpc[0]},
-	}, "TargetGroupArn")
-	if err != nil {
-		return "", err
-	}
-	_, err = e.query(ctx, elbVersion, "RegisterTargets", url.Values{
-		"TargetGroupArn": {group[0]}, "Targets.member.1.Id": {host}, "Targets.member.1.Port": {port},
-	})
-	return group[0], err
-}
-
-// rules makes ten rules, the last of which is the one that the requests of the load match.
-func (e elb) rules(ctx context.Context, listener, group string) error {
-	for i := range 10 {
-		field, value := "host-header", fmt.Sprintf("service-%d.example.com", i)
-		if i%2 == 1 {
-			field, value = "path-pattern", fmt.Sprintf("/api/v%d/*", i)
-		}
-		if i == 9 {
-			value = "/path*"
-		}
-		_, err := e.query(ctx, elbVersion, "CreateRule", url.Values{
-			"ListenerArn": {listener}, "Priority": {strconv.Itoa(10 * (i + 1))},
-			"Conditions.member.1.Field": {field}, "Conditions.member.1.Values.member.1": {value},
-			"Actions.member.1.Type": {"forward"}, "Actions.member.1.TargetGroupArn": {group},
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

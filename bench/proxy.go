@@ -19,10 +19,11 @@ const (
 // proxies measures the balancer beside nginx and haproxy: the processor time of the proxy for each request, which hardly
 // depends on who else is using the machine, and beside it what clients see.
 func proxies(ctx context.Context, w *world) (err error) {
-	address, back, err := w.startBackend(ctx)
+	addresses, back, err := w.startBackend(ctx, 1)
 	if err != nil {
 		return fmt.Errorf("the backend: %w", err)
 	}
+	address := addresses[0]
 	defer func() { err = errors.Join(err, back.stop()) }()
 	all, err := w.startProxies(ctx, address)
 	defer func() {

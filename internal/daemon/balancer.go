@@ -82,18 +82,18 @@ func (s *server) startBalancer(ctx context.Context, roles *roles) error {
 		return fmt.Errorf("open the access log: %w", err)
 	}
 	roles.end(log.Close)
-	line := s.line
-	if line == nil {
-		if line, err = s.startLine(ctx, roles); err != nil {
-			return err
-		}
+	var line lb.Line // its own, unless the agent of this process has one
+	if s.line == nil {
+		own := &balancerLine{of: s, begun: make(chan struct{})}
+		roles.run(ctx, "line to the balancer", own.run)
+		line = own
 	}
 	name, _ := os.Hostname() // told to people alone
 	serving := make(chan struct{})
 	b, err := lb.New(lb.Config{
 		Store: s.store, ID: id, Host: name, Zone: cmp.Or(s.cfg.Zone, s.cfg.Region+"a"), Version: s.cfg.Version, Dir: dir, AccessLog: log, Secret: keys[len(keys)-1],
 		Certificates: certs.New(s.privateKey), Now: time.Now, Random: rand.Uint64, Log: s.cfg.Log, Hurry: s.cfg.Hurry,
-		Serving: func() { close(serving) }, Readings: s.balancerFeed.Add, Peer: line,
+		Serving: func() { close(serving) }, Readings: s.balancerFeed.Add, Peer: s.line, Line: line,
 	})
 	if err != nil {
 		return err

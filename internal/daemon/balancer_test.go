@@ -24,6 +24,7 @@ import (
 
 	"github.com/maitred/maitred/internal/daemon"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/peer"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/etcd"
 )
@@ -32,6 +33,7 @@ import (
 const (
 	asRole = "MAITRED_TEST_ROLE" // server, lb, or both as in maitred up; or hot: the program of a task
 	inDir  = "MAITRED_TEST_DIR"
+	atPeer = "MAITRED_TEST_PEER" // --peer-listen
 )
 
 func TestMain(m *testing.M) {
@@ -51,7 +53,7 @@ func runRole(role, dir string) int {
 	defer stop()
 	c := daemon.Defaults()
 	c.DataDir, c.Listen, c.Server, c.Balancer = dir, "127.0.0.1:0", role != "lb", role != "server"
-	c.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	c.Log, c.PeerListen = slog.New(slog.NewTextHandler(os.Stderr, nil)), os.Getenv(atPeer)
 	c.Announce = func(daemon.Ready) { _, _ = os.Stdout.WriteString("ready\n") }
 	if err := daemon.Run(ctx, c); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -70,11 +72,11 @@ type process struct {
 	stderr strings.Builder
 }
 
-func start(t *testing.T, role, dir string) *process {
+func start(t *testing.T, role, dir string, env ...string) *process {
 	t.Helper()
 	p := &process{t: t, ready: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(os.Environ(), asRole+"="+role, inDir+"="+dir)
+	p.cmd.Env = append(append(os.Environ(), asRole+"="+role, inDir+"="+dir), env...)
 	p.cmd.Stderr = &p.stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -243,8 +245,87 @@ func TestTakenOverByBalancerAlone(t *testing.T) {
 	until(t, other)
 }
 
-// describe writes a load balancer with one target, and gives its URL.
-func describe(t *testing.T, dir, target string) string {
+// TestLineHandedOver: the address of the direct line that was asked for goes from one balancer to the next, while the one
+// before still has a request in its hands.
+func TestLineHandedOver(t *testing.T) {
+	t.Parallel()
+	dir, address := t.TempDir(), freeAddress(t)
+	start(t, "server", dir).untilReady()
+	held, release := make(chan struct{}, 1), make(chan struct{})
+	backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/held" {
+			held <- struct{}{}
+			<-release
+		}
+		_, _ = io.WriteString(rw, "served")
+	}))
+	defer backend.Close()
+	url := describe(t, dir, backend.Listener.Addr().String())
+	s := openStore(t, dir)
+	old := start(t, "lb", dir, atPeer+"="+address)
+	old.untilReady()
+	until(t, url)
+	first := lineOf(t, s, "")
+	answer := make(chan error, 1)
+	go func() { answer <- ask(url + "held") }()
+	<-held
+	for range 3 { // and from the second to the third, which the first has nothing to do with
+		next := start(t, "lb", dir, atPeer+"="+address)
+		next.untilReady()
+		now := lineOf(t, s, first.Fingerprint)
+		if first.Address != address || now.Address != address {
+			t.Errorf("the line is at %s and then at %s, want %s", first.Address, now.Address, address)
+		}
+		caller := peer.NewCaller(func(string) *model.Peer { return now })
+		for range 20 { // none of which the old one gets
+			if err := caller.Reachable(t.Context(), "any"); err != nil {
+				t.Errorf("the line of the balancer that has taken over: %v", err)
+			}
+			caller.Close()
+		}
+		first = now
+	}
+	select {
+	case <-old.ended:
+		t.Error("the old one has ended with a request in its hands")
+	default:
+	}
+	close(release)
+	if err := <-answer; err != nil {
+		t.Errorf("the request that was held: %v", err)
+	}
+	if <-old.ended; old.err != nil {
+		t.Errorf("the old one: %v\n%s", old.err, old.stderr.String())
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// lineOf waits for a balancer's record with another line than that of a fingerprint.
+func lineOf(t *testing.T, s *store.Store, other string) *model.Peer {
+	t.Helper()
+	for range 2000 {
+		for b := range s.View().Balancers() {
+			if b.Peer != nil && b.Peer.Fingerprint != other {
+				return b.Peer
+			}
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	t.Fatal("no balancer writes where its line is")
+	return nil
+}
+
+// openStore opens the store of a server.
+func openStore(t *testing.T, dir string) *store.Store {
 	t.Helper()
 	endpoint, err := etcd.Endpoint(filepath.Join(dir, "store"))
 	if err != nil {
@@ -254,12 +335,21 @@ func describe(t *testing.T, dir, target string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = backend.Close() }()
 	s, err := store.Open(t.Context(), backend, store.Scope{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() {
+		s.Close()
+		_ = backend.Close()
+	})
+	return s
+}
+
+// describe writes a load balancer with one target, and gives its URL.
+func describe(t *testing.T, dir, target string) string {
+	t.Helper()
+	s := openStore(t, dir)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

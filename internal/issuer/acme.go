@@ -56,8 +56,13 @@ func (a *ACME) Obtain(ctx context.Context, names []string, key crypto.Signer, pr
 			Directory: a.Directory, UserAgent: a.Agent, PollTimeout: pollTimeout,
 			HTTPClient: &http.Client{Transport: transport, Timeout: requestTime},
 		},
-		ChallengeSolvers: map[string]acmez.Solver{acme.ChallengeTypeHTTP01: &solver{proofs, a.settle()}},
+		ChallengeSolvers: map[string]acmez.Solver{},
 	}
+	way := acme.ChallengeTypeHTTP01
+	if proofs.OverTLS() {
+		way = acme.ChallengeTypeTLSALPN01
+	}
+	client.ChallengeSolvers[way] = &solver{proofs, a.settle()}
 	chain, err := a.order(ctx, client, names, key)
 	if err != nil {
 		return nil, explain(err)
@@ -107,7 +112,7 @@ func explain(err error) error {
 	return r
 }
 
-// solver presents proofs by HTTP.
+// solver presents proofs.
 type solver struct {
 	proofs Proofs
 	settle time.Duration
@@ -130,5 +135,5 @@ func (s *solver) Wait(ctx context.Context, _ acme.Challenge) error {
 }
 
 func challenge(c acme.Challenge) model.Challenge {
-	return model.Challenge{Name: c.Identifier.Value, Token: c.Token, Answer: c.KeyAuthorization}
+	return model.Challenge{TLS: c.Type == acme.ChallengeTypeTLSALPN01, Name: c.Identifier.Value, Token: c.Token, Answer: c.KeyAuthorization}
 }

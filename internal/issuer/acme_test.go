@@ -37,17 +37,24 @@ func freePort(t *testing.T) int {
 func (w *world) balance(plain, secure int) {
 	w.t.Helper()
 	const arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:"
-	w.update(func(tx *store.Tx) error {
-		tx.Put(&model.LoadBalancer{ARN: arn + "loadbalancer/app/web/1", Name: "web", Type: model.Application, Address: "127.0.0.1"})
-		tx.Put(&model.Listener{
+	w.serve(plain, &model.LoadBalancer{ARN: arn + "loadbalancer/app/web/1", Name: "web", Type: model.Application, Address: "127.0.0.1"},
+		&model.Listener{
 			ARN: arn + "listener/app/web/1/1", LoadBalancer: arn + "loadbalancer/app/web/1", Port: plain, Protocol: "HTTP",
 			Actions: []model.Action{{Type: model.ActionRedirect, Redirect: &model.Redirect{Protocol: "HTTPS", Host: "#{host}", Port: "443", Path: "/#{path}", Query: "#{query}", Status: 301}}},
-		})
-		tx.Put(&model.Listener{
+		}, &model.Listener{
 			ARN: arn + "listener/app/web/1/2", LoadBalancer: arn + "loadbalancer/app/web/1", Port: secure, Protocol: "HTTPS",
 			SSLPolicy: model.DefaultSSLPolicy,
 			Actions:   []model.Action{{Type: model.ActionFixed, Fixed: &model.FixedResponse{Status: 200, Body: "safe"}}},
 		})
+}
+
+// serve has a balancer serve these records, and waits until a port is open.
+func (w *world) serve(port int, records ...model.Record) {
+	w.t.Helper()
+	w.update(func(tx *store.Tx) error {
+		for _, r := range records {
+			tx.Put(r)
+		}
 		return nil
 	})
 	b, err := lb.New(lb.Config{
@@ -66,8 +73,8 @@ func (w *world) balance(plain, secure int) {
 			w.t.Errorf("the balancer: %v", err)
 		}
 	})
-	w.until("ports are open", func(*store.View) bool {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", plain))
+	w.until("the port is open", func(*store.View) bool {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			_ = c.Close()
 		}
@@ -115,7 +122,7 @@ func TestACME(t *testing.T) {
 	var skipped atomic.Int64
 	w.now = func() time.Time { return time.Now().Add(time.Duration(skipped.Load())) }
 	w.balance(plain, secure)
-	server := acmetest.New(t, plain)
+	server := acmetest.New(t, plain, secure)
 	key, err := issuer.AccountKey(keyfile.New())
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +178,39 @@ func TestACME(t *testing.T) {
 	w.until("it is put off", func(*store.View) bool { return w.certificate(nowhere).Attempts.Failed == 1 })
 	if c := w.certificate(nowhere); c.Status != model.CertificatePending || len(c.Challenges) != 0 {
 		t.Errorf("a name that leads nowhere: %q %+v", c.Status, c)
+	}
+}
+
+// TestACMEOverTLS has names proven by a listener of TLS, of either kind of load balancer, where there is none of HTTP. The
+// listener has no certificate yet; the proof is all that it has to show, and only to who asks for it.
+func TestACMEOverTLS(t *testing.T) {
+	t.Parallel()
+	for protocol, kind := range map[string]string{"HTTPS": model.Application, "TLS": model.NetworkLB} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			w, secure := newWorld(t), freePort(t)
+			const arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:"
+			w.serve(secure, &model.LoadBalancer{ARN: arn + "loadbalancer/x/web/1", Name: "web", Type: kind, Address: "127.0.0.1"}, &model.Listener{
+				ARN: arn + "listener/x/web/1/1", LoadBalancer: arn + "loadbalancer/x/web/1", Port: secure, Protocol: protocol, SSLPolicy: model.DefaultSSLPolicy,
+				Actions: []model.Action{{Type: model.ActionFixed, Fixed: &model.FixedResponse{Status: 200}}},
+			})
+			server := acmetest.New(t, freePort(t), secure)
+			key, err := issuer.AccountKey(keyfile.New())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.run(&issuer.ACME{Directory: server.Directory, Key: key, Roots: server.Trust, Agent: "maitred/test", Settle: time.Nanosecond})()
+			resource := w.request("www.shop.test", "shop.test")
+			w.untilIssued(resource, "")
+			if c := w.certificate(resource); len(c.Challenges) > 0 || !strings.Contains(c.Issuer, "Pebble") {
+				t.Errorf("it was issued as %+v", c)
+			}
+			c, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", secure), &tls.Config{ServerName: "shop.test", NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true})
+			if err == nil {
+				_ = c.Close()
+				t.Error("what is not pending is proven")
+			}
+		})
 	}
 }
 

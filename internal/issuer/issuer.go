@@ -1,6 +1,6 @@
 // Package issuer has the certificates issued that were requested, and renews them before they run out: those for
 // development are signed by themselves, the others come from an ACME server (RFC 8555), to which their names are proven
-// over HTTP. One server of all does it, one certificate at a time.
+// over HTTP, or over TLS where there is no listener of HTTP. One server of all does it, one certificate at a time.
 //
 // What a balancer has to answer for a proof is in the certificate's record while the proof is pending, so that every
 // balancer answers, whichever the name leads to. A process that ends in the middle leaves nothing behind that matters: the
@@ -55,6 +55,8 @@ type Authority interface {
 type Proofs interface {
 	Present(ctx context.Context, c model.Challenge) error
 	Clear(ctx context.Context, c model.Challenge) error
+	// OverTLS says that balancers answer by TLS alone (RFC 8737): there are listeners, and none is of HTTP.
+	OverTLS() bool
 }
 
 // RefusalError is an authority's answer that there is no certificate.
@@ -193,6 +195,20 @@ func (i *issuer) call(c *model.Certificate) control.Call {
 type proofs struct {
 	*issuer
 	arn string
+}
+
+// OverTLS implements Proofs.
+func (p *proofs) OverTLS() bool {
+	over := false
+	for l := range p.Store.View().Listeners("") {
+		switch l.Protocol {
+		case "HTTP":
+			return false
+		case "HTTPS", "TLS":
+			over = true
+		}
+	}
+	return over
 }
 
 // Present implements Proofs.

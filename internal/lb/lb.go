@@ -43,7 +43,10 @@ type Config struct {
 	// block.
 	Readings func(reading.Frame)
 	// Peer is where the readings are read, nil where they are not. It is written into the balancer's record.
-	Peer      *model.Peer
+	Peer *model.Peer
+	// Line is in place of Peer where the direct line is the balancer's own, and goes to whoever takes over from it; nil
+	// where it is not.
+	Line      Line
 	Now       func() time.Time
 	Random    func() uint64
 	Heartbeat time.Duration   // between two signs of life in the store; 10 s if zero
@@ -70,6 +73,7 @@ type Balancer struct {
 	census  census
 	meter   *meter // nil: nothing is measured
 	leaving atomic.Bool
+	peer    *model.Peer // of the record
 	gate    *gate.Gate
 }
 
@@ -90,7 +94,7 @@ func New(config Config) (*Balancer, error) {
 	if config.Grace == 0 {
 		config.Grace = defaultGrace
 	}
-	b := &Balancer{config: config, inbox: newInbox(), writer: newWriter(config.Store, config.Log), gate: gate.New(config.Store.View, config.Now)}
+	b := &Balancer{config: config, peer: config.Peer, inbox: newInbox(), writer: newWriter(config.Store, config.Log), gate: gate.New(config.Store.View, config.Now)}
 	if config.Readings != nil {
 		b.meter = newMeter(b)
 	}
@@ -117,6 +121,9 @@ func (b *Balancer) Run(ctx context.Context) error {
 	e, err := b.inherit(ctx)
 	if err != nil {
 		return err
+	}
+	if err := b.openLine(ctx, e); err != nil {
+		return errors.Join(err, e.refuse())
 	}
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -181,7 +188,7 @@ func (b *Balancer) farewell(ctx context.Context, joined time.Time) error {
 func (b *Balancer) record(connected bool, failed map[string]string, joined time.Time) *model.Balancer {
 	return &model.Balancer{
 		ID: b.config.ID, Host: b.config.Host, Zone: b.config.Zone, Version: b.config.Version, JoinedAt: joined, SeenAt: stored(b.config.Now()),
-		Connected: connected, Failed: failed, Peer: b.config.Peer,
+		Connected: connected, Failed: failed, Peer: b.peer,
 	}
 }
 

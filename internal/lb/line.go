@@ -19,6 +19,9 @@ type message struct {
 	Network string `json:"network,omitempty"`
 	Address string `json:"address,omitempty"`
 	Lock    bool   `json:"lock,omitempty"`
+	// Line says that the listener of the direct line comes with it. It is said after the lock: who does not know the word
+	// takes what comes with it for nothing else.
+	Line bool `json:"line,omitempty"`
 	// Done says that all sockets were said, and that nothing is written any more by who says it.
 	Done bool `json:"done,omitempty"`
 	// Serving is the answer: the sockets are served. Leaving is the last word on it: by nobody else from now on.
@@ -82,7 +85,7 @@ func (l *line) parse(text []byte) (m message, file *os.File, err error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, nil, fmt.Errorf("another balancer says %q: %w", text, err)
 	}
-	if !m.Lock && m.Network == "" {
+	if !m.Lock && !m.Line && m.Network == "" {
 		return m, nil, nil
 	}
 	if len(l.files) == 0 {

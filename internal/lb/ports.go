@@ -258,7 +258,7 @@ func (p *ports) http(l *routing.Listener) (*l7.Server, error) {
 		config.AccessLog = &accessLog{p.config.AccessLog, p.Balancer, l.Record.ARN}
 	}
 	if l.Record.Protocol == "HTTPS" {
-		config.Certificate = p.certificate(l.Record.ARN)
+		config.Certificate, config.Prove = p.certificate(l.Record.ARN), p.prove
 		if p.config.Certificates != nil {
 			config.CertificateARN = p.config.Certificates.ARN
 		}
@@ -277,7 +277,7 @@ func (p *ports) flows(l *routing.Listener) *l4.Server {
 		Now: p.config.Now, Random: p.config.Random, Log: p.config.Log, Admit: p.admits(l.Record.ARN),
 	}
 	if l.Record.Protocol == "TLS" {
-		config.Certificate = p.certificate(l.Record.ARN)
+		config.Certificate, config.Prove = p.certificate(l.Record.ARN), p.prove
 	}
 	return l4.New(config)
 }

@@ -45,7 +45,8 @@ const (
 type estate struct {
 	sockets map[place]*socket
 	lock    *os.File
-	elder   *line // nil: there was no other one
+	line    *os.File // the listener of the direct line; nil: there is none
+	elder   *line    // nil: there was no other one
 }
 
 // inherit takes the lock, or what the balancer that has it hands over.
@@ -122,6 +123,8 @@ func (e *estate) take() error {
 			return err
 		case m.Lock:
 			e.lock = file
+		case m.Line:
+			e.line = file
 		case m.Network != "":
 			e.sockets[place{m.Network, m.Address}] = &socket{network: m.Network, address: m.Address, file: file}
 		case m.Done:
@@ -139,7 +142,12 @@ func (e *estate) refuse() error {
 	if e.lock != nil {
 		errs = append(errs, e.lock.Close())
 	}
-	e.elder.close()
+	if e.line != nil {
+		errs = append(errs, e.line.Close())
+	}
+	if e.elder != nil {
+		e.elder.close()
+	}
 	return errors.Join(errs...)
 }
 
@@ -266,6 +274,7 @@ func (l *loop) attend(ctx context.Context, door *net.UnixListener, lock *os.File
 		l.writer.hold()
 		if err = l.handOver(ctx, heir, lock); err == nil {
 			_ = door.Close() // the other one has a door of its own
+			l.leaveLine()
 			l.heirs <- heir
 			return
 		}
@@ -296,7 +305,7 @@ func (l *loop) handOver(ctx context.Context, heir *line, lock *os.File) error {
 			return err
 		}
 	}
-	if err := errors.Join(heir.send(message{Lock: true}, lock), heir.send(message{Done: true}, nil)); err != nil {
+	if err := errors.Join(heir.send(message{Lock: true}, lock), l.offerLine(heir), heir.send(message{Done: true}, nil)); err != nil {
 		return err
 	}
 	m, _, err := heir.receive()
@@ -396,6 +405,9 @@ func (l *loop) announce(ctx context.Context) {
 }
 
 func (b *Balancer) serving() {
+	if b.config.Line != nil {
+		b.config.Line.Serve()
+	}
 	if b.config.Serving != nil {
 		b.config.Serving()
 	}

@@ -39,8 +39,10 @@ const (
 	CertificateFailed   = "FAILED"
 )
 
-// Challenge is a proof by HTTP that a name is ours: whoever asks the name for the token gets the answer (RFC 8555, 8.3).
+// Challenge is a proof that a name is ours. By HTTP, whoever asks the name for the token gets the answer (RFC 8555, 8.3); by
+// TLS, whoever wants to speak "acme-tls/1" with the name is shown a certificate that has a digest of the answer (RFC 8737).
 type Challenge struct {
+	TLS    bool   `json:"tls,omitempty"` // by TLS
 	Name   string `json:"name"`
 	Token  string `json:"token"`
 	Answer string `json:"answer"`

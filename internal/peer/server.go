@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/maitred/maitred/internal/model"
@@ -32,7 +33,9 @@ type Config struct {
 	Address string // host:port; default 127.0.0.1 and a free port
 	// Advertise is the host that others reach it by, where Address has none that they could: an IP address or a name.
 	Advertise string
-	Log       *slog.Logger
+	// Listener is one that is there already, which the server takes in place of one at Address; nil: there is none.
+	Listener net.Listener
+	Log      *slog.Logger
 }
 
 // Server is the agent's end.
@@ -42,6 +45,7 @@ type Server struct {
 	peer     model.Peer
 	mux      *http.ServeMux
 	log      *slog.Logger
+	left     atomic.Bool
 }
 
 // Listen takes the address and makes the certificate and the token. Nothing is answered before Run.
@@ -56,10 +60,12 @@ func Listen(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", c.Address)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s for other roles of maitred: %w", c.Address, err)
+	listener := c.Listener
+	if listener == nil {
+		var config net.ListenConfig
+		if listener, err = config.Listen(ctx, "tcp", c.Address); err != nil {
+			return nil, fmt.Errorf("listen on %s for other roles of maitred: %w", c.Address, err)
+		}
 	}
 	var token [tokenBytes]byte
 	_, _ = rand.Read(token[:]) // never fails: it ends the program instead
@@ -98,6 +104,18 @@ func (s *Server) Peer() model.Peer { return s.peer }
 // request ends when the server's does, also that of a connection that was taken over.
 func (s *Server) Handle(pattern string, handler http.Handler) { s.mux.Handle(pattern, handler) }
 
+// Listener is where the server listens.
+func (s *Server) Listener() net.Listener { return s.listener }
+
+// Leave takes no more connections, and serves those that there are: somebody else listens at the address from now on.
+func (s *Server) Leave() error {
+	s.left.Store(true)
+	if err := s.listener.Close(); err != nil {
+		return fmt.Errorf("leave the direct line to others: %w", err)
+	}
+	return nil
+}
+
 // Close gives the address back. It is for a server that never ran.
 func (s *Server) Close() error { return s.listener.Close() }
 
@@ -113,8 +131,12 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { done <- server.Serve(tls.NewListener(all, s.tls)) }()
 	select {
 	case err := <-done:
-		all.end()
-		return fmt.Errorf("serve other roles of maitred: %w", err)
+		if !s.left.Load() {
+			all.end()
+			return fmt.Errorf("serve other roles of maitred: %w", err)
+		}
+		<-ctx.Done()
+		done <- http.ErrServerClosed
 	case <-ctx.Done():
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
@@ -124,7 +146,7 @@ func (s *Server) Run(ctx context.Context) error {
 		err = server.Close()
 	}
 	all.end()
-	if failure := <-done; !errors.Is(failure, http.ErrServerClosed) {
+	if failure := <-done; !errors.Is(failure, http.ErrServerClosed) && !s.left.Load() {
 		err = errors.Join(err, failure)
 	}
 	return err

@@ -23,7 +23,7 @@ import (
 func TestACME(t *testing.T) {
 	t.Parallel()
 	plain, secure := freePort(t), freePort(t)
-	server := acmetest.New(t, plain)
+	server := acmetest.New(t, plain, secure)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(ca, server.CA, 0o600); err != nil {
 		t.Fatal(err)

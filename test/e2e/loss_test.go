@@ -23,9 +23,9 @@ type losses struct {
 
 // lossesFrom reads the variable LOSS: "full" is
 //
-//	LOSS=full go test ./test/e2e -run TestNoRequestIsLost -timeout 30m -v
+//	LOSS=full go test ./test/e2e -run 'TestNoRequestIsLost$' -timeout 30m -v
 //
-// and takes some ten minutes; without it everything is done a few times, which is enough to find what always fails.
+// and takes some ten minutes, as it does with TestNoRequestOfWrkIsLost; without it everything is done a few times, which is enough to find what always fails.
 func lossesFrom(t *testing.T) losses {
 	t.Helper()
 	switch text := os.Getenv("LOSS"); text {

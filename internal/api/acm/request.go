@@ -73,11 +73,11 @@ func (a *API) request(ctx context.Context, call control.Call, in control.Certifi
 // provable refuses what cannot be proven to an ACME server by the load balancers alone.
 func provable(in *acm.RequestCertificateInput, names []string) error {
 	if in.ValidationMethod != "" && in.ValidationMethod != types.ValidationMethodHttp {
-		return wire.Errorf("InvalidParameterException", "ValidationMethod %s is not supported: names are proven over HTTP, by the load balancers at port 80 themselves. Say HTTP, or leave it out.", in.ValidationMethod)
+		return wire.Errorf("InvalidParameterException", "ValidationMethod %s is not supported: names are proven by the load balancers themselves, over HTTP at port 80, or over TLS at port 443 where no listener is of HTTP. Say HTTP, or leave it out.", in.ValidationMethod)
 	}
 	for _, n := range names {
 		if strings.HasPrefix(n, "*.") {
-			return wire.Errorf("InvalidParameterException", "A certificate for %s cannot be requested: a wildcard is proven through DNS, and names are proven over HTTP here. Name the hosts, or import a certificate.", n)
+			return wire.Errorf("InvalidParameterException", "A certificate for %s cannot be requested: a wildcard is proven through DNS, and names are proven over HTTP or TLS here. Name the hosts, or import a certificate.", n)
 		}
 	}
 	return nil

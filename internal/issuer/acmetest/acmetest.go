@@ -45,8 +45,8 @@ type Server struct {
 	Roots     *x509.CertPool // vouch for what it issues
 }
 
-// New starts a server, which asks for proofs by HTTP at a port, and ends with the test.
-func New(t testing.TB, port int) *Server {
+// New starts a server, which asks for proofs by HTTP and by TLS at two ports, and ends with the test.
+func New(t testing.TB, plain, secure int) *Server {
 	t.Helper()
 	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	memory := db.NewMemoryStore()
@@ -54,7 +54,7 @@ func New(t testing.TB, port int) *Server {
 		t.Fatal(err)
 	}
 	authority := ca.New(quiet, memory, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: validity}})
-	validation := va.New(quiet, port, 1, false, newResolver(t), memory)
+	validation := va.New(quiet, plain, secure, false, newResolver(t), memory)
 	front := wfe.New(quiet, memory, validation, authority, nil, false, false, 1, 1)
 	web := httptest.NewTLSServer(front.Handler())
 	t.Cleanup(web.Close)

@@ -40,6 +40,7 @@ func (t *Targets) Forget(keep func(path string) bool) {
 	for path, x := range t.known {
 		if !keep(path) {
 			delete(t.known, path)
+			x.gone.Store(true)
 			x.Quit()
 		}
 	}
@@ -51,6 +52,7 @@ func (t *Targets) Drop(path string) {
 	defer t.mu.Unlock()
 	if x, ok := t.known[path]; ok {
 		delete(t.known, path)
+		x.gone.Store(true)
 		x.Quit()
 	}
 }
@@ -61,6 +63,7 @@ type Target struct {
 	set    *Targets
 	flying atomic.Int64
 	closed atomic.Bool
+	gone   atomic.Bool // the set has forgotten it
 	quit   atomic.Pointer[quit]
 }
 
@@ -74,6 +77,9 @@ func (t *Target) arm() { t.quit.Store(&quit{c: make(chan struct{})}) }
 
 // Path is the target's.
 func (t *Target) Path() string { return t.path }
+
+// Gone says that the target was forgotten: of one with its path, the set has another.
+func (t *Target) Gone() bool { return t.gone.Load() }
 
 // InFlight is how much is in flight.
 func (t *Target) InFlight() int64 { return t.flying.Load() }

@@ -39,6 +39,9 @@ type Config struct {
 	Flights *flight.Targets
 	// Certificate chooses the certificate of a TLS listener.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Prove gives how TLS is negotiated with an ACME server that looks for a proof, nil for all other clients; the connection
+	// is closed when it is negotiated. nil: nothing is ever proven.
+	Prove func(*tls.ClientHelloInfo) (*tls.Config, error)
 	// Refused is told of a target (by its path) that could not be connected to. It must not block.
 	Refused func(path string)
 	// Observe is told of flows as they begin, go on and end. It must not block.

@@ -34,8 +34,15 @@ func (c *conn) handshake() (stream, bool) {
 		return nil, false
 	}
 	c.state = secured.ConnectionState()
+	if c.state.NegotiatedProtocol == proofProtocol { // the certificate was all
+		_ = secured.Close()
+		return nil, false
+	}
 	return secured, true
 }
+
+// proofProtocol is what an ACME server negotiates that looks for a proof (RFC 8737).
+const proofProtocol = "acme-tls/1"
 
 func (s *Server) tlsFor(l *model.Listener) (*tls.Config, error) {
 	known := s.tls.Load()
@@ -51,7 +58,7 @@ func (s *Server) serverTLS(l *model.Listener) (*tls.Config, error) {
 	if s.cfg.Certificate == nil {
 		return nil, errors.New("the listener has no certificate")
 	}
-	plain := &tls.Config{GetCertificate: s.cfg.Certificate} //nolint:gosec // the policy sets the versions
+	plain := &tls.Config{GetCertificate: s.cfg.Certificate, GetConfigForClient: s.cfg.Prove} //nolint:gosec // the policy sets the versions
 	if err := tlspolicy.Apply(l.SSLPolicy, plain); err != nil {
 		return nil, err
 	}
@@ -65,6 +72,11 @@ func (s *Server) serverTLS(l *model.Listener) (*tls.Config, error) {
 	negotiating.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if slices.ContainsFunc(hello.SupportedProtos, func(p string) bool { return slices.Contains(protocols, p) }) {
 			return nil, nil //nolint:nilnil // as documented: this very configuration
+		}
+		if s.cfg.Prove != nil {
+			if proof, err := s.cfg.Prove(hello); proof != nil || err != nil {
+				return proof, err
+			}
 		}
 		return plain, nil
 	}

@@ -80,7 +80,11 @@ func (c *conn) serve() {
 
 // speak finds out what the client speaks, and answers it.
 func (c *conn) speak(h *h1) {
-	if c.tls != nil && c.tls.NegotiatedProtocol == "h2" {
+	switch {
+	case c.tls == nil:
+	case c.tls.NegotiatedProtocol == proofProtocol: // the certificate was all
+		return
+	case c.tls.NegotiatedProtocol == "h2":
 		c.serveH2(nil)
 		return
 	}
@@ -90,6 +94,9 @@ func (c *conn) speak(h *h1) {
 	}
 	h.serve()
 }
+
+// proofProtocol is what an ACME server negotiates that looks for a proof (RFC 8737).
+const proofProtocol = "acme-tls/1"
 
 // survive keeps a mistake of ours that one request brings to light from all others.
 func (c *conn) survive() {
@@ -120,7 +127,8 @@ func (c *conn) handshake() bool {
 
 func (c *conn) tlsConfig() (*tls.Config, error) {
 	config := &tls.Config{ //nolint:gosec // the policy sets the versions
-		NextProtos: []string{"http/1.1"},
+		NextProtos:         []string{"http/1.1"},
+		GetConfigForClient: c.server.config.Prove,
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			cert, err := c.server.config.Certificate(hello)
 			if err == nil && cert != nil && c.server.config.CertificateARN != nil {

@@ -296,7 +296,7 @@ func (ex *exchange) goOn(t *target) {
 }
 
 // derail is what becomes of a request whose connection has failed it: another one to the same target is tried if that is
-// safe, as pool.RoundTrip does.
+// safe, as pool.send does.
 func (ex *exchange) derail(t *target, p *pool, c *targetConn, err error) {
 	mine := ex.dismount()
 	_ = c.Close()
@@ -319,7 +319,7 @@ func (ex *exchange) odd(t *target, p *pool, c *targetConn) {
 	ex.dismount()
 	ex.leave()
 	out := (&http.Request{Method: ex.request.method, Header: http.Header{}, Close: false}).WithContext(ex.ctx)
-	s := &sending{pool: p, conn: c, request: out, lasting: true}
+	s := &sending{pool: p, conn: c, request: out, hint: ex.hint, lasting: true}
 	s.unhook = context.AfterFunc(ex.ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	resp, err := s.readHead() //nolint:bodyclose // the exchange does, when the client has it
 	if err != nil {

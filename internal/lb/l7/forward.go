@@ -3,11 +3,9 @@ package l7
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/maitred/maitred/internal/lb/forwarded"
@@ -111,11 +109,9 @@ func (ex *exchange) attempt(t *target, out *http.Request) error {
 	defer unhook()
 	out = out.WithContext(ex.ctx)
 	ex.address(out, t)
-	if ex.request.body != nil {
-		out.Body = &uploaded{from: ex.request.body}
-	}
+	ex.upload(out)
 	ex.sentAt = ex.server.now()
-	resp, err := t.transport.RoundTrip(out) //nolint:bodyclose // the exchange does, when the client has it
+	resp, err := t.transport.send(out, ex.hint) //nolint:bodyclose // the exchange does, when the client has it
 	if err != nil {
 		t.errors.Add(1)
 		return err //nolint:wrapcheck // judged by again and fail
@@ -185,26 +181,6 @@ func (ex *exchange) fail(err error) {
 	}
 }
 
-// uploaded is the body of a request on its way to a target. Transports close bodies, also of requests that were never sent:
-// the client's is left open for the next target.
-type uploaded struct {
-	from   io.Reader
-	closed atomic.Bool
-}
-
-func (u *uploaded) Read(p []byte) (int, error) {
-	if u.closed.Load() {
-		return 0, errBodyClosed
-	}
-	return u.from.Read(p) //nolint:wrapcheck // its end is io.EOF
-}
-
-// Close implements io.Closer.
-func (u *uploaded) Close() error {
-	u.closed.Store(true)
-	return nil
-}
-
 // outgoing makes the request that targets are sent, but for the target.
 func (ex *exchange) outgoing() *http.Request {
 	r := ex.request
@@ -246,6 +222,7 @@ func (ex *exchange) outgoingHeader() http.Header {
 	r := ex.request
 	h := r.header
 	trailers := hasToken(h["Te"], "trailers")
+	r.announced = announced(h["Trailer"])
 	removeHops(h)
 	for name := range h {
 		if strings.HasPrefix(name, "X-Amzn-Oidc-") || strings.HasPrefix(name, "X-Amzn-Mtls-") {

@@ -151,7 +151,8 @@ func (h *h1) begin(r *request) {
 	h.body = &body{h: h, framed: framed{in: h.in, chunked: h.head.Chunked, left: max(r.length, 0)}}
 	h.body.ended.Store(r.length == 0)
 	if r.length != 0 {
-		r.body = h.body
+		r.body, r.trailers = h.body, h.body.trailers
+		h.body.framed.trailer = h.body.keep
 	}
 	r.upgrade = h.head.Class < desync.Ambiguous && r.targetVersion == 1 && r.length == 0 && wantsWebSocket(r)
 }

@@ -1,8 +1,10 @@
 package l7
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"net/http"
 	"sync"
 	"sync/atomic"
 )
@@ -12,9 +14,10 @@ import (
 type body struct {
 	h *h1
 
-	mu     sync.Mutex
-	framed framed
-	closed bool
+	mu      sync.Mutex
+	framed  framed
+	closed  bool
+	trailer http.Header
 
 	ended atomic.Bool           // read to its end: the next byte is that of another request
 	begun atomic.Bool           // somebody has asked for a byte
@@ -47,6 +50,22 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	b.h.touch()
 	return n, err
+}
+
+// keep keeps a trailer field.
+func (b *body) keep(line []byte) {
+	name, value, _ := bytes.Cut(line, []byte{':'})
+	if b.trailer == nil {
+		b.trailer = http.Header{}
+	}
+	b.trailer.Add(canonical(name), string(trimmed(value)))
+}
+
+// trailers are the trailer fields that came, at the end of the body.
+func (b *body) trailers() http.Header {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.trailer
 }
 
 // Close lets nobody read on. It waits for a Read that is under way, which the owner of the connection has to cut off.

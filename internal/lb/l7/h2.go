@@ -220,7 +220,11 @@ func (st *stream) makeRequest(now time.Time) *request { //nolint:gocyclo // one 
 		r.refuse = http.StatusBadRequest
 	}
 	if hr.ContentLength != 0 {
-		r.body = st.reader()
+		r.body, r.trailers = st.reader(), func() http.Header { return hr.Trailer }
+	}
+	if len(hr.Trailer) > 0 && r.body != nil {
+		r.length = -1 // in HTTP/1.1, only chunked bodies have trailers
+		r.header["Trailer"] = []string{trailerNames(hr.Trailer)}
 	}
 	return r
 }

@@ -26,7 +26,7 @@ func (r *rig) frames(t *testing.T) *frames {
 	t.Helper()
 	f := &frames{t: t, conn: r.dial()}
 	f.Framer = http2.NewFramer(f.conn, f.conn)
-	f.enc = hpack.NewEncoder(&f.buf)
+	f.begin()
 	if _, err := io.WriteString(f.conn, http2.ClientPreface); err != nil {
 		t.Fatal(err)
 	}
@@ -35,6 +35,8 @@ func (r *rig) frames(t *testing.T) *frames {
 	}
 	return f
 }
+
+func (f *frames) begin() { f.enc = hpack.NewEncoder(&f.buf) }
 
 func (f *frames) block(fields ...string) []byte {
 	f.buf.Reset()

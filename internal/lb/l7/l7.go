@@ -44,6 +44,9 @@ type Config struct {
 	Admit func(client, to net.Addr) bool
 	// Challenge gives what an ACME server is to be told that asks a host for a token; nil: nothing is ever proven.
 	Challenge func(host, token string) (answer string, ok bool)
+	// Prove gives how TLS is negotiated with an ACME server that looks for a proof, nil for all other clients; the connection
+	// is closed when it is negotiated. nil: nothing is ever proven.
+	Prove func(*tls.ClientHelloInfo) (*tls.Config, error)
 	// Refused is told that a target (given by its path) refused a connection: nobody needs to wait for a health check.
 	Refused func(path string)
 	// Observe is told of every finished request. It must not block.

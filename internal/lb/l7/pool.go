@@ -13,7 +13,9 @@ import (
 
 // sender sends requests to one target.
 type sender interface {
-	RoundTrip(r *http.Request) (*http.Response, error)
+	// send sends a request and gives the answer, of which the body is still to come. What comes before the answer goes to
+	// hint, which is not called any more when send has returned.
+	send(r *http.Request, to hint) (*http.Response, error)
 	CloseIdleConnections()
 }
 
@@ -60,15 +62,15 @@ func newTargetConn(conn net.Conn) *targetConn {
 // Write implements io.Writer.
 func (c *targetConn) Write(p []byte) (int, error) { return c.stream.Write(p) } //nolint:wrapcheck // as the connection's
 
-// RoundTrip implements sender. A kept connection that turns out to be closed is replaced if that is safe: no byte of an
+// send implements sender. A kept connection that turns out to be closed is replaced if that is safe: no byte of an
 // answer has come, there is no body, and the method is idempotent.
-func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p *pool) send(r *http.Request, to hint) (*http.Response, error) {
 	for {
 		c, err := p.get(r.Context())
 		if err != nil {
 			return nil, err
 		}
-		resp, err := c.send(p, r)
+		resp, err := c.send(p, r, to)
 		if err == nil {
 			return resp, nil
 		}

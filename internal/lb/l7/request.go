@@ -17,17 +17,21 @@ import (
 
 // request is what a client asks, however it came.
 type request struct {
-	method   string
-	host     string // :authority, or of the request target, or the Host field
-	path     string // raw, without the query
-	query    string // raw, without the question mark
-	asked    bool   // there was a question mark
-	header   http.Header
-	body     io.Reader // nil if there is none
-	length   int64     // -1: not known
-	protocol string    // as access logs have it
-	http2    bool
-	upgrade  bool // to a WebSocket
+	method string
+	host   string // :authority, or of the request target, or the Host field
+	path   string // raw, without the query
+	query  string // raw, without the question mark
+	asked  bool   // there was a question mark
+	header http.Header
+	body   io.Reader // nil if there is none
+	length int64     // -1: not known
+	// trailers gives the trailer fields that came, at the end of the body; nil: there cannot be any. announced are those of
+	// which the client said before that they would come.
+	trailers  func() http.Header
+	announced http.Header
+	protocol  string // as access logs have it
+	http2     bool
+	upgrade   bool // to a WebSocket
 
 	start    time.Time
 	size     int  // bytes of the head
@@ -62,6 +66,8 @@ func (r *request) grpc() bool {
 // client is the way back to who sent a request.
 type client interface {
 	Header() http.Header // of the response, until start
+	// hint sends an answer that is not the final one, before start.
+	hint(code int, h http.Header)
 	// start begins the response. length is that of its body, -1 if it is not known; bodyless is for answers to HEAD.
 	start(code int, length int64, bodyless bool)
 	Write(p []byte) (int, error)

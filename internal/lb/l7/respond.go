@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/cookie"
@@ -141,30 +140,6 @@ func (ex *exchange) broken(err error, byClient bool) {
 	default:
 		e.Error = "TargetResponseError"
 	}
-}
-
-// trailersOf gives the trailer fields that may be passed on: none that says something about the message itself.
-func trailersOf(resp *http.Response) http.Header {
-	if len(resp.Trailer) == 0 {
-		return nil
-	}
-	out := http.Header{}
-	for name, values := range resp.Trailer {
-		switch name {
-		case "Content-Length", "Transfer-Encoding", "Host", "Connection", "Trailer", "Te", "Upgrade", "Set-Cookie", "Authorization",
-			"Content-Encoding", "Content-Type", "Content-Range":
-			continue
-		}
-		if !desync.IsToken(name) || strings.HasPrefix(name, ":") {
-			continue
-		}
-		for _, v := range values {
-			if desync.IsValue(v) {
-				out[name] = append(out[name], v)
-			}
-		}
-	}
-	return out
 }
 
 func (gs *groups) buffer() *[]byte {

@@ -16,6 +16,7 @@ type sending struct {
 	pool    *pool
 	conn    *targetConn
 	request *http.Request
+	hint    hint
 	unhook  func() bool // of the context, whose end cuts the connection
 
 	upload  chan struct{} // closed when the body is sent, nil if there is none
@@ -25,8 +26,8 @@ type sending struct {
 }
 
 // send sends a request and reads the head of the answer. When it fails the connection has to be closed.
-func (c *targetConn) send(p *pool, r *http.Request) (*http.Response, error) {
-	s := &sending{pool: p, conn: c, request: r, lasting: !r.Close}
+func (c *targetConn) send(p *pool, r *http.Request, to hint) (*http.Response, error) {
+	s := &sending{pool: p, conn: c, request: r, hint: to, lasting: !r.Close}
 	s.unhook = context.AfterFunc(r.Context(), func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	resp, err := s.run()
 	if err != nil {
@@ -73,6 +74,9 @@ func (s *sending) writeHead() {
 	switch {
 	case r.Body != nil && r.ContentLength < 0:
 		write("Transfer-Encoding: chunked\r\n")
+		if len(r.Trailer) > 0 {
+			write("Trailer: ", trailerNames(r.Trailer), "\r\n")
+		}
 	case r.Body != nil:
 		write("Content-Length: ", itoa(r.ContentLength), "\r\n")
 	case r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch:
@@ -151,8 +155,15 @@ func (s *sending) endBody(chunked bool) error {
 	if !chunked {
 		return s.conn.out.Flush() //nolint:wrapcheck // the answer tells
 	}
-	_, _ = s.conn.out.WriteString("0\r\n\r\n")
-	return s.conn.out.Flush() //nolint:wrapcheck // the answer tells
+	w := s.conn.out
+	_, _ = w.WriteString("0\r\n")
+	for name, values := range s.request.Trailer {
+		for _, v := range values {
+			_, _ = w.WriteString(name + ": " + v + "\r\n")
+		}
+	}
+	_, _ = w.WriteString("\r\n")
+	return w.Flush() //nolint:wrapcheck // the answer tells
 }
 
 // lastLook is how long the end of an upload is waited for when the answer is there.

@@ -19,7 +19,7 @@ const (
 	maxAnswerFields = 500 // of an answer
 )
 
-// readHead reads the head of the answer, after those that are interim, which go no further.
+// readHead reads the head of the answer, after those that are interim.
 func (s *sending) readHead() (*http.Response, error) {
 	for range maxInterim {
 		raw, err := s.conn.in.answerHead()
@@ -41,9 +41,11 @@ func (s *sending) readHead() (*http.Response, error) {
 			case s.goOn <- struct{}{}:
 			default:
 			}
+		default:
+			s.hint(resp.StatusCode, resp.Header)
 		}
 	}
-	return nil, fmt.Errorf("%w: more than %d interim ones", errAnswer, maxInterim)
+	return nil, fmt.Errorf("%w: %w", errAnswer, errInterim)
 }
 
 // answerHead reads up to the end of the next head, which stays in the buffer.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -43,6 +44,7 @@ type group struct {
 // view is the targets of a group in one table.
 type view struct {
 	of      *routing.Group
+	list    []*target          // in the order of the group's
 	targets map[string]*target // by path
 	ids     map[cookie.ID]*target
 }
@@ -113,7 +115,8 @@ func (gs *groups) close() {
 	}
 }
 
-// renew makes the view of a group, with the targets of the view before as they were.
+// renew makes the view of a group, with the targets of the view before as they were. It is called by a request, and all that
+// come meanwhile wait: where only what is known of targets has changed, it costs a look at each of them.
 func (x *group) renew(g *routing.Group) *view {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -121,28 +124,62 @@ func (x *group) renew(g *routing.Group) *view {
 	if old != nil && old.of == g {
 		return old
 	}
-	v := &view{of: g, targets: make(map[string]*target, len(g.Targets)), ids: make(map[cookie.ID]*target, len(g.Targets))}
-	for _, rt := range g.Targets {
-		f := x.groups.server.config.Flights.Target(rt.Path)
-		var t *target
-		if old != nil {
-			t = old.targets[rt.Path]
-		}
-		if t == nil || t.flight != f || t.address != addressOf(rt.Record) {
-			t = x.groups.server.newTarget(g.Record, rt, f)
-		}
-		v.targets[rt.Path] = t
-		v.ids[t.id] = t
+	if old == nil {
+		old = &view{of: &routing.Group{}}
 	}
-	if old != nil {
-		for path, t := range old.targets {
-			if v.targets[path] != t {
-				t.transport.CloseIdleConnections()
-			}
-		}
+	v := &view{of: g, list: make([]*target, len(g.Targets)), targets: old.targets, ids: old.ids}
+	left, fresh := v.follow(old, func(rt *routing.Target) *target {
+		return x.groups.server.newTarget(g.Record, rt, x.groups.server.config.Flights.Target(rt.Path))
+	})
+	if len(left)+len(fresh) > 0 {
+		v.index(left, fresh)
+	}
+	for _, t := range left {
+		t.transport.CloseIdleConnections()
 	}
 	x.view.Store(v)
 	return v
+}
+
+// follow fills the list: with the targets of the view before, as far as they are still the same, and with fresh ones. Those
+// that are left out are left. Both views are ordered by path.
+func (v *view) follow(old *view, newTarget func(*routing.Target) *target) (left, fresh []*target) {
+	was, list := old.of.Targets, old.list
+	for i, rt := range v.of.Targets {
+		for len(was) > 0 && was[0] != rt && was[0].Path < rt.Path {
+			left = append(left, list[0])
+			was, list = was[1:], list[1:]
+		}
+		if len(was) > 0 && (was[0] == rt || was[0].Path == rt.Path) {
+			t := list[0]
+			if !t.flight.Gone() && (was[0] == rt || t.address == addressOf(rt.Record)) {
+				v.list[i] = t
+			} else {
+				left = append(left, t)
+			}
+			was, list = was[1:], list[1:]
+		}
+		if v.list[i] == nil {
+			v.list[i] = newTarget(rt)
+			fresh = append(fresh, v.list[i])
+		}
+	}
+	return append(left, list...), fresh
+}
+
+// index makes the view's maps of those of the view before.
+func (v *view) index(left, fresh []*target) {
+	v.targets, v.ids = maps.Clone(v.targets), maps.Clone(v.ids)
+	if v.targets == nil {
+		v.targets, v.ids = make(map[string]*target, len(fresh)), make(map[cookie.ID]*target, len(fresh))
+	}
+	for _, t := range left {
+		delete(v.targets, t.path)
+		delete(v.ids, t.id)
+	}
+	for _, t := range fresh {
+		v.targets[t.path], v.ids[t.id] = t, t
+	}
 }
 
 func addressOf(t *model.Target) string { return net.JoinHostPort(t.Address, strconv.Itoa(t.Port)) }
@@ -185,12 +222,12 @@ func (s *Server) transport(g *model.TargetGroup, address string) sender {
 	protocols.SetHTTP2(g.Protocol == "HTTPS")
 	protocols.SetUnencryptedHTTP2(g.Protocol != "HTTPS")
 	d.tls.NextProtos = []string{"h2"}
-	return &http.Transport{
+	return framedSender{&http.Transport{
 		DialContext: d.plain, DialTLSContext: d.secure, Protocols: &protocols,
 		MaxIdleConnsPerHost: 1024, IdleConnTimeout: time.Minute, DisableCompression: true,
 		MaxResponseHeaderBytes: maxAnswer, ExpectContinueTimeout: time.Second,
 		ReadBufferSize: 8 << 10, WriteBufferSize: 8 << 10,
-	}
+	}}
 }
 
 // dialer connects to one target.

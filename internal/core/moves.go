@@ -29,14 +29,17 @@ func (w *work) noteEnds() {
 		w.drop(w.targets[t.ARN])
 		w.failures = append(w.failures, *task.Stop)
 		if w.throttle.FailedToStart(t) {
-			w.failed(t, task.Stop)
+			w.failedToStart(t, task.Stop)
+		}
+		if t.Deployment == w.primary.ID && reconcile.Failed(t, w.wasHealthy(t)) {
+			w.tally(t, task.Stop)
 		}
 	}
 }
 
-// failed counts a task that failed to start. Tasks that were started together count once, and those of older deployments
+// failedToStart counts a task that failed to start. Tasks that were started together count once, and those of older deployments
 // do not slow the new one down.
-func (w *work) failed(t model.TaskState, end *model.Cause) {
+func (w *work) failedToStart(t model.TaskState, end *model.Cause) {
 	for _, d := range append([]*model.Deployment{w.primary}, w.older...) {
 		if d.ID == t.Deployment {
 			w.edit(d).Failed++

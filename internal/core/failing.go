@@ -119,6 +119,7 @@ func (w *work) fails() bool {
 		return false
 	case rollout.TasksFailed:
 		why.By, why.Detail = d.Watched.Last, fmt.Sprintf("%d tasks failed, the circuit breaker's threshold is %d", signs.Failures, signs.Threshold)
+		w.edit(w.primary).Watched.Tripped = true
 		w.fail(failure{why, "tasks failed to start", breakerReason, breakerHistory, m.Breaker.Rollback})
 	case rollout.AlarmDetected:
 		why.By, why.Detail = alarm, "alarm "+triggered[0]+" went into ALARM during the deployment"

@@ -146,8 +146,9 @@ func (d *Deployment) Proved() bool {
 // Watched is what the monitors of a deployment have seen.
 type Watched struct {
 	// Failures are the failed tasks that the circuit breaker counts; Healthy is how many tasks were healthy when it counted
-	// the last one, and Last how that one failed.
+	// the last one, and Last how that one failed. Tripped says that they were enough.
 	Failures int    `json:"failures,omitempty"`
+	Tripped  bool   `json:"tripped,omitempty"`
 	Healthy  int    `json:"healthy,omitempty"`
 	Last     *Cause `json:"last,omitempty"`
 	// InAlarm are those of the alarms that were in ALARM when the deployment began: it follows none of them then. LeftAlarm

@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"math"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -112,7 +113,7 @@ func (d serviceDescriber) current(out *types.Service, svc *model.Service, n cont
 	}
 }
 
-// deployments lists the primary deployment of a service and those that it replaces, newest first: one exactly, when it
+// deployments lists the primary deployment of a service first, then those that it replaces, newest first: one exactly, when it
 // is completed. A deleted service has none.
 func (d serviceDescriber) deployments(svc *model.Service, n control.ServiceCounts) ([]types.Deployment, error) {
 	list := []types.Deployment{}
@@ -127,7 +128,11 @@ func (d serviceDescriber) deployments(svc *model.Service, n control.ServiceCount
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, out)
+		if x.ID == svc.Primary {
+			list = slices.Insert(list, 0, out)
+		} else {
+			list = append(list, out)
+		}
 	}
 	return list, nil
 }

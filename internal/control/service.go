@@ -212,10 +212,8 @@ func UpdateService(tx *store.Tx, call Call, service string, in ServiceUpdate) (*
 	if !edit.Deploy && reflect.DeepEqual(*old, svc) {
 		return old, nil
 	}
-	if edit.Deploy || !reflect.DeepEqual(old.Monitors, svc.Monitors) {
-		if err := deploymentAlarms(tx, svc.Region, svc.Monitors.Alarms); err != nil {
-			return nil, err
-		}
+	if err := updatedAlarms(tx, old, edit); err != nil {
+		return nil, err
 	}
 	svc.Cause = call.Cause(describeUpdate(old, d, edit))
 	if edit.Deploy {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,14 @@ func deploymentAlarms(tx *store.Tx, region string, alarms *model.DeploymentAlarm
 			strings.Join(missing, ", ")))
 	}
 	return nil
+}
+
+// updatedAlarms checks the alarms of a service that is updated, if anything is to follow them anew.
+func updatedAlarms(tx *store.Tx, old *model.Service, e *ServiceEdit) error {
+	if !e.Deploy && reflect.DeepEqual(old.Monitors, e.Service.Monitors) {
+		return nil
+	}
+	return deploymentAlarms(tx, e.Service.Region, e.Service.Monitors.Alarms)
 }
 
 // watch is what the monitors of a deployment see when it begins.

@@ -148,10 +148,8 @@ func (p *people) something() {
 		p.deregisterTarget()
 	case n < 89:
 		p.protect()
-	case n < 92:
-		p.alarmed()
 	case n < 93:
-		p.stopDeployment()
+		p.watched(n == 92)
 	case n < 98:
 		p.drain()
 	default:

@@ -11,7 +11,7 @@ import (
 // alarms are the names of the alarms that there are.
 func alarms() []string { return []string{"errors", "slow"} }
 
-// alarm makes the alarms, as somebody does before there is a service.
+// alarms makes the alarms, as somebody does before there is a service.
 func (p *people) alarms(st *store.Store) error {
 	_, err := st.Update(p.w.ctx, func(tx *store.Tx) error {
 		for _, name := range alarms() {
@@ -34,6 +34,15 @@ func (p *people) monitors() (m model.Monitors) {
 		m.Alarms = &model.DeploymentAlarms{Names: alarms()[:1+p.w.rng.IntN(2)], Rollback: p.w.chance(0.7)}
 	}
 	return m
+}
+
+// watched is something that happens to deployments: an alarm moves, or somebody stops one.
+func (p *people) watched(stop bool) {
+	if stop {
+		p.stopDeployment()
+	} else {
+		p.alarmed()
+	}
 }
 
 // alarmed moves an alarm.

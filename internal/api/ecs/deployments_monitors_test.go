@@ -22,10 +22,10 @@ func (w *world) alarm(name string, value model.AlarmValue) {
 	w.put(a, &model.AlarmState{Alarm: a.Key().Path, Value: value, Since: w.now(), UpdatedAt: w.now(), Cause: cause})
 }
 
-// history describes the service deployments of a service, newest first.
-func (w *world) history(service string) []types.ServiceDeployment {
+// history describes the service deployments of web, newest first.
+func (w *world) history() []types.ServiceDeployment {
 	w.t.Helper()
-	list := must(w.ListServiceDeployments(w.t.Context(), &client.ListServiceDeploymentsInput{Service: &service}))(w.t).ServiceDeployments
+	list := must(w.ListServiceDeployments(w.t.Context(), &client.ListServiceDeploymentsInput{Service: aws.String("web")}))(w.t).ServiceDeployments
 	arns := make([]string, len(list))
 	for i, d := range list {
 		arns[i] = *d.ServiceDeploymentArn
@@ -64,7 +64,7 @@ func TestCircuitBreakerRollsBack(t *testing.T) {
 	must(f.UpdateService(t.Context(), &client.UpdateServiceInput{Service: aws.String("web"), TaskDefinition: aws.String("web:2")}))(t)
 	f.settle()
 	for i := range 3 {
-		if got, want := monitoring(f.history("web")[0]), fmt.Sprintf("IN_PROGRESS breaker MONITORING %d/3 alarms DISABLED [] []", i); got != want {
+		if got, want := monitoring(f.history()[0]), fmt.Sprintf("IN_PROGRESS breaker MONITORING %d/3 alarms DISABLED [] []", i); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 		f.failPending()
@@ -88,7 +88,7 @@ func TestCircuitBreakerRollsBack(t *testing.T) {
 	}, events); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	d := f.history("web")[0]
+	d := f.history()[0]
 	if got, want := monitoring(d), "ROLLBACK_IN_PROGRESS breaker TRIGGERED 3/3 alarms DISABLED [] []: Service deployment rolled back because the circuit breaker threshold was exceeded."; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -98,7 +98,7 @@ func TestCircuitBreakerRollsBack(t *testing.T) {
 	f.waitStable("web")
 	f.pass(10 * time.Second)
 	wantSummary(t, f.describe("web"), "ACTIVE 2/2+0 | PRIMARY web:1 COMPLETED 2/2+0")
-	if d := f.history("web")[0]; d.Status != "ROLLBACK_SUCCESSFUL" || d.FinishedAt == nil {
+	if d := f.history()[0]; d.Status != "ROLLBACK_SUCCESSFUL" || d.FinishedAt == nil {
 		t.Errorf("got %s, want ROLLBACK_SUCCESSFUL at some time", d.Status)
 	}
 }
@@ -131,14 +131,14 @@ func TestAlarmsRollBack(t *testing.T) {
 	must(f.UpdateService(t.Context(), &client.UpdateServiceInput{Service: aws.String("web"), TaskDefinition: aws.String("web:2")}))(t)
 	f.pass(20 * time.Second)
 	wantSummary(t, f.describe("web"), "ACTIVE 1/1+0 | PRIMARY web:2 IN_PROGRESS 1/1+0 | ACTIVE web:1 COMPLETED 0/0+0")
-	if got, want := monitoring(f.history("web")[0]), "IN_PROGRESS breaker DISABLED 0/0 alarms MONITORING [errors slow] []"; got != want {
+	if got, want := monitoring(f.history()[0]), "IN_PROGRESS breaker DISABLED 0/0 alarms MONITORING [errors slow] []"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	f.alarm("slow", model.AlarmAlarm)
 	f.pass(10 * time.Second)
 	wantSummary(t, f.describe("web"), "ACTIVE 1/1+0 | PRIMARY web:1 COMPLETED 1/1+0")
 	want := "ROLLBACK_SUCCESSFUL breaker DISABLED 0/0 alarms TRIGGERED [errors slow] [slow]: Service deployment rolled back because an alarm was detected."
-	if got := monitoring(f.history("web")[0]); got != want {
+	if got := monitoring(f.history()[0]); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	// One that is in ALARM keeps the next deployment from following any.
@@ -154,7 +154,7 @@ func TestStopServiceDeployment(t *testing.T) {
 	f := newFleet(t, "m1")
 	must(f.CreateService(t.Context(), newService("web", 1)))(t)
 	stop := func() error {
-		_, err := f.StopServiceDeployment(t.Context(), &client.StopServiceDeploymentInput{ServiceDeploymentArn: f.history("web")[0].ServiceDeploymentArn})
+		_, err := f.StopServiceDeployment(t.Context(), &client.StopServiceDeploymentInput{ServiceDeploymentArn: f.history()[0].ServiceDeploymentArn})
 		return err
 	}
 	wantError(t, stop(), "InvalidParameterException", "There is no completed deployment to roll back to.")
@@ -167,13 +167,13 @@ func TestStopServiceDeployment(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}
-		if d := f.history("web")[0]; d.Status != "ROLLBACK_REQUESTED" {
+		if d := f.history()[0]; d.Status != "ROLLBACK_REQUESTED" {
 			t.Errorf("got %s, want ROLLBACK_REQUESTED", d.Status)
 		}
 	}
 	f.pass(5 * time.Second)
 	wantSummary(t, f.describe("web"), "ACTIVE 1/1+0 | PRIMARY web:1 COMPLETED 1/1+0")
-	if d := f.history("web")[0]; d.Status != "ROLLBACK_SUCCESSFUL" {
+	if d := f.history()[0]; d.Status != "ROLLBACK_SUCCESSFUL" {
 		t.Errorf("got %s, want ROLLBACK_SUCCESSFUL", d.Status)
 	}
 }

@@ -26,6 +26,7 @@ type NewService struct {
 	HealthGrace    time.Duration
 	Network        *model.NetworkConfiguration // of its tasks; nil: they have no network of their own
 	LoadBalancers  []model.ServiceBalancer
+	Monitors       model.Monitors // of its deployments
 	PropagateTags  string
 	ManagedTags    bool
 	ExecuteCommand bool     // people may run commands in its tasks
@@ -62,7 +63,7 @@ func CreateService(tx *store.Tx, call Call, in NewService) (*model.Service, erro
 		ARN: arn, Name: in.Name, Cluster: cluster.ARN, Region: cluster.Region, Status: model.Active,
 		Scheduling: in.Scheduling, DesiredCount: in.DesiredCount, Declared: in.DesiredCount, LaunchType: in.LaunchType,
 		MinHealthy: in.MinHealthy, MaxPercent: in.MaxPercent, Constraints: in.Constraints, Strategy: in.Strategy,
-		HealthGrace: in.HealthGrace, PropagateTags: in.PropagateTags, ManagedTags: in.ManagedTags, Tags: in.Tags,
+		HealthGrace: in.HealthGrace, Monitors: in.Monitors, PropagateTags: in.PropagateTags, ManagedTags: in.ManagedTags, Tags: in.Tags,
 		ExecuteCommand: in.ExecuteCommand, Fine: in.Fine, CreatedAt: call.Now, Document: in.Document,
 		Cause: call.Cause(fmt.Sprintf("%s with %d tasks of %s", in.Name, in.DesiredCount, def.Name())),
 	}
@@ -70,6 +71,9 @@ func CreateService(tx *store.Tx, call Call, in NewService) (*model.Service, erro
 		svc.Cause.Detail = fmt.Sprintf("%s with a task of %s on each machine", in.Name, def.Name())
 	}
 	if err := ServiceBalancers(tx, call, def, in.LoadBalancers); err != nil {
+		return nil, err
+	}
+	if err := deploymentAlarms(tx, svc.Region, in.Monitors.Alarms); err != nil {
 		return nil, err
 	}
 	deploy(tx, call, svc, made{def.ARN, in.Network, in.LoadBalancers, in.Revision})
@@ -130,7 +134,7 @@ func again(v *store.View, old *model.Service, in NewService) (*model.Service, er
 		Scheduling: old.Scheduling, LaunchType: old.LaunchType, MinHealthy: old.MinHealthy, MaxPercent: old.MaxPercent,
 		Constraints: old.Constraints, Strategy: old.Strategy, HealthGrace: old.HealthGrace,
 		PropagateTags: old.PropagateTags, ManagedTags: old.ManagedTags, Tags: old.Tags, Document: old.Document,
-		Network: d.Network, LoadBalancers: d.LoadBalancers, ExecuteCommand: old.ExecuteCommand, Fine: old.Fine,
+		Network: d.Network, LoadBalancers: d.LoadBalancers, Monitors: old.Monitors, ExecuteCommand: old.ExecuteCommand, Fine: old.Fine,
 		// How the newest deployment was asked for and by which call are not what the service is.
 		Revision: in.Revision, Token: in.Token, Request: in.Request,
 	}
@@ -208,6 +212,9 @@ func UpdateService(tx *store.Tx, call Call, service string, in ServiceUpdate) (*
 	}
 	if !edit.Deploy && reflect.DeepEqual(*old, svc) {
 		return old, nil
+	}
+	if err := updatedAlarms(tx, old, edit); err != nil {
+		return nil, err
 	}
 	svc.Cause = call.Cause(describeUpdate(old, d, edit))
 	if edit.Deploy {
@@ -293,8 +300,10 @@ func DeleteService(tx *store.Tx, call Call, service string, force bool) (*model.
 	if len(liveDeployments(tx, service)) == 0 {
 		svc.Status, svc.ClosedAt = model.Inactive, call.Now
 	}
-	if d, ok := tx.View().Deployment(service, old.Primary); ok && d.Rollout == model.RolloutInProgress {
-		tx.Put(stopped(call, d, "the service was deleted"))
+	for d := range tx.View().Deployments(service) {
+		if d.Current && !d.Status.Over() {
+			tx.Put(stopped(call, d, "the service was deleted"))
+		}
 	}
 	unscale(tx, call, &svc)
 	tx.Put(&svc)

@@ -61,7 +61,7 @@ func (c *Counter) Service(svc *model.Service) ServiceCounts {
 		switch {
 		case d.ID == svc.Primary:
 			counts.Desired = n.Desired
-		case d.Current && d.Rollout == model.RolloutCompleted:
+		case d.Current && d.Proved():
 			counts.Desired = reconcile.Owed(d, n.Desired)
 		}
 		n.Deployments[d.ID] = counts

@@ -20,6 +20,7 @@ func deploy(tx *store.Tx, call Call, svc *model.Service, of made) {
 		ID: call.IDs.Deployment(), Token: call.IDs.Token(), Service: svc.ARN, TaskDefinition: of.definition,
 		LaunchType: svc.LaunchType, Network: of.network, LoadBalancers: of.balancers, Rollout: model.RolloutInProgress, Status: model.DeploymentInProgress, Current: true,
 		CreatedAt: call.Now, StartedAt: call.Now, UpdatedAt: call.Now, Document: of.document, Cause: svc.Cause,
+		Monitors: svc.Monitors, Watched: watch(tx.View(), svc),
 	}
 	if old, ok := tx.View().Service(svc.ARN); ok {
 		d.Sources = replace(tx, call, old, svc.DesiredCount, d.ID)
@@ -35,16 +36,23 @@ func deploy(tx *store.Tx, call Call, svc *model.Service, of made) {
 // Otherwise a service that never gets steady, and is deployed again and again, would collect them without end.
 func replace(tx *store.Tx, call Call, old *model.Service, desired int, by string) (sources []string) {
 	live := liveDeployments(tx, old.ARN)
+	kept := keeper(tx.View(), old)
 	for d := range tx.View().Deployments(old.ARN) {
+		if d.Current && !d.Status.Over() { // of the primary one, or of the one that it is rolled out in the place of
+			d = stopped(call, d, "superseded by deployment "+by)
+			tx.Put(d)
+		}
 		switch {
 		case !d.Current:
-		case old.Status != model.Active, d.ID != old.Primary && d.Rollout != model.RolloutCompleted && !live[d.ID]:
+		case old.Status != model.Active, d.ID != old.Primary && !d.Proved() && !live[d.ID]:
 			retired := *d
 			retired.Current, retired.UpdatedAt = false, call.Now
 			tx.Put(&retired)
-		case d.ID == old.Primary:
+		case d.ID == old.Primary, d.ID == kept:
 			sources = append(sources, d.ID)
-			tx.Put(superseded(call, d, by, old.DesiredCount, desired))
+			superseded := *d // from now on it is owed what the service had wanted, and its share of what that grows by later
+			superseded.Want, superseded.Basis, superseded.UpdatedAt = old.DesiredCount, desired, call.Now
+			tx.Put(&superseded)
 		default:
 			sources = append(sources, d.ID)
 			if desired > old.DesiredCount {
@@ -55,6 +63,19 @@ func replace(tx *store.Tx, call Call, old *model.Service, desired int, by string
 		}
 	}
 	return sources
+}
+
+// keeper is the id of the deployment that keeps a service of which the newest one failed, "" for none.
+func keeper(v *store.View, svc *model.Service) string {
+	if d, ok := v.Deployment(svc.ARN, svc.Primary); !ok || d.Rollout != model.RolloutFailed {
+		return ""
+	}
+	for d := range v.Deployments(svc.ARN) {
+		if d.Current && d.Proved() {
+			return d.ID
+		}
+	}
+	return ""
 }
 
 // liveDeployments lists the deployments of a service that have tasks, those included of whose end the scheduler has not
@@ -70,18 +91,7 @@ func liveDeployments(tx *store.Tx, service string) map[string]bool {
 	return live
 }
 
-// superseded is a primary deployment that makes way for another: from now on it is owed what the service had wanted, and
-// its share of what the service grows by later. What it grows by in the same update is the new one's alone.
-func superseded(call Call, prev *model.Deployment, by string, had, desired int) *model.Deployment {
-	old := *prev
-	if old.Rollout == model.RolloutInProgress {
-		old = *stopped(call, prev, "superseded by deployment "+by)
-	}
-	old.Want, old.Basis, old.UpdatedAt = had, desired, call.Now
-	return &old
-}
-
-// stopped is a deployment that is given up before it was completed.
+// stopped is a deployment that is given up before it was completed, or rolled back.
 func stopped(call Call, d *model.Deployment, why string) *model.Deployment {
 	end := *d
 	end.Status, end.StatusReason = model.DeploymentStopped, why

@@ -36,6 +36,7 @@ type View interface {
 	TargetsOfService(service string) iter.Seq[*model.Target]
 	TargetHealths(target string) iter.Seq[*model.TargetHealth]
 	Balancers() iter.Seq[*model.Balancer]
+	AlarmState(path string) (*model.AlarmState, bool)
 }
 
 // Input is what a step is told beside the view.

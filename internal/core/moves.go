@@ -29,14 +29,17 @@ func (w *work) noteEnds() {
 		w.drop(w.targets[t.ARN])
 		w.failures = append(w.failures, *task.Stop)
 		if w.throttle.FailedToStart(t) {
-			w.failed(t, task.Stop)
+			w.failedToStart(t, task.Stop)
+		}
+		if t.Deployment == w.primary.ID && reconcile.Failed(t, w.wasHealthy(t)) {
+			w.tally(t, task.Stop)
 		}
 	}
 }
 
-// failed counts a task that failed to start. Tasks that were started together count once, and those of older deployments
+// failedToStart counts a task that failed to start. Tasks that were started together count once, and those of older deployments
 // do not slow the new one down.
-func (w *work) failed(t model.TaskState, end *model.Cause) {
+func (w *work) failedToStart(t model.TaskState, end *model.Cause) {
 	for _, d := range append([]*model.Deployment{w.primary}, w.older...) {
 		if d.ID == t.Deployment {
 			w.edit(d).Failed++
@@ -47,8 +50,8 @@ func (w *work) failed(t model.TaskState, end *model.Cause) {
 		return
 	case w.renewed():
 		w.state.FailedOf, w.state.StartFailures, w.state.ThrottledUntil = w.primary.ID, 0, time.Time{}
-	case t.CreatedAt.Before(w.state.FailedRound): // replacements are made at the moment when a failure is counted
-		return
+	case t.CreatedAt.Before(w.state.FailedRound) && !w.state.FailedRound.After(w.in.Now):
+		return // replacements are made at the moment when a failure is counted, unless the clock was wrong
 	}
 	w.stateChanged = true
 	w.state.StartFailures++
@@ -60,9 +63,11 @@ func (w *work) failed(t model.TaskState, end *model.Cause) {
 }
 
 // renewed says that the service was updated since a task of it failed to start: the failures before do not count any
-// more ("Amazon ECS service throttle logic").
+// more ("Amazon ECS service throttle logic"). An update of which a clock that ran ahead says that it is yet to come is none:
+// each failure until then would be the first one.
 func (w *work) renewed() bool {
-	return w.state.FailedOf != w.primary.ID || w.svc.Cause.At.After(w.state.FailedRound)
+	updated := w.svc.Cause.At
+	return w.state.FailedOf != w.primary.ID || updated.After(w.state.FailedRound) && !updated.After(w.in.Now)
 }
 
 // throttled says whether the service must wait before it starts tasks again.

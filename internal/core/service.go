@@ -16,8 +16,9 @@ type work struct {
 	svc          *model.Service
 	state        model.ServiceState // a copy, written when stateChanged
 	stateChanged bool
-	primary      *model.Deployment
+	primary      *model.Deployment // see keep
 	older        []*model.Deployment
+	failed       *model.Deployment            // the deployment that failed and is not rolled back, nil for none
 	edited       map[string]*model.Deployment // copies of deployments that change
 	pinned       map[string]map[string]string // images of deployments whose digests have become known, by its id
 	desired      int
@@ -45,11 +46,15 @@ func (s *step) service(arn string) Change {
 	if w.primary == nil || svc.Status == model.Inactive {
 		return Change{}
 	}
+	w.recount()
 	w.noteEnds()
 	w.deregister()
 	if svc.Status == model.Draining {
 		w.drain()
 		return w.done()
+	}
+	if w.fails() {
+		return w.done() // what is to be done now is for the next look
 	}
 	w.pin()
 	counts := w.counts()
@@ -80,6 +85,7 @@ func (s *step) look(svc *model.Service) *work {
 	if w.primary == nil {
 		return w
 	}
+	w.keep()
 	w.lookAtTargets()
 	leaves := w.leaves
 	if svc.Scheduling == model.Daemon {
@@ -146,6 +152,7 @@ func (w *work) counts() rollout.Counts {
 		StaleProtected: w.protected(stale.Healthy), StaleHeld: w.protected(stale.Unproved, stale.Pending, stale.Unready),
 		StaleOwed:    len(stale.Pending) + len(stale.Unready) - w.protected(stale.Pending, stale.Unready),
 		StaleSurplus: len(stale.Surplus), StaleLost: w.pool.Missing(), Leaving: w.pool.Leaving,
+		Hold: w.failed != nil && w.failed != w.primary, Frozen: w.failed != nil && w.failed == w.primary,
 	}
 }
 
@@ -195,7 +202,7 @@ func (w *work) judge(c rollout.Counts, allowed rollout.Allowance) {
 	w.tell(allowed)
 	w.retire()
 	completed := w.primary.Rollout == model.RolloutCompleted
-	if !completed && rollout.Complete(c, w.pool.StaleRunning) && len(w.older) <= maxMoves {
+	if !completed && w.failed == nil && rollout.Complete(c, w.pool.StaleRunning) && len(w.older) <= maxMoves && w.baked() {
 		w.complete()
 		completed = true
 	}
@@ -230,6 +237,11 @@ func (w *work) retire() {
 	for _, lost := range w.pool.Lost {
 		kept[lost.Deployment.ID] = true
 	}
+	for _, d := range w.older {
+		if d.Proved() || d.ID == w.primary.RollsBack || d.ID == w.svc.Primary {
+			kept[d.ID] = true // it may be needed yet
+		}
+	}
 	over := len(w.older) - maxMoves
 	for _, d := range slices.Backward(w.older) {
 		if over <= 0 || len(w.edited) >= maxMoves {
@@ -245,10 +257,17 @@ func (w *work) retire() {
 // complete ends the deployment; those that it replaced become history.
 func (w *work) complete() {
 	d := w.edit(w.primary)
-	d.Rollout, d.Status, d.FinishedAt, d.Failed = model.RolloutCompleted, model.DeploymentSuccessful, w.in.Now, 0
-	for _, old := range w.older {
-		w.edit(old).Current = false
+	d.Rollout, d.Failed, d.RolloutReason, d.Watched.BakeUntil = model.RolloutCompleted, 0, "", time.Time{}
+	if d.RollsBack == "" {
+		d.Status, d.FinishedAt = model.DeploymentSuccessful, w.in.Now
 	}
+	for _, old := range w.older {
+		e := w.edit(old)
+		if e.Current = false; e.ID == d.RollsBack {
+			e.Status, e.FinishedAt = model.DeploymentRollbackSuccessful, w.in.Now
+		}
+	}
+	d.RollsBack = ""
 	w.event(" (deployment " + d.ID + ") deployment completed.")
 }
 

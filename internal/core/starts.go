@@ -148,14 +148,18 @@ func (w *work) counted() string {
 
 // wanted is the cause of a start that replaces nothing: a deployment that goes on, or a desired count that was raised.
 func (w *work) wanted(d *model.Deployment) model.Cause {
-	if d.Rollout == model.RolloutInProgress && w.svc.Cause.At.Compare(d.Cause.At) <= 0 {
+	if d.Rollout == model.RolloutInProgress && w.svc.Cause.At.Compare(d.Why().At) <= 0 {
 		_, upper := rollout.Bounds(w.desired, w.svc.MinHealthy, w.svc.MaxPercent)
 		return model.Cause{
 			Kind: model.CauseDeployment, Subject: d.ID, At: w.in.Now,
-			Detail: fmt.Sprintf("%s, %d may be alive", w.counted(), upper), By: &d.Cause,
+			Detail: fmt.Sprintf("%s, %d may be alive", w.counted(), upper), By: d.Why(),
 		}
 	}
-	return model.Cause{Kind: model.CauseService, Subject: w.svc.ARN, At: w.in.Now, Detail: w.counted(), By: &w.svc.Cause}
+	by := &w.svc.Cause
+	if w.failed != nil && by.At.Compare(w.failed.Failure.At) <= 0 {
+		by = w.failed.Failure
+	}
+	return model.Cause{Kind: model.CauseService, Subject: w.svc.ARN, At: w.in.Now, Detail: w.counted(), By: by}
 }
 
 // recentEnds are the ends of a deployment's tasks that the scheduler did not bring about, since the last change of the

@@ -49,10 +49,14 @@ func (w *work) scaleIn() model.Cause {
 func (w *work) supersede() model.Cause {
 	lower, upper := rollout.Bounds(w.desired, w.svc.MinHealthy, w.svc.MaxPercent)
 	healthy := len(w.pool.Fresh.Healthy) + len(w.pool.Stale.Healthy)
+	by := w.primary.Why()
+	if w.failed != nil {
+		by = w.failed.Failure
+	}
 	return model.Cause{
 		Kind: model.CauseDeployment, Subject: w.primary.ID, At: w.in.Now,
 		Detail: fmt.Sprintf("%d tasks are healthy, %d must be; %d are desired, %d may be alive", healthy, lower, w.desired, upper),
-		By:     &w.primary.Cause,
+		By:     by,
 	}
 }
 
@@ -103,9 +107,11 @@ func (w *work) stopUnhealthy(tasks []model.TaskState) {
 			text, reason = sickTarget(t, target, why), "Task failed ELB health checks in (target-group "+target.Group+")"
 		}
 		w.event(text)
-		w.stopTask(t, reason, w.sick(t))
+		sick := w.sick(t)
+		w.stopTask(t, reason, sick)
 		if t.Deployment == w.primary.ID {
 			w.edit(w.primary).Failed++
+			w.tally(t, &sick)
 		}
 	}
 	if len(tasks) > 0 {

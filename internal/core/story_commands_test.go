@@ -43,6 +43,8 @@ func (s *story) act(d *datadriven.TestData) string {
 //	push IMAGE DIGEST   what the image's name points to from now on
 //	create-service NAME td=F:R desired=N [min=N max=N] [daemon] [grace=D] [lb=GROUP:PORT] [strategy=TYPE:FIELD] [constraint=EXPR]
 //	update-service NAME [td=F:R] [desired=N] [min=N] [max=N] [force]
+//	... [breaker[=rollback]] [threshold=TYPE:N] [keep] [alarms=NAME...] [back] [bake=D]   what fails its deployments
+//	stop-deployment SERVICE     alarm NAME OK|ALARM [n=N]   an alarm of so many periods of 10 seconds is, or becomes so
 //	delete-service NAME [force]
 //	run-task td=F:R [count=N]      stop-task TASK      protect TASK for=D
 //	drain|activate MACHINE         deregister MACHINE [force]
@@ -61,6 +63,9 @@ func (s *story) command(d *datadriven.TestData) string {
 		return out
 	}
 	if out, ok := s.balancing(d); ok {
+		return out
+	}
+	if out, ok := s.watching(d); ok {
 		return out
 	}
 	switch d.Cmd {
@@ -192,6 +197,7 @@ func (s *story) createService(d *datadriven.TestData) string {
 		DesiredCount: number(d, "desired", 0), Scheduling: model.Replica, LaunchType: "EC2",
 		MinHealthy: number(d, "min", 100), MaxPercent: number(d, "max", 200), HealthGrace: duration(s, d, "grace"),
 	}
+	in.Monitors = s.monitors(d, model.Monitors{})
 	if d.HasArg("daemon") {
 		in.Scheduling, in.MinHealthy, in.MaxPercent = model.Daemon, number(d, "min", 0), number(d, "max", 100)
 	}
@@ -218,6 +224,10 @@ func (s *story) createService(d *datadriven.TestData) string {
 func (s *story) updateService(d *datadriven.TestData) string {
 	in := control.ServiceUpdate{
 		DesiredCount: optional(d, "desired"), MinHealthy: optional(d, "min"), MaxPercent: optional(d, "max"), Force: d.HasArg("force"),
+		Edit: func(e *control.ServiceEdit) error {
+			e.Service.Monitors = s.monitors(d, e.Service.Monitors)
+			return nil
+		},
 	}
 	if td := text(d, "td", ""); td != "" {
 		td = scope().TaskDefinition(td)

@@ -165,6 +165,12 @@ func (s *story) listDeployments(service string) string {
 			current = "current"
 		}
 		fmt.Fprintf(&out, "%s of %s: %s, %s, %s, %d failed. %s\n", s.name(d.ID), model.ShortID(d.TaskDefinition), d.Rollout, d.Status, current, d.Failed, s.short(d.StatusReason))
+		if d.RolloutReason != "" {
+			out.WriteString("  " + s.short(d.RolloutReason) + "\n")
+		}
+		if d.Failure != nil {
+			s.tell(&out, "  failed", d.Failure)
+		}
 	}
 	return out.String()
 }
@@ -184,15 +190,16 @@ func (s *story) why(name string) string {
 	if !ok {
 		return "no such task\n"
 	}
-	tell := func(head string, c *model.Cause) {
-		for _, link := range c.Chain() {
-			fmt.Fprintf(&out, "%s %s %s: %s\n", head, link.Kind, s.name(link.Subject), s.short(link.Detail))
-			head = "  because"
-		}
-	}
-	tell("started", &t.Start)
+	s.tell(&out, "started", &t.Start)
 	if t.Stop != nil {
-		tell("stopped", t.Stop)
+		s.tell(&out, "stopped", t.Stop)
 	}
 	return out.String()
+}
+
+func (s *story) tell(out *strings.Builder, head string, c *model.Cause) {
+	for _, link := range c.Chain() {
+		fmt.Fprintf(out, "%s %s %s: %s\n", head, link.Kind, s.name(link.Subject), s.short(link.Detail))
+		head = "  because"
+	}
 }

@@ -68,6 +68,7 @@ func (l *Loop) everything(v *store.View) {
 	for s := range v.AllServices() {
 		if s.Status != model.Inactive {
 			l.dirty.add(s.ARN)
+			l.followed(v, s)
 		}
 	}
 	for t := range v.Tasks() {
@@ -91,6 +92,9 @@ func (l *Loop) mark(v *store.View, changes []store.Changed, now time.Time) {
 			l.dirty.add(after.ARN)
 		case *model.Deployment:
 			l.dirty.add(after.Service)
+			l.follows(v, after)
+		case *model.AlarmState:
+			l.alarmed(v, after)
 		case *model.Cluster:
 			l.dirty.machines = true
 		}
@@ -108,6 +112,51 @@ func (l *Loop) mark(v *store.View, changes []store.Changed, now time.Time) {
 	}
 	if moved {
 		l.moved(v)
+	}
+}
+
+// followed notes which alarms the newest deployment of a service follows.
+func (l *Loop) followed(v *store.View, s *model.Service) {
+	if d, ok := v.Deployment(s.ARN, s.Primary); ok {
+		l.follows(v, d)
+	}
+}
+
+// follows notes which alarms a deployment follows while it is under way.
+func (l *Loop) follows(v *store.View, d *model.Deployment) {
+	s, ok := v.Service(d.Service)
+	if !ok || !following(s, d) {
+		return
+	}
+	for _, name := range d.Monitors.Alarms.Names {
+		path := model.AlarmPath(s.Region, name)
+		if l.follow[path] == nil {
+			l.follow[path] = map[string]bool{}
+		}
+		l.follow[path][d.Service] = true
+	}
+}
+
+func following(s *model.Service, d *model.Deployment) bool {
+	return d.ID == s.Primary && d.Rollout == model.RolloutInProgress && d.Monitors.Alarms != nil
+}
+
+// alarmed marks the services whose deployments follow an alarm that changed, and forgets those that do not any more.
+func (l *Loop) alarmed(v *store.View, a *model.AlarmState) {
+	for service := range l.follow[a.Alarm] {
+		s, ok := v.Service(service)
+		var d *model.Deployment
+		if ok {
+			d, ok = v.Deployment(service, s.Primary)
+		}
+		if !ok || !following(s, d) {
+			delete(l.follow[a.Alarm], service)
+			continue
+		}
+		l.dirty.add(service)
+	}
+	if len(l.follow[a.Alarm]) == 0 {
+		delete(l.follow, a.Alarm)
 	}
 }
 

@@ -45,6 +45,7 @@ type Loop struct {
 	room    *place.Room                // mirrors the tasks of the last snapshot; nil when it must be made anew
 	placed  map[string]model.TaskState // what the room has of each task that is not over
 	waiting map[string]bool
+	follow  map[string]map[string]bool // services whose deployments follow an alarm, by the alarm's path
 	resync  time.Time
 	alone   bool // the last turn met a conflict: apply changes one by one
 }
@@ -56,7 +57,7 @@ func NewLoop(c Config, fence *store.Fence) *Loop {
 	}
 	return &Loop{
 		Config: c, fence: fence, watcher: c.Store.Watch(watched()...), waiting: map[string]bool{},
-		dirty: newDirty(), wakes: newWakes(),
+		dirty: newDirty(), wakes: newWakes(), follow: map[string]map[string]bool{},
 	}
 }
 
@@ -65,7 +66,7 @@ func watched() []model.Kind {
 	return []model.Kind{
 		model.KindBalancer, model.KindTarget, model.KindTargetHealth,
 		model.KindCluster, model.KindService, model.KindDeployment, model.KindTask, model.KindObserved,
-		model.KindMachine, model.KindInstance,
+		model.KindMachine, model.KindInstance, model.KindAlarmState,
 	}
 }
 

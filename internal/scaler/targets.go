@@ -167,15 +167,15 @@ func counts(view *store.View, svc *model.Service) (running, pending int) {
 	return running, pending
 }
 
-// deploying says whether a deployment of the service is in progress.
+// deploying says whether a deployment of the service is in progress. One that failed is not, although it keeps its tasks.
 func deploying(view *store.View, svc *model.Service) bool {
 	current := 0
 	for d := range view.Deployments(svc.ARN) {
 		if d.Current {
 			current++
 		}
-		if d.ID == svc.Primary && d.Rollout == model.RolloutInProgress {
-			return true
+		if d.ID == svc.Primary && d.Rollout != model.RolloutCompleted {
+			return d.Rollout == model.RolloutInProgress
 		}
 	}
 	return current > 1

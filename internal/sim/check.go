@@ -22,6 +22,9 @@ type checker struct {
 	targets  map[string]*knownTarget // by path
 	began    map[string]*container   // the last one that ran, by task
 	atRest   bool                    // all is as it shall be
+
+	deployments map[string]*model.Deployment // by id
+	unstarted   map[string]*unstarted        // by deployment
 }
 
 // tracked is a task as it is written.
@@ -43,6 +46,7 @@ func newChecker(w *world) *checker {
 		w: w, tasks: map[string]*tracked{}, machines: map[string]*model.Machine{}, services: map[string]*model.Service{},
 		defs: map[string]*model.TaskDefinition{}, events: map[string][]int{}, failing: map[string]*failing{},
 		live: map[string]*container{}, targets: map[string]*knownTarget{}, began: map[string]*container{},
+		deployments: map[string]*model.Deployment{}, unstarted: map[string]*unstarted{},
 	}
 }
 
@@ -78,7 +82,7 @@ func (c *checker) committed(txn *store.Txn, by actor) { //nolint:gocyclo // one 
 		case *model.Instance:
 			c.complete(&r.Cause, "container instance %s", r.ARN)
 		case *model.Deployment:
-			c.complete(&r.Cause, "deployment %s", r.ID)
+			c.rolled(r)
 		}
 	}
 	for _, k := range txn.Deletes {
@@ -131,6 +135,7 @@ func (c *checker) begins(t *model.Task, scheduler bool, started map[string]int) 
 		}
 		started[t.Service]++
 		c.backsOff(t)
+		c.ends(t)
 	}
 	c.roomOn(t)
 }
@@ -198,6 +203,7 @@ func (c *checker) observed(o *model.Observed, by actor) {
 	}
 	t.seen = o
 	c.ended(t)
+	c.counts(t)
 }
 
 // said checks the numbers of events.

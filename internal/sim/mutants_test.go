@@ -246,6 +246,23 @@ func mutants() map[string]struct {
 				v.service = func(s *model.Service) { s.DesiredCount++ }
 			}),
 		},
+		"does not count failures": {
+			[]string{"a failing deployment ends"},
+			step(func(in *core.Input, v *eyes) {
+				in.Timings.ThrottleBase, in.Timings.ThrottleCap = 10*time.Millisecond, 100*time.Millisecond
+				v.deployed = func(d *model.Deployment) { d.Watched.Failures = 0 }
+			}),
+		},
+		"starts what failed": {
+			[]string{"what failed starts nothing", "what failed stays so"},
+			step(func(_ *core.Input, v *eyes) {
+				v.deployed = func(d *model.Deployment) {
+					if d.Rollout == model.RolloutFailed {
+						d.Rollout, d.Monitors = model.RolloutInProgress, model.Monitors{}
+					}
+				}
+			}),
+		},
 		"forgets the slow full look": {
 			[]string{"the world comes to rest"},
 			func(o *sim.Options) { o.NoResync = true },
@@ -325,6 +342,22 @@ type eyes struct {
 	task     func(*model.TaskState)
 	instance func(*model.Instance)
 	health   func(*model.TargetHealth)
+	deployed func(*model.Deployment)
+}
+
+func (e *eyes) Deployments(service string) iter.Seq[*model.Deployment] {
+	return func(yield func(*model.Deployment) bool) {
+		for d := range e.View.Deployments(service) {
+			if e.deployed != nil {
+				other := *d
+				e.deployed(&other)
+				d = &other
+			}
+			if !yield(d) {
+				return
+			}
+		}
+	}
 }
 
 func (e *eyes) TargetHealths(target string) iter.Seq[*model.TargetHealth] {

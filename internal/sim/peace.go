@@ -77,6 +77,8 @@ func (p *people) mend() {
 		if p.programs[d.TaskDefinition].broken() {
 			td := p.define(s, false)
 			in.TaskDefinition, needed = &td, true
+		} else if d.Rollout == model.RolloutFailed {
+			in.Force, needed = true, true
 		}
 		desired := p.w.check.desired(p.server().store.View(), svc)
 		if lower := (desired*svc.MinHealthy + 99) / 100; desired > 0 && lower >= desired*svc.MaxPercent/100 {
@@ -171,7 +173,7 @@ func undecided(v *store.View, s *model.Service) string {
 	case !ok || state.SteadyAt.IsZero():
 		return "is not steady"
 	}
-	return ""
+	return unfinished(v, s)
 }
 
 // leftover names a container that nobody wants.

@@ -69,6 +69,9 @@ func (p *people) found() {
 				})
 				return nil
 			})
+			if err == nil {
+				err = p.alarms(st)
+			}
 		})
 		return err
 	})
@@ -143,8 +146,10 @@ func (p *people) something() {
 		p.stopTask()
 	case n < 86:
 		p.deregisterTarget()
-	case n < 90:
+	case n < 89:
 		p.protect()
+	case n < 93:
+		p.watched(n == 92)
 	case n < 98:
 		p.drain()
 	default:
@@ -267,6 +272,7 @@ func (p *people) create() {
 	if s.daemon {
 		in.Scheduling, in.DesiredCount, in.Strategy = model.Daemon, 0, nil
 	}
+	in.Monitors = p.monitors()
 	srv = p.server()
 	p.w.tell("somebody creates service %s: %d of %s, %d%% to %d%%", s.name, in.DesiredCount, model.ShortID(in.TaskDefinition), lower, upper)
 	p.call(srv, "CreateService", s.name, func(tx *store.Tx, call control.Call) error {

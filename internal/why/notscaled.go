@@ -56,8 +56,8 @@ func (v Viewer) deploying(s *model.Service) bool {
 		if d.Current {
 			current++
 		}
-		if d.ID == s.Primary && d.Rollout == model.RolloutInProgress {
-			return true
+		if d.ID == s.Primary && d.Rollout != model.RolloutCompleted {
+			return d.Rollout == model.RolloutInProgress // one that failed is over, although it keeps its tasks
 		}
 	}
 	return current > 1

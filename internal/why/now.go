@@ -48,10 +48,18 @@ func (v Viewer) serviceNow(s *model.Service) string {
 // rollout says that a deployment is in progress, and what still runs of those before it.
 func (v Viewer) rollout(s *model.Service) string {
 	primary, ok := v.View.Deployment(s.ARN, s.Primary)
-	if !ok || !inProgress(primary) {
+	state := "in progress"
+	switch {
+	case !ok || !primary.Current:
 		return ""
+	case primary.Rollout == model.RolloutFailed:
+		state = "failed"
+	case primary.Rollout != model.RolloutInProgress:
+		return ""
+	case primary.RollsBack != "":
+		state = "in progress again, in the place of deployment " + primary.RollsBack
 	}
-	parts := []string{fmt.Sprintf("; deployment %s of %s in progress", primary.ID, model.ShortID(primary.TaskDefinition))}
+	parts := []string{fmt.Sprintf("; deployment %s of %s %s", primary.ID, model.ShortID(primary.TaskDefinition), state)}
 	if primary.Failed > 0 {
 		parts[0] += ", " + count(primary.Failed, "task") + " failed"
 	}
@@ -65,8 +73,6 @@ func (v Viewer) rollout(s *model.Service) string {
 	}
 	return strings.Join(parts, "; ")
 }
-
-func inProgress(d *model.Deployment) bool { return d.Current && d.Rollout == model.RolloutInProgress }
 
 // revision names what an older deployment runs, as something else than what the primary one does.
 func revision(d, primary *model.Deployment) string {

@@ -96,6 +96,9 @@ func (s deploymentSubject) tell(v Viewer) Story {
 		}
 	}
 	now := fmt.Sprintf("%s of service %s, %s", s.d.Rollout, s.svc.Name, model.ShortID(s.d.TaskDefinition))
+	if s.d.Rollback != nil {
+		now += ", " + strings.ToLower(strings.ReplaceAll(string(s.d.Status), "_", " ")) + " to deployment " + s.d.Rollback.To
+	}
 	if s.d.Failed > 0 {
 		now += ", " + count(s.d.Failed, "task") + " failed"
 	}
@@ -107,6 +110,16 @@ func deploymentSteps(d *model.Deployment) []Step {
 		At: d.CreatedAt, Because: d.Cause.Chain(),
 		Text: fmt.Sprintf("deployment %s of %s begins", d.ID, model.ShortID(d.TaskDefinition)),
 	}}
+	if d.Resumed != nil {
+		steps = append(steps, Step{
+			At: d.Resumed.At, Because: d.Resumed.Chain(),
+			Text: fmt.Sprintf("deployment %s of %s is rolled out again", d.ID, model.ShortID(d.TaskDefinition)),
+		})
+	}
+	if d.Failure != nil && d.Rollout == model.RolloutFailed {
+		text := fmt.Sprintf("deployment %s fails: %s", d.ID, d.RolloutReason)
+		steps = append(steps, Step{At: d.Failure.At, Text: text, Because: d.Failure.Chain()})
+	}
 	if !d.FinishedAt.IsZero() {
 		text := fmt.Sprintf("deployment %s is %s, after %v", d.ID, d.Status, brief(d.FinishedAt.Sub(d.CreatedAt)))
 		if d.StatusReason != "" {

@@ -198,31 +198,28 @@ func notEmpty(s string) *string {
 	return &s
 }
 
-// serviceDeployment describes a deployment as part of the history of its service. Circuit breaker and alarms are
-// always off.
+// serviceDeployment describes a deployment as part of the history of its service.
 func (d serviceDescriber) serviceDeployment(svc *model.Service, x *model.Deployment) (types.ServiceDeployment, error) {
 	var doc serviceDocument
 	if err := d.api.docs.decode(x.Document, &doc); err != nil {
 		return types.ServiceDeployment{}, err
 	}
 	n := d.Service(svc)
-	off := types.ServiceDeploymentRollbackMonitorsStatusDisabled
 	out := types.ServiceDeployment{
-		ServiceDeploymentArn:     aws.String(arn.ServiceDeployment(svc.ARN, x.Token)),
-		ServiceArn:               aws.String(svc.ARN),
-		ClusterArn:               aws.String(svc.Cluster),
-		Status:                   types.ServiceDeploymentStatus(x.Status),
-		StatusReason:             notEmpty(x.StatusReason),
-		CreatedAt:                timestamp(x.CreatedAt),
-		StartedAt:                timestamp(x.StartedAt),
-		UpdatedAt:                timestamp(x.UpdatedAt),
-		FinishedAt:               timestamp(x.FinishedAt),
-		DeploymentConfiguration:  doc.DeploymentConfiguration,
-		DeploymentCircuitBreaker: &types.ServiceDeploymentCircuitBreaker{Status: off},
-		Alarms:                   &types.ServiceDeploymentAlarms{Status: off},
-		SourceServiceRevisions:   []types.ServiceRevisionSummary{},
-		TargetServiceRevision:    revisionSummary(svc, x.ID, n),
+		ServiceDeploymentArn:    aws.String(arn.ServiceDeployment(svc.ARN, x.Token)),
+		ServiceArn:              aws.String(svc.ARN),
+		ClusterArn:              aws.String(svc.Cluster),
+		Status:                  types.ServiceDeploymentStatus(x.Status),
+		StatusReason:            notEmpty(x.StatusReason),
+		CreatedAt:               timestamp(x.CreatedAt),
+		StartedAt:               timestamp(x.StartedAt),
+		UpdatedAt:               timestamp(x.UpdatedAt),
+		FinishedAt:              timestamp(x.FinishedAt),
+		DeploymentConfiguration: doc.DeploymentConfiguration,
+		SourceServiceRevisions:  []types.ServiceRevisionSummary{},
+		TargetServiceRevision:   revisionSummary(svc, x.ID, n),
 	}
+	monitored(&out, svc, x, n.Desired)
 	if x.Status == model.DeploymentStopped {
 		out.StoppedAt = timestamp(x.FinishedAt)
 	}

@@ -22,6 +22,11 @@ func daemon(more string) string {
 // deployment has a deployment configuration.
 func deployment(members string) string { return create(`"deploymentConfiguration":{` + members + `}`) }
 
+// breaker has a circuit breaker with a threshold.
+func breaker(members string) string {
+	return deployment(`"deploymentCircuitBreaker":{"enable":true,"rollback":true,"thresholdConfiguration":{` + members + `}}`)
+}
+
 // provider is an item of a capacity provider strategy.
 func provider(name string, weight, base int) string {
 	return fmt.Sprintf(`{"capacityProvider":%q,"weight":%d,"base":%d}`, name, weight, base)
@@ -164,13 +169,29 @@ func badDeployments() []badInput {
 		{name: "negative bake time", body: deployment(`"bakeTimeInMinutes":-1`), parts: []string{"deploymentConfiguration.bakeTimeInMinutes", "-1"}},
 		{name: "early success", body: deployment(`"earlySuccessCriteria":{"enable":true}`), code: no, parts: []string{"deploymentConfiguration.earlySuccessCriteria"}},
 		{
-			name: "circuit breaker", body: deployment(`"deploymentCircuitBreaker":{"enable":true,"rollback":true}`), code: no,
-			parts: []string{"deploymentConfiguration.deploymentCircuitBreaker.enable"},
+			name: "no type of threshold", body: breaker(`"value":5`),
+			parts: []string{"thresholdConfiguration.type", "COUNT,BOUNDED_PERCENT,UNBOUNDED_PERCENT"},
+		},
+		{name: "type of threshold", body: breaker(`"type":"YOLO","value":5`), parts: []string{"thresholdConfiguration.type", `"YOLO"`}},
+		{name: "no threshold", body: breaker(`"type":"COUNT"`), parts: []string{"thresholdConfiguration.value", "1 or more"}},
+		{name: "high threshold", body: breaker(`"type":"BOUNDED_PERCENT","value":101`), parts: []string{"thresholdConfiguration.value", "BOUNDED_PERCENT", "101"}},
+		{
+			name: "no alarms", body: deployment(`"alarms":{"enable":true,"rollback":false,"alarmNames":[]}`),
+			parts: []string{"deploymentConfiguration.alarms.alarmNames should not be empty"},
 		},
 		{
-			name: "alarms", body: deployment(`"alarms":{"enable":true,"rollback":false,"alarmNames":["a"]}`), code: no,
-			parts: []string{"deploymentConfiguration.alarms.enable"},
+			name: "an alarm without a name", body: deployment(`"alarms":{"enable":true,"rollback":false,"alarmNames":["a",""]}`),
+			parts: []string{"deploymentConfiguration.alarms.alarmNames[1] should not be empty"},
 		},
+		{
+			name: "many alarms", body: deployment(`"alarms":{"enable":true,"rollback":false,"alarmNames":[` + strings.Repeat(`"a",`, 100) + `"a"]}`),
+			parts: []string{"deploymentConfiguration.alarms.alarmNames", "101", "100"},
+		},
+		{
+			name: "alarms that are not there", body: deployment(`"alarms":{"enable":true,"rollback":false,"alarmNames":["a","b"]}`),
+			parts: []string{"deploymentConfiguration.alarms.alarmNames", "do not exist: a, b"},
+		},
+		{name: "long bake time", body: deployment(`"bakeTimeInMinutes":1441`), parts: []string{"deploymentConfiguration.bakeTimeInMinutes", "1441"}},
 		{name: "controller", body: create(`"deploymentController":{"type":"HELM"}`), parts: []string{"deploymentController.type", "ECS,CODE_DEPLOY,EXTERNAL", `"HELM"`}},
 		{name: "no controller", body: create(`"deploymentController":{}`), parts: []string{"deploymentController.type"}},
 		{name: "code deploy", body: create(`"deploymentController":{"type":"CODE_DEPLOY"}`), code: no, parts: []string{"deploymentController.type CODE_DEPLOY"}},
@@ -256,7 +277,7 @@ func onService() []badInput {
 }
 
 func onDeployments() []badInput {
-	const list, describe, revisions = "ListServiceDeployments", "DescribeServiceDeployments", "DescribeServiceRevisions"
+	const stop, list, describe, revisions = "StopServiceDeployment", "ListServiceDeployments", "DescribeServiceDeployments", "DescribeServiceRevisions"
 	many := strings.TrimSuffix(strings.Repeat(`"`+prefix+`service-deployment/default/web/x",`, 21), ",")
 	return []badInput{
 		{name: "history of nothing", operation: list, body: `{}`, parts: []string{"service should not be empty."}},
@@ -271,7 +292,11 @@ func onDeployments() []badInput {
 		{name: "a service is no deployment", operation: describe, body: `{"serviceDeploymentArns":["` + prefix + `service/default/web"]}`, parts: []string{"Unsupported resource type: service", "serviceDeploymentArns"}},
 		{name: "no revisions", operation: revisions, body: `{"serviceRevisionArns":[]}`, parts: []string{"serviceRevisionArns should not be empty."}},
 		{name: "a deployment is no revision", operation: revisions, body: `{"serviceRevisionArns":["` + prefix + `service-deployment/default/web/x"]}`, parts: []string{"Unsupported resource type: service-deployment", "serviceRevisionArns"}},
-		{name: "stop", operation: "StopServiceDeployment", body: `{"serviceDeploymentArn":"x"}`, code: "UnsupportedFeatureException", parts: []string{"StopServiceDeployment", "UpdateService"}},
+		{name: "stop nothing", operation: stop, body: `{}`, parts: []string{"serviceDeploymentArn should not be empty."}},
+		{name: "stop what is none", operation: stop, body: `{"serviceDeploymentArn":"x"}`, parts: []string{"serviceDeploymentArn"}},
+		{name: "stop one that is not there", operation: stop, body: `{"serviceDeploymentArn":"` + prefix + `service-deployment/default/web/x"}`, code: "ServiceDeploymentNotFoundException"},
+		{name: "stop somehow", operation: stop, body: `{"stopType":"YOLO","serviceDeploymentArn":"x"}`, parts: []string{"stopType", "ABORT,ROLLBACK"}},
+		{name: "abort", operation: stop, body: `{"stopType":"ABORT","serviceDeploymentArn":"x"}`, code: "UnsupportedFeatureException", parts: []string{"stopType ABORT", "ROLLBACK"}},
 		{name: "continue", operation: "ContinueServiceDeployment", body: `{"serviceDeploymentArn":"x"}`, code: "UnsupportedFeatureException", parts: []string{"ContinueServiceDeployment"}},
 	}
 }

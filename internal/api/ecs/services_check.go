@@ -152,7 +152,7 @@ func checkDeployment(c *types.DeploymentConfiguration) error {
 	); err != nil {
 		return err
 	}
-	const rolling = "use ROLLING, and UpdateService to go back if the new version fails"
+	const rolling = "use ROLLING, with deploymentCircuitBreaker or alarms to go back if the new version fails"
 	for _, m := range []struct {
 		member  string
 		given   bool
@@ -162,22 +162,16 @@ func checkDeployment(c *types.DeploymentConfiguration) error {
 		{"canaryConfiguration", c.CanaryConfiguration != nil, rolling},
 		{"linearConfiguration", c.LinearConfiguration != nil, rolling},
 		{"lifecycleHooks", len(c.LifecycleHooks) > 0, "follow the deployment by DescribeServiceDeployments"},
-		{"bakeTimeInMinutes", aws.ToInt32(c.BakeTimeInMinutes) > 0, "a deployment ends when its tasks are healthy; leave it out"},
 		{
 			"earlySuccessCriteria.enable true", c.EarlySuccessCriteria != nil && c.EarlySuccessCriteria.Enable,
 			"a deployment ends when all of its tasks are healthy",
 		},
-		{
-			"deploymentCircuitBreaker.enable true", c.DeploymentCircuitBreaker != nil && c.DeploymentCircuitBreaker.Enable,
-			"a version whose tasks fail never replaces the old one, which keeps running; deploy another one by UpdateService",
-		},
-		{"alarms.enable true", c.Alarms != nil && c.Alarms.Enable, "deployments do not follow alarms yet"},
 	} {
 		if m.given {
 			return unsupported(in+m.member, m.instead)
 		}
 	}
-	return nil
+	return firstError(checkBreaker(c.DeploymentCircuitBreaker), checkAlarms(c.Alarms))
 }
 
 // checkServiceNetwork checks networkConfiguration ("AwsVpcConfiguration"). One that says nothing is none.
@@ -251,7 +245,7 @@ const awsvpc = string(types.NetworkModeAwsvpc)
 
 // checkTogether checks a service as it would be, after all that a request changes.
 func (a *API) checkTogether(v *store.View, svc *model.Service, doc *serviceDocument, def *model.TaskDefinition) error {
-	if err := firstError(checkPercentages(svc), checkDaemon(svc), checkFargate(svc, doc)); err != nil {
+	if err := firstError(checkPercentages(svc), checkDaemon(svc), checkFargate(svc, doc), checkBake(doc)); err != nil {
 		return err
 	}
 	if def != nil && def.NetworkMode == awsvpc && doc.NetworkConfiguration == nil {

@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"math"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -33,7 +34,7 @@ func (a *API) serviceOut(v *store.View, call control.Call, svc *model.Service, i
 // for.
 func (d serviceDescriber) service(svc *model.Service, include ...types.ServiceField) (*types.Service, error) {
 	var doc serviceDocument
-	if err := d.api.docs.decode(svc.Document, &doc); err != nil {
+	if err := d.api.presentDocument(d.view, svc, &doc); err != nil {
 		return nil, err
 	}
 	n := d.Service(svc)
@@ -97,12 +98,12 @@ func (d serviceDescriber) current(out *types.Service, svc *model.Service, n cont
 	if svc.Status == model.Inactive {
 		return
 	}
-	if primary.Status == model.DeploymentInProgress {
-		out.CurrentServiceDeployment = aws.String(arn.ServiceDeployment(svc.ARN, primary.Token))
-	}
 	out.CurrentServiceRevisions = []types.ServiceCurrentRevisionSummary{}
 	for x := range d.view.Deployments(svc.ARN) {
 		if x.Current {
+			if !x.Status.Over() {
+				out.CurrentServiceDeployment = aws.String(arn.ServiceDeployment(svc.ARN, x.Token))
+			}
 			counts := n.Deployments[x.ID]
 			out.CurrentServiceRevisions = append(out.CurrentServiceRevisions, types.ServiceCurrentRevisionSummary{
 				Arn: aws.String(arn.ServiceRevision(svc.ARN, x.ID)), RequestedTaskCount: count(counts.Desired),
@@ -112,7 +113,7 @@ func (d serviceDescriber) current(out *types.Service, svc *model.Service, n cont
 	}
 }
 
-// deployments lists the primary deployment of a service and those that it replaces, newest first: one exactly, when it
+// deployments lists the primary deployment of a service first, then those that it replaces, newest first: one exactly, when it
 // is completed. A deleted service has none.
 func (d serviceDescriber) deployments(svc *model.Service, n control.ServiceCounts) ([]types.Deployment, error) {
 	list := []types.Deployment{}
@@ -127,7 +128,11 @@ func (d serviceDescriber) deployments(svc *model.Service, n control.ServiceCount
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, out)
+		if x.ID == svc.Primary {
+			list = slices.Insert(list, 0, out)
+		} else {
+			list = append(list, out)
+		}
 	}
 	return list, nil
 }
@@ -162,12 +167,11 @@ func (d serviceDescriber) deployment(svc *model.Service, x *model.Deployment, n 
 }
 
 func rolloutReason(d *model.Deployment) string {
-	switch d.Rollout {
-	case model.RolloutCompleted:
+	switch {
+	case d.RolloutReason != "":
+		return d.RolloutReason
+	case d.Rollout == model.RolloutCompleted:
 		return "ECS deployment " + d.ID + " completed."
-	case model.RolloutFailed:
-		return d.StatusReason
-	case model.RolloutInProgress:
 	}
 	return "ECS deployment " + d.ID + " in progress."
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
 )
 
 // serviceDocument is what the store keeps of a service as it was given. A deployment has a copy as it was when it was
@@ -73,6 +74,25 @@ func (d *serviceDocument) sameTasks(other *serviceDocument) bool {
 		reflect.DeepEqual(d.PlatformVersion, other.PlatformVersion) &&
 		reflect.DeepEqual(d.ServiceConnectConfiguration, other.ServiceConnectConfiguration) &&
 		reflect.DeepEqual(d.Monitoring, other.Monitoring)
+}
+
+// presentDocument gives what a service is as it was asked for. One that was rolled back has the members of the revision that
+// it went back to.
+func (a *API) presentDocument(v *store.View, svc *model.Service, doc *serviceDocument) error {
+	if err := a.docs.decode(svc.Document, doc); err != nil {
+		return err
+	}
+	primary, ok := v.Deployment(svc.ARN, svc.Primary)
+	if !ok || primary.Resumed == nil {
+		return nil
+	}
+	var revision serviceDocument
+	if err := a.docs.decode(primary.Document, &revision); err != nil {
+		return err
+	}
+	doc.NetworkConfiguration, doc.PlatformVersion = revision.NetworkConfiguration, revision.PlatformVersion
+	doc.ServiceConnectConfiguration = revision.ServiceConnectConfiguration
+	return nil
 }
 
 // configuration completes the deployment configuration with the percentages and the defaults.

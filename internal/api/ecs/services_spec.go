@@ -98,7 +98,7 @@ func (a *API) specify(v *store.View, call control.Call, cluster string, asked *a
 	return control.NewService{
 		Cluster: cluster, Name: svc.Name, TaskDefinition: *definition, DesiredCount: int(aws.ToInt32(asked.DesiredCount)),
 		Scheduling: svc.Scheduling, LaunchType: svc.LaunchType, MinHealthy: svc.MinHealthy, MaxPercent: svc.MaxPercent,
-		Constraints: svc.Constraints, Strategy: svc.Strategy, HealthGrace: svc.HealthGrace,
+		Constraints: svc.Constraints, Strategy: svc.Strategy, HealthGrace: svc.HealthGrace, Monitors: svc.Monitors,
 		LoadBalancers: balancersIn(asked.LoadBalancers), PropagateTags: svc.PropagateTags, ManagedTags: svc.ManagedTags, ExecuteCommand: svc.ExecuteCommand, Fine: svc.Fine, Tags: asked.tags,
 		Document: document, Revision: revision, Token: asked.token, Request: asked.request,
 	}, err
@@ -108,7 +108,7 @@ func (a *API) specify(v *store.View, call control.Call, cluster string, asked *a
 func (a *API) edit(tx *store.Tx, call control.Call, e *control.ServiceEdit, in *ecs.UpdateServiceInput) error {
 	var doc, before serviceDocument
 	for _, d := range []*serviceDocument{&doc, &before} {
-		if err := a.docs.decode(e.Service.Document, d); err != nil {
+		if err := a.presentDocument(tx.View(), e.Service, d); err != nil {
 			return err
 		}
 	}
@@ -146,6 +146,7 @@ func applyService(svc *model.Service, doc *serviceDocument, in *ecs.UpdateServic
 			"Remove the desired count value and try again")
 	}
 	doc.configure(svc, in.DeploymentConfiguration)
+	svc.Monitors = monitorsIn(doc.DeploymentConfiguration)
 	if err := applyPlacement(svc, in); err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (a *API) deploymentOps() []wire.Operation {
 		op(a, "DescribeServiceDeployments", a.describeServiceDeployments),
 		op(a, "DescribeServiceRevisions", a.describeServiceRevisions),
 		op(a, "ListServiceDeployments", a.listServiceDeployments),
-		refuse("StopServiceDeployment", "go back by UpdateService with the task definition of before"),
+		op(a, "StopServiceDeployment", a.stopServiceDeployment),
 	}
 }
 

@@ -181,7 +181,7 @@ func (p *Pool) owed(s Situation, alive map[string]int) {
 		owed[s.Primary.ID] = s.Desired
 	}
 	for _, d := range s.Older {
-		if d.Rollout != model.RolloutCompleted || d.Failed > s.Tries {
+		if !d.Proved() || d.Failed > s.Tries {
 			continue
 		}
 		owed[d.ID] = Owed(d, s.Desired)

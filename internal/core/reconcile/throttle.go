@@ -45,7 +45,12 @@ func (t Throttle) FailedToStart(s model.TaskState) bool {
 	if !s.EverRan() {
 		return true
 	}
-	if s.Seen.StopCode != model.StopContainerExited || s.Seen.StoppedAt.Sub(s.Seen.StartedAt) >= t.Quick {
+	return s.Seen.StoppedAt.Sub(s.Seen.StartedAt) < t.Quick && endedByItself(s)
+}
+
+// endedByItself says that the program of a task ended of its own accord, or by taking too much memory.
+func endedByItself(s model.TaskState) bool {
+	if s.Seen.StopCode != model.StopContainerExited {
 		return false
 	}
 	for _, c := range s.Seen.Containers {
@@ -54,4 +59,14 @@ func (t Throttle) FailedToStart(s model.TaskState) bool {
 		}
 	}
 	return true
+}
+
+// Failed says whether the end of a task speaks against its deployment: it never reached RUNNING, or its program ended of its
+// own accord when the task did not count as healthy. One whose agent was asked to end its tasks does not ("Amazon ECS
+// deployment circuit breaker").
+func Failed(s model.TaskState, healthy bool) bool {
+	if !s.EverRan() {
+		return s.Seen.StopCode != model.StopTermination
+	}
+	return !healthy && endedByItself(s)
 }

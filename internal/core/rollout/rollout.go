@@ -1,6 +1,6 @@
 // Package rollout says how many tasks of a service may start and stop now, so that a deployment goes on within
-// minimumHealthyPercent and maximumPercent ("Amazon ECS rolling update deployments"). It is arithmetic on counts; which
-// tasks are meant, and where they go, others decide.
+// minimumHealthyPercent and maximumPercent ("Amazon ECS rolling update deployments"), when a deployment has failed, and
+// which one is rolled out in its place. It is arithmetic on counts; which tasks are meant, and where they go, others decide.
 package rollout
 
 // Counts describe a service at one moment. Fresh tasks are those that shall stay: of the primary deployment, on a
@@ -27,6 +27,20 @@ type Counts struct {
 	StaleLost      int // missing: ended by themselves and not replaced
 
 	Leaving int // asked to stop, not yet ended
+
+	// Hold says that a deployment failed and is not rolled back, so that the one before it keeps the service as it is: its
+	// tasks are the fresh ones, the healthy tasks of the failed one are the stale ones, and stay as long as they are needed.
+	Hold bool
+	// Frozen says that the deployment failed and there is none before it: nothing starts.
+	Frozen bool
+}
+
+// wanted is how many fresh tasks there shall be.
+func (c *Counts) wanted() int {
+	if c.Hold {
+		return max(0, c.Desired-c.StaleHealthy)
+	}
+	return c.Desired
 }
 
 // Bounds gives the fewest healthy and the most alive tasks of a service in numbers: the lower one is rounded up, the
@@ -65,7 +79,7 @@ func Decide(c Counts) Allowance {
 	a.stopStale(c, good)
 	a.stopUnhealthy(c, good)
 	a.start(c, good)
-	a.Stuck = a.Idle() && good < c.Desired && good == c.FreshHealthy && c.Leaving == 0 &&
+	a.Stuck = a.Idle() && !c.Frozen && good < c.wanted() && good == c.FreshHealthy && c.Leaving == 0 &&
 		c.Stale > 0 && c.Stale == c.StaleHealthy && a.Protected == 0
 	return a
 }
@@ -81,7 +95,13 @@ func (a *Allowance) stopSurplus(c Counts, good int) (healthy int) {
 }
 
 // spare is how many healthy tasks may stop.
-func (c *Counts) spare() int { return max(0, c.FreshHealthy+c.StaleHealthy-c.Lower) }
+func (c *Counts) spare() int {
+	least := c.Lower
+	if c.Hold { // nothing is being replaced
+		least = max(least, c.Desired)
+	}
+	return max(0, c.FreshHealthy+c.StaleHealthy-least)
+}
 
 // urgent is how many of the lost tasks come back before fresh ones start: those that the lower bound needs.
 func (c *Counts) urgent() int {
@@ -97,7 +117,7 @@ func (a *Allowance) stopUseless(c Counts) {
 
 // replaced is how many unhealthy fresh tasks others stand in for.
 func (c *Counts) replaced() int {
-	return min(max(0, c.FreshHealthy+c.FreshUnhealthy-c.Desired), c.FreshUnhealthy)
+	return min(max(0, c.FreshHealthy+c.FreshUnhealthy-c.wanted()), c.FreshUnhealthy)
 }
 
 // kept is how many unhealthy stale tasks do not stop.
@@ -108,8 +128,8 @@ func (a *Allowance) kept(c Counts) int { return c.StaleUnhealthy + c.StaleSurplu
 func (a *Allowance) stopStale(c Counts, good int) {
 	useful := c.Stale - c.StaleUnhealthy - c.StaleSurplus
 	stoodInFor := useful + c.FreshHealthy - c.Desired
-	inTheWay := c.Desired - good - (c.Upper - c.Fresh - useful - a.kept(c) - c.urgent())
-	if good >= c.Desired {
+	inTheWay := c.wanted() - good - (c.Upper - c.Fresh - useful - a.kept(c) - c.urgent())
+	if good >= c.wanted() || c.Frozen {
 		inTheWay = 0
 	}
 	wanted := min(max(stoodInFor, inTheWay, 0), useful)
@@ -124,7 +144,7 @@ func (a *Allowance) stopStale(c Counts, good int) {
 func (a *Allowance) stopUnhealthy(c Counts, good int) {
 	replaced := c.replaced()
 	noRoom := c.Fresh+c.Stale-a.stops() >= c.Upper
-	if inTurn := replaced+a.StopUseless == c.StaleSurplus && noRoom && good < c.Desired && good == c.FreshHealthy; inTurn && a.kept(c) > 0 {
+	if inTurn := replaced+a.StopUseless == c.StaleSurplus && noRoom && good < c.wanted() && good == c.FreshHealthy && !c.Frozen; inTurn && a.kept(c) > 0 {
 		a.StopUseless++
 	} else if inTurn && c.FreshUnhealthy > 0 {
 		replaced = 1
@@ -134,8 +154,11 @@ func (a *Allowance) stopUnhealthy(c Counts, good int) {
 
 // start fills the room under the upper bound: fresh tasks first, but for as many lost ones as the lower bound needs.
 func (a *Allowance) start(c Counts, good int) {
+	if c.Frozen {
+		return
+	}
 	room := max(0, c.Upper-(c.Fresh+c.Stale-a.stops()))
-	fresh := max(0, c.Desired-good)
+	fresh := max(0, c.wanted()-good)
 	lost := min(c.StaleLost, max(0, c.Desired-c.FreshHealthy-(c.Stale-c.StaleUnhealthy-c.StaleSurplus-a.StopStale)))
 	a.Start = min(fresh, room-min(lost, room, c.urgent()))
 	a.Restore = min(lost, room-a.Start)

@@ -181,6 +181,12 @@ func drawCounts(t *rapid.T) rollout.Counts {
 	c.StaleHeld = n("staleHeld", unready)
 	c.StaleOwed = n("staleOwed", unready-c.StaleHeld)
 	c.StaleLost = n("staleLost", 4)
+	switch n("failed", 5) {
+	case 0:
+		c.Hold, c.StaleLost, c.StaleOwed = true, 0, 0
+	case 1:
+		c.Frozen, c.StaleLost = true, 0
+	}
 	return c
 }
 
@@ -261,6 +267,7 @@ func TestRest(t *testing.T) {
 		c := drawCounts(t)
 		c.FreshProtected, c.StaleProtected, c.StaleUnhealthy, c.StaleSurplus = 0, 0, 0, 0
 		c.FreshHeld, c.StaleHeld, c.StaleOwed = 0, 0, 0
+		c.Hold, c.Frozen = false, false // see TestFailedStays
 		c.Stale = max(c.StaleHealthy, c.Stale)
 		w := world{c: c, pending: c.Fresh - c.FreshHealthy - c.FreshUnhealthy}
 		for range 100 {
@@ -276,6 +283,35 @@ func TestRest(t *testing.T) {
 			}
 		}
 		if !rollout.Complete(w.c, 0) || w.c.Fresh != w.c.Desired {
+			t.Fatalf("ended in %+v, from %+v", w.c, c)
+		}
+	})
+}
+
+// TestFailedStays: with a failed deployment that is not rolled back, no task of it starts, and the one before it keeps the
+// service at its desired count, together with the healthy tasks of the failed one; without one before it, nothing starts.
+func TestFailedStays(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawCounts(t)
+		c.FreshProtected, c.StaleProtected, c.FreshUnhealthy, c.StaleUnhealthy, c.StaleSurplus = 0, 0, 0, 0, 0
+		c.FreshHeld, c.StaleHeld, c.StaleOwed, c.StaleLost = 0, 0, 0, 0
+		c.Hold = rapid.Bool().Draw(t, "hold")
+		c.Frozen = !c.Hold
+		c.Fresh, c.Stale = max(c.FreshHealthy, c.Fresh), max(c.StaleHealthy, c.Stale)
+		w := world{c: c, pending: c.Fresh - c.FreshHealthy}
+		for range 100 {
+			a := rollout.Decide(w.c)
+			if a.Restore > 0 || c.Frozen && a.Start > 0 {
+				t.Fatalf("%+v of %+v", a, w.c)
+			}
+			if a.Stuck || a.Idle() && w.pending == 0 {
+				break
+			}
+			w.apply(a)
+			w.c.FreshHealthy, w.pending = w.c.FreshHealthy+w.pending, 0
+		}
+		if a := rollout.Decide(w.c); c.Hold && !a.Stuck && (w.c.FreshHealthy+w.c.StaleHealthy < c.Desired || w.c.Fresh+w.c.Stale > max(c.Desired, w.c.StaleHealthy)) {
 			t.Fatalf("ended in %+v, from %+v", w.c, c)
 		}
 	})

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	proxyLasts  = 1500 * time.Millisecond
-	proxyWarm   = 200 * time.Millisecond
-	bulkTimes   = 3 // of bulkSize in one sample
+	proxyLasts = 1500 * time.Millisecond
+	proxyWarm  = 200 * time.Millisecond
+	bulkTimes  = 3 // of bulkSize in one sample
 )
 
 // proxies measures the balancer beside nginx and haproxy: the processor time of the proxy for each request, which hardly

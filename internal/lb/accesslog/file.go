@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	bufferMax  = 4 << 20  // lines that wait for the disk; more are dropped
-	flushAt    = 64 << 10 // what is written is still in the processor's cache; at most a few hundred writes a second
+	bufferMax  = 4 << 20   // lines that wait for the disk; more are dropped
+	flushAt    = 512 << 10 // rather few long writes than many: each has the scheduler look for others to run
 	flushEvery = time.Second
 )
 

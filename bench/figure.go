@@ -28,7 +28,14 @@ func (s samples) quantile(q float64) float64 {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-func (s samples) median() float64 { return s.quantile(0.5) }
+// median of an even number of samples is half way between the two in the middle: of two, neither is the worse one.
+func (s samples) median() float64 {
+	if n := len(s); n > 0 && n%2 == 0 {
+		sorted := slices.Sorted(slices.Values(s))
+		return (sorted[n/2-1] + sorted[n/2]) / 2
+	}
+	return s.quantile(0.5)
+}
 
 // limit is what a figure should not exceed: an amount, a multiple of the floor, or both. Zero says nothing.
 type limit struct {
@@ -71,7 +78,7 @@ func (f *figure) judge(l limit) string {
 	}
 	text, kept := "", true
 	if l.Ratio > 0 {
-		text, kept = fmt.Sprintf("≤ %g×", l.Ratio), f.ratio() <= l.Ratio
+		text, kept = fmt.Sprintf("≤ %.3g×", l.Ratio), f.ratio() <= l.Ratio
 	}
 	if l.Amount > 0 {
 		if text != "" {

@@ -30,6 +30,8 @@ type options struct {
 	poll    time.Duration
 	split   bool
 	profile string
+	turns   int
+	loads   string
 }
 
 // measurement is a part of the suite.
@@ -70,6 +72,8 @@ func main() {
 	flag.DurationVar(&o.poll, "poll", time.Millisecond, "pause between two looks at the API; 5 times as long while many tasks start")
 	flag.BoolVar(&o.split, "split", false, "measure `maitred server` and `maitred agent` instead of `maitred up`")
 	flag.StringVar(&o.profile, "profile", "", "run maitred inside a child of this program, and write CPU and heap profiles with this `prefix`")
+	flag.IntVar(&o.turns, "turns", 3, "how many turns of each load proxies take, at most; fewer if -n is less")
+	flag.StringVar(&o.loads, "loads", "", "only the loads of proxies whose names match this regular `expression`, as \"HTTP, 64\" or \"100 MiB\"")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

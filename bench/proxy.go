@@ -4,21 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 )
 
 const (
-	proxyRounds = 3 // at most
-	proxyLasts  = 1500 * time.Millisecond
-	proxyWarm   = 200 * time.Millisecond
-	bulkTimes   = 3 // of bulkSize in one sample
+	proxyLasts = 1500 * time.Millisecond
+	proxyWarm  = 200 * time.Millisecond
+	bulkTimes  = 3 // of bulkSize in one sample
 )
 
 // proxies measures the balancer beside nginx and haproxy: the processor time of the proxy for each request, which hardly
 // depends on who else is using the machine, and beside it what clients see.
 func proxies(ctx context.Context, w *world) (err error) {
+	wanted, err := regexp.Compile(w.loads)
+	if err != nil {
+		return fmt.Errorf("-loads: %w", err)
+	}
 	addresses, back, err := w.startBackend(ctx, 1)
 	if err != nil {
 		return fmt.Errorf("the backend: %w", err)
@@ -34,7 +38,7 @@ func proxies(ctx context.Context, w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	r := &race{world: w, proxies: append([]*proxy{{name: "direct", http: address, stream: address}}, all...), results: map[string]*result{}}
+	r := &race{world: w, proxies: append([]*proxy{{name: "direct", http: address, stream: address}}, all...), results: map[string]*result{}, wanted: wanted}
 	if err := r.run(ctx); err != nil {
 		return err
 	}
@@ -96,6 +100,7 @@ type race struct {
 	proxies []*proxy
 	order   []string
 	results map[string]*result
+	wanted  *regexp.Regexp
 }
 
 // result is what one proxy did with one kind of load.
@@ -124,8 +129,9 @@ const (
 )
 
 func (r *race) run(ctx context.Context) error {
-	for i := range min(r.n, proxyRounds) {
-		r.progress("proxy, %d of %d", i+1, min(r.n, proxyRounds))
+	turns := min(r.n, r.turns)
+	for i := range turns {
+		r.progress("proxy, %d of %d", i+1, turns)
 		for _, conns := range []int{16, 64, 256} {
 			if err := r.each(ctx, kept(conns), false, load{conns: conns}); err != nil {
 				return err
@@ -144,6 +150,9 @@ func (r *race) run(ctx context.Context) error {
 
 // each lets all proxies have a load, one after the other.
 func (r *race) each(ctx context.Context, kind string, stream bool, l load) error {
+	if !r.wanted.MatchString(kind) {
+		return nil
+	}
 	for _, p := range r.proxies {
 		if l.address = p.http; stream {
 			l.address = p.stream
@@ -175,6 +184,9 @@ func (r *race) each(ctx context.Context, kind string, stream bool, l load) error
 
 // bulks lets all proxies send long bodies.
 func (r *race) bulks(ctx context.Context, kind string, stream bool) error {
+	if !r.wanted.MatchString(kind) {
+		return nil
+	}
 	for _, p := range r.proxies {
 		address := p.http
 		if stream {
@@ -256,6 +268,9 @@ func (r *race) best(kind string, of func(*result) samples, peers ...string) (nam
 }
 
 func (r *race) cpu(kind string, goal, gate limit, peers ...string) {
+	if !r.wanted.MatchString(kind) {
+		return
+	}
 	of := func(x *result) samples { return x.cpu }
 	name, floor := r.best(kind, of, peers...)
 	r.figure(figure{
@@ -265,6 +280,9 @@ func (r *race) cpu(kind string, goal, gate limit, peers ...string) {
 }
 
 func (r *race) late(kind string) {
+	if !r.wanted.MatchString(kind) {
+		return
+	}
 	of := func(x *result) samples { return x.p99 }
 	name, floor := r.best(kind, of, "nginx", "haproxy")
 	r.figure(figure{
@@ -275,6 +293,9 @@ func (r *race) late(kind string) {
 
 // long compares bulk with nginx: seconds for a GB, so that less is better here too.
 func (r *race) long(kind string, goal, gate float64) {
+	if !r.wanted.MatchString(kind) {
+		return
+	}
 	ours, peer := r.results["maitred/"+kind], r.results["nginx/"+kind]
 	if peer == nil {
 		peer = &result{}

@@ -37,7 +37,7 @@ func pump(dst, src stream, moved *atomic.Int64, pool *chunks) error {
 	if spliced {
 		out = wire.Of(to)
 	}
-	for {
+	for bulk := false; ; {
 		n, err := in.pass(out)
 		moved.Add(int64(n))
 		if errors.Is(err, io.EOF) {
@@ -47,6 +47,10 @@ func pump(dst, src stream, moved *atomic.Int64, pool *chunks) error {
 			return err
 		}
 		if n == chunkBytes && spliced {
+			if !bulk {
+				bulk = true
+				wire.Bulk(to)
+			}
 			if err := burst(to, from, moved); err != nil {
 				return err
 			}

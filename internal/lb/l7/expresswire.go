@@ -12,6 +12,7 @@ import (
 	"github.com/maitred/maitred/internal/lb/desync"
 	"github.com/maitred/maitred/internal/lb/forwarded"
 	"github.com/maitred/maitred/internal/lb/tlspolicy"
+	"github.com/maitred/maitred/internal/lb/wire"
 )
 
 // fieldKind is what becomes of a header field on the express way.
@@ -374,6 +375,7 @@ func cutShort(err error) error {
 
 // splice lets the kernel move a long body. It does so in bursts, each a sign of life: short ones for slow clients.
 func (ex *exchange) splice(h *h1, to, from *net.TCPConn, c *targetConn, left int64) (err error, byClient bool) { //nolint:revive // as carry
+	wire.Bulk(to)
 	part := io.LimitedReader{R: from}
 	for burst := int64(leastBurst); left > 0; {
 		part.N = min(left, burst)

@@ -9,3 +9,6 @@ func Of(c net.Conn) Stream { return plain{c} }
 
 // Again is Of: there is no memory to use again.
 func Again(_ Stream, c net.Conn) Stream { return plain{c} }
+
+// Bulk prepares a connection to which a lot will be written: here it does nothing.
+func Bulk(*net.TCPConn) {}

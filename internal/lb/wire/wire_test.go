@@ -37,6 +37,20 @@ func pair(t *testing.T) (a, b *net.TCPConn) {
 func TestCopy(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t)
+	echoed(t, a, b)
+}
+
+// TestBulk is TestCopy where little may be under way.
+func TestBulk(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t)
+	wire.Bulk(a)
+	wire.Bulk(b)
+	echoed(t, a, b)
+}
+
+func echoed(t *testing.T, a, b *net.TCPConn) {
+	t.Helper()
 	left, right := wire.Of(a), wire.Of(b)
 	sent := make([]byte, 8<<20)
 	for i := range sent {

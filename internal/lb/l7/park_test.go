@@ -33,7 +33,7 @@ func (r *rig) parks() *park.Lot {
 // look tells those who wait that there is a new table, as the balancer does.
 func (r *rig) look() {
 	t := r.table.Load()
-	r.lot.Look(func(group string) bool { return l7.Awake(t.Groups[group]) })
+	r.lot.Look(func(group string) bool { return t.Groups[group].Awake() })
 }
 
 func (r *rig) said() []string {

@@ -119,9 +119,9 @@ func (b *building) fit(past *Recording) error {
 	t := &b.s.Tasks
 	switch {
 	case past == nil:
-		return errors.New("nothing is recorded that tells what a task can do; say so with --capacity (requests per second of one task)")
+		return errors.New("nothing is recorded that tells what a task can do; say it with --capacity (requests per second of one task)")
 	case numbers(past.Requests) == 0 && numbers(past.Backlog) > 0:
-		return errors.New("a backlog does not tell what a task can do; say so with --capacity (messages per second of one task)")
+		return errors.New("a backlog does not tell what a task can do; say it with --capacity (messages per second of one task)")
 	case numbers(past.Requests) == 0 && b.q.Traffic != "":
 		t.Capacity = 1 // the load is CPU itself
 		return t.check()

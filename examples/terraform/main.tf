@@ -29,6 +29,12 @@ variable "desired_count" {
   default     = 2
 }
 
+variable "requests_per_task" {
+  description = "Requests a minute that each task shall have."
+  type        = number
+  default     = 600
+}
+
 variable "port" {
   description = "Where the load balancer listens."
   type        = number
@@ -165,7 +171,7 @@ resource "aws_appautoscaling_policy" "requests" {
   resource_id        = aws_appautoscaling_target.this.resource_id
 
   target_tracking_scaling_policy_configuration {
-    target_value = 600
+    target_value = var.requests_per_task
 
     predefined_metric_specification {
       predefined_metric_type = "ALBRequestCountPerTarget"

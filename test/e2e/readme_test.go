@@ -41,7 +41,7 @@ func TestReadmeContainers(t *testing.T) {
 			} else {
 				testneeds.Command(t, "runc")
 			}
-			commands := transcript(t, "../../README.md", "Containers")
+			commands := transcript(t, "Containers")
 			p := up(t, stateDir(t), "--example", "web", "--driver", driver)
 			cmd := exec.Command(bash, "-euxo", "pipefail", "-c", commands)
 			cmd.Dir, cmd.Env = likeRepository(t), append(environment(), "MAITRED_LISTEN="+strings.TrimPrefix(p.api, "http://"))
@@ -69,7 +69,7 @@ func TestReadmeBalancers(t *testing.T) {
 	for _, need := range []string{"aws", "curl"} {
 		testneeds.Command(t, need)
 	}
-	commands := transcript(t, "../../README.md", "Load balancers")
+	commands := transcript(t, "Load balancers")
 	p := up(t, stateDir(t), "--example", "web", "--driver", "process")
 	cmd := exec.Command(bash, "-euxo", "pipefail", "-c", commands)
 	cmd.Dir, cmd.Env = likeRepository(t), append(environment(), newCLI(t, p.api).env...)
@@ -130,7 +130,7 @@ func typed(t *testing.T, sections ...string) string {
 	}
 	var commands strings.Builder
 	for _, s := range sections {
-		commands.WriteString(transcript(t, "../../README.md", s))
+		commands.WriteString(transcript(t, s))
 	}
 	p := up(t, stateDir(t), "--example", "web")
 	eventually(t, "the example runs", func() bool { return strings.Contains(p.output(), "Ctrl-C") })
@@ -166,7 +166,7 @@ func typeReadme(t *testing.T, driver string) {
 	t.Helper()
 	bash := testneeds.Command(t, "bash")
 	testneeds.Command(t, "aws")
-	commands := transcript(t, "../../README.md", "The first service")
+	commands := transcript(t, "The first service")
 	for _, verb := range []string{"create-service", "run-task", "maitred why", "delete-service"} {
 		if !strings.Contains(commands, verb) {
 			t.Errorf("the transcript does not show %s:\n%s", verb, commands)
@@ -187,11 +187,11 @@ func typeReadme(t *testing.T, driver string) {
 	}
 }
 
-// transcript is the commands of a section's fenced blocks: what stands behind "$ ", with the lines that a backslash or an open
-// quote continues it by. A section ends with the next heading, so that it does not have those of its parts.
-func transcript(t *testing.T, file, section string) string {
+// transcript is the commands of the fenced blocks of a section of the README: what stands behind "$ ", with the lines that a
+// backslash or an open quote continues it by. A section ends with the next heading, so it has none of its parts.
+func transcript(t *testing.T, section string) string {
 	t.Helper()
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func transcript(t *testing.T, file, section string) string {
 		}
 	}
 	if commands.Len() == 0 {
-		t.Fatalf("%s shows no commands in a section %q", file, section)
+		t.Fatalf("the README shows no commands in a section %q", section)
 	}
 	return commands.String()
 }

@@ -294,11 +294,11 @@ func (s *scaled) alarm(policy string) string {
 // scaleBySteps has step policies, and alarms on the length of a queue of NATS.
 func scaleBySteps(t *testing.T, c cli, api string) {
 	q := natsAt(t)
-	s := newScaled(t, c, api, "worker-steps", "sleep 3600", 16, 1, 5, `[{"key":"maitred:backlog","value":"`+q.url+` stream=JOBS"}]`)
+	q.add(500) // before anybody looks: means of fewer would take a smaller step first
+	s := newScaled(t, c, api, "worker-steps", "sleep 3600", 16, 1, 4, `[{"key":"maitred:backlog","value":"`+q.url+` stream=JOBS"}]`)
 	s.steps("Maitred", "Backlog", []string{"--dimensions", "Name=ClusterName,Value=default", "Name=ServiceName,Value=" + s.name},
 		step{"more", "GreaterThanThreshold", "{MetricIntervalLowerBound=0,MetricIntervalUpperBound=100,ScalingAdjustment=1},{MetricIntervalLowerBound=100,ScalingAdjustment=3}", "100"},
 		step{"fewer", "LessThanThreshold", "{MetricIntervalUpperBound=0,ScalingAdjustment=-3}", "10"})
-	q.add(500)
 	s.becomes(4)
 	if state := s.alarm("more"); state != "ALARM" {
 		t.Errorf("the alarm that made it is %s", state)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ func TestTerraform(t *testing.T) {
 	}
 	resource := []string{"--service-namespace", "ecs", "--resource-id", "service/terraform/terraform", "--output", "text", "--query"}
 	if got := c.aws(append([]string{"application-autoscaling", "describe-scaling-policies"}, append(resource,
-		"ScalingPolicies[].TargetTrackingScalingPolicyConfiguration.TargetValue")...)...); got != "900.0" {
+		"ScalingPolicies[].TargetTrackingScalingPolicyConfiguration.TargetValue")...)...); got != "900" {
 		t.Errorf("the target is %s, not the new one", got)
 	}
 	c.ecs("update-service", "--cluster", "terraform", "--service", "terraform", "--desired-count", "3") // as somebody may who is in a hurry
@@ -85,7 +86,7 @@ func newTerraform(t *testing.T) *terraform {
 	tf.up = up(t, stateDir(t), "--example", "web")
 	eventually(t, "the example runs", func() bool { return strings.Contains(tf.up.output(), "Ctrl-C") })
 	tf.cli = newCLI(t, tf.up.api)
-	tf.env = append(tf.cli.env, "TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1", "TF_VAR_port="+strconv.Itoa(freePort(t)))
+	tf.env = slices.Concat(tf.cli.env, []string{"TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1", "TF_VAR_port=" + strconv.Itoa(freePort(t))})
 	if config := tf.mirror(); config != "" {
 		tf.env = append(tf.env, "TF_CLI_CONFIG_FILE="+config)
 	}

@@ -14,7 +14,7 @@ func TestBoto3(t *testing.T) {
 	t.Parallel()
 	python := testneeds.Optional(t, "python3")
 	if out, err := exec.Command(python, "-c", "import boto3").CombinedOutput(); err != nil {
-		testneeds.Without(t, "boto3, in %s (%v: %s)", python, err, out)
+		testneeds.Without(t, "boto3, in %s (%v: %s)", python, err, oneLine(out))
 	}
 	p := up(t, stateDir(t), "--example", "web")
 	ctx, enough := context.WithTimeout(t.Context(), 2*patience)

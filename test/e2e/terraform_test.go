@@ -93,9 +93,16 @@ func newTerraform(t *testing.T) *terraform {
 	ctx, enough := context.WithTimeout(t.Context(), patience)
 	defer enough()
 	if out, err := tf.command(ctx, "init", "-no-color").CombinedOutput(); err != nil {
-		testneeds.Without(t, "Terraform's provider of AWS, from its registry or below /opt (%v: %s)", err, out)
+		testneeds.Without(t, "Terraform's provider of AWS, from its registry or below /opt (%v: %s)", err, oneLine(out))
 	}
 	return tf
+}
+
+// oneLine is what a program said, in a line that is not too long.
+func oneLine(out []byte) string {
+	const most = 300
+	text := strings.Join(strings.Fields(string(out)), " ")
+	return text[:min(len(text), most)]
 }
 
 // mirror is a configuration by which Terraform takes providers from a folder of this machine, where there is one; "" where not.

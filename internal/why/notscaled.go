@@ -100,7 +100,7 @@ func (v Viewer) points(a *model.Alarm) []float64 {
 
 // notScaled says why the desired count stays what it is: what core would say to what is there now.
 func (v Viewer) notScaled(s *model.Service, in scaling.Input) (held []string) {
-	held = append(suspended(in.Target), sleep(s, in)...)
+	held = slices.Concat(suspended(in.Target), sleep(s, in), mistagged(s))
 	if len(in.Policies) == 0 {
 		return append(held, "there is no scaling policy: only the bounds and scheduled actions count")
 	}
@@ -121,6 +121,16 @@ func (v Viewer) notScaled(s *model.Service, in scaling.Input) (held []string) {
 		held = append(held, "a deployment is in progress: nothing is scaled in until it is over")
 	}
 	return append(held, quiet(in, d)...)
+}
+
+// mistagged tells of a tag whose value means nothing.
+func mistagged(s *model.Service) []string {
+	for _, t := range s.Tags {
+		if t.Key == fastTag.Key && t != fastTag {
+			return []string{fmt.Sprintf("the tag %s does nothing: it is %q, and only %q means anything", t.Key, t.Value, fastTag.Value)}
+		}
+	}
+	return nil
 }
 
 // zeroTag is the tag of a service that may have no tasks; its value is a number of seconds.

@@ -126,6 +126,10 @@ func TestNotScaled(t *testing.T) {
 			[]model.Record{sleepy("300")},
 			[]string{"the tag maitred:scale-to-zero does nothing: the minimum is 1, not 0", "policy cpu: none of its alarms is in ALARM"},
 		},
+		"a tag that means nothing": {
+			[]model.Record{tagged("maitred:scaling", "quick")},
+			[]string{`the tag maitred:scaling does nothing: it is "quick", and only "fast" means anything`, "policy cpu: none of its alarms is in ALARM"},
+		},
 		"deployment": {
 			[]model.Record{&model.Deployment{
 				ID: "ecs-svc/0000000000000000001", Service: service, TaskDefinition: revision, Rollout: model.RolloutInProgress, Current: true,
@@ -141,10 +145,13 @@ func TestNotScaled(t *testing.T) {
 }
 
 // sleepy is the service with the tag by which it may have no tasks.
-func sleepy(idle string) model.Record {
+func sleepy(idle string) model.Record { return tagged("maitred:scale-to-zero", idle) }
+
+// tagged is the service with a tag.
+func tagged(key, value string) model.Record {
 	return &model.Service{
 		ARN: service, Name: "web", Cluster: cluster, Region: "us-east-1", Status: model.Active, Scheduling: model.Replica, DesiredCount: 1,
-		Primary: "ecs-svc/0000000000000000001", Tags: []model.Tag{{Key: "maitred:scale-to-zero", Value: idle}},
+		Primary: "ecs-svc/0000000000000000001", Tags: []model.Tag{{Key: key, Value: value}},
 	}
 }
 

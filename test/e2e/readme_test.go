@@ -134,7 +134,7 @@ func typed(t *testing.T, sections ...string) string {
 	}
 	p := up(t, stateDir(t), "--example", "web")
 	eventually(t, "the example runs", func() bool { return strings.Contains(p.output(), "Ctrl-C") })
-	ctx, enough := context.WithTimeout(t.Context(), 2*patience)
+	ctx, enough := context.WithTimeout(t.Context(), 4*patience) // a shell's script: many programs, on a busy machine
 	defer enough()
 	cmd := exec.CommandContext(ctx, bash, "-euxo", "pipefail", "-c", commands.String())
 	cmd.Dir, cmd.Env = likeRepository(t), append(environment(), newCLI(t, p.api).env...)

@@ -223,7 +223,8 @@ func (w *world) balancing(v *store.View) (records []model.Record) {
 func (w *world) change(ctx context.Context, c Change) error {
 	_, scaled := w.store.View().ScalableTarget(w.target)
 	if !scaled && !c.none() && (c.Min == nil || c.Max == nil) {
-		return fmt.Errorf("%s is not scaled today, so give the new minimum and the new maximum, as --min 1 --max 10", w.resource)
+		return &model.Error{Code: "ValidationException", Message: fmt.Sprintf(
+			"%s is not scaled today, so give both the new minimum and the new maximum, as --min 1 --max 10", w.resource)}
 	}
 	if c.Min != nil || c.Max != nil || !scaled && !c.none() {
 		if err := w.update(ctx, func(tx *store.Tx) error {

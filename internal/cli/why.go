@@ -140,7 +140,7 @@ func sentence(c model.Cause) string {
 	case model.CauseScaling:
 		return "scaling by " + c.Subject + at + detail
 	case model.CauseRequest:
-		return "target group " + c.Subject + " had a request and no task" + at + detail
+		return "target group " + c.Subject + " was asked for and had no task" + at + detail
 	case model.CauseSchedule:
 		return "the time of scheduled action " + c.Subject + " came" + at + detail
 	}

@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/scaler"
 	"github.com/maitred/maitred/internal/source"
+	"github.com/maitred/maitred/internal/store"
 )
 
 // openMetrics opens where a server keeps what is measured.
@@ -32,7 +34,7 @@ func (s *server) startScaling(ctx context.Context, roles *roles) {
 		return scaler.Run(ctx, scaler.Config{Store: s.store, Metrics: s.metrics, IDs: random, Post: post, Log: s.cfg.Log})
 	})
 	backlogs := &source.Watcher{
-		Store: s.store, Put: s.metrics, Now: time.Now, Log: s.cfg.Log,
+		Store: s.store, Put: s.metrics, Now: time.Now, Log: s.cfg.Log, Tell: s.tellService,
 		Secrets: func(svc *model.Service) source.Secrets {
 			return func(ctx context.Context, name string) (string, error) {
 				return s.resolver().Value(ctx, name, svc.Region)
@@ -40,6 +42,17 @@ func (s *server) startScaling(ctx context.Context, roles *roles) {
 		},
 	}
 	roles.run(ctx, "backlogs", backlogs.Run)
+}
+
+// tellService adds a line to the events of a service (ARN), if it is still there.
+func (s *server) tellService(ctx context.Context, service, message string) error {
+	_, err := s.store.Update(ctx, func(tx *store.Tx) error {
+		if svc, ok := tx.View().Service(service); ok {
+			control.NoteServiceEvents(tx, svc, time.Now().UTC(), random, message)
+		}
+		return nil
+	})
+	return err
 }
 
 // hookTimeout is how long somebody who is told of an alarm may take to answer.

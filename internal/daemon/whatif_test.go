@@ -87,7 +87,7 @@ func TestWhatIfRefused(t *testing.T) {
 		"policy":  {WhatIfQuestion{Service: "web", Policy: json.RawMessage(`{"PolicyName": "x"}`)}, "is missing"},
 		"file":    {WhatIfQuestion{Service: "web", Min: new(1), Max: new(2), Load: "0,1\nx,y\n"}, "line 2"},
 		"record":  {WhatIfQuestion{Service: "web", Min: new(1), Max: new(2), Traffic: "last-24h"}, "nothing was recorded"},
-		"bounds":  {WhatIfQuestion{Service: "web", Min: new(1), Load: "0,1\n", Capacity: new(1.0)}, "Maximum capacity"},
+		"bounds":  {WhatIfQuestion{Service: "web", Min: new(1), Load: "0,1\n", Capacity: new(1.0)}, "give both the new minimum and the new maximum"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,11 +4,10 @@ import (
 	"time"
 
 	"github.com/maitred/maitred/internal/core/routing"
-	"github.com/maitred/maitred/internal/lb/l7"
 	"github.com/maitred/maitred/internal/model"
 )
 
-// demand tells the store that requests wait for a target group, or with the zero time that none does any more.
+// demand tells the store that requests or connections wait for a target group, or with the zero time that none does any more.
 func (b *Balancer) demand(group string, since time.Time) {
 	if since.IsZero() {
 		b.writer.remove(model.DemandKey(b.config.ID, group))
@@ -24,7 +23,7 @@ func (b *Balancer) forgetDemands() {
 	}
 }
 
-// callParked lets requests go on that waited for what a new table has.
+// callParked lets go on what waited for what a new table has.
 func (l *loop) callParked(t *routing.Table) {
-	l.parked.Look(func(group string) bool { return l7.Awake(t.Groups[group]) })
+	l.parked.Look(func(group string) bool { return t.Groups[group].Awake() })
 }

@@ -274,7 +274,7 @@ func (p *ports) http(l *routing.Listener) (*l7.Server, error) {
 func (p *ports) flows(l *routing.Listener) *l4.Server {
 	config := l4.Config{
 		ARN: l.Record.ARN, Table: p.Table, Flights: p.flights, Refused: p.prober.Suspect, Observe: p.observeFlow(),
-		Now: p.config.Now, Random: p.config.Random, Log: p.config.Log, Admit: p.admits(l.Record.ARN),
+		Now: p.config.Now, Random: p.config.Random, Log: p.config.Log, Admit: p.admits(l.Record.ARN), Parked: p.parked,
 	}
 	if l.Record.Protocol == "TLS" {
 		config.Certificate, config.Prove = p.certificate(l.Record.ARN), p.prove

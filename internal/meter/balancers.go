@@ -281,6 +281,11 @@ func (b *balance) fast() {
 	for i := range b.frame.Groups {
 		b.fastGroup(&b.frame.Groups[i])
 	}
+	for i := range b.frame.Flows {
+		if f := &b.frame.Flows[i]; f.Group != "" {
+			b.count(key{groupSubject(f.Group), model.NamespaceFast, "NewFlowCount", count}, f.New)
+		}
+	}
 	for of, l := range b.connections() {
 		b.always(key{of, model.NamespaceFast, "RequestCount", count}, 0)
 		b.add(key{of, model.NamespaceFast, "ActiveConnectionCount", count}, float64(l.Active))
@@ -303,10 +308,12 @@ func (b *balance) fastGroup(g *reading.Group) {
 	b.add(key{of, model.NamespaceFast, "ActiveConnectionCount", count}, float64(g.InFlight))
 	b.add(key{of, model.NamespaceFast, "HealthyHostCount", count}, float64(g.Healthy))
 	b.add(key{of, model.NamespaceFast, "UnHealthyHostCount", count}, float64(g.Unhealthy))
-	if !balancerSubject(b.leads[g.ARN][0]).network() {
-		b.always(key{of, model.NamespaceFast, "RequestCount", count}, 0)
-		b.grow(key{of, model.NamespaceFast, "RequestCountPerTarget", count}, 0)
+	if balancerSubject(b.leads[g.ARN][0]).network() {
+		b.always(key{of, model.NamespaceFast, "NewFlowCount", count}, 0)
+		return
 	}
+	b.always(key{of, model.NamespaceFast, "RequestCount", count}, 0)
+	b.grow(key{of, model.NamespaceFast, "RequestCountPerTarget", count}, 0)
 }
 
 func (b *balance) fastRequests(of subject, r *reading.Requests) {

@@ -16,8 +16,8 @@ import (
 )
 
 // TagZero is the tag of a service that may have no tasks at all: its value says for how many seconds nothing may be in
-// flight before it has none, from minIdle to maxIdle. It takes a scalable target whose minimum is 0, and target groups of
-// application load balancers: there requests wait, and the first one starts a task.
+// flight before it has none, from minIdle to maxIdle. It takes a scalable target whose minimum is 0, and target groups: at
+// their load balancers requests and connections wait, and the first one starts a task. Datagrams do not wait.
 const (
 	TagZero = "maitred:scale-to-zero"
 	minIdle = 10
@@ -61,7 +61,7 @@ func idleOf(svc *model.Service) (idle time.Duration, problem string, asked bool)
 	return time.Duration(n) * time.Second, "", true
 }
 
-// groupsOf are the target groups of a service's newest deployment, by ARN; problem says why requests to it cannot wait.
+// groupsOf are the target groups of a service's newest deployment, by ARN; problem says why what is for it cannot wait.
 func groupsOf(view *store.View, svc *model.Service) (groups []*model.TargetGroup, problem string) {
 	var lbs []model.ServiceBalancer
 	if d, ok := view.Deployment(svc.ARN, svc.Primary); ok {
@@ -72,13 +72,13 @@ func groupsOf(view *store.View, svc *model.Service) (groups []*model.TargetGroup
 		switch {
 		case !ok:
 			continue
-		case !g.HTTP():
-			return nil, fmt.Sprintf("target group %s is one of a network load balancer, where connections do not wait for tasks", g.Name)
+		case strings.Contains(g.Protocol, "UDP"):
+			return nil, fmt.Sprintf("target group %s is of protocol %s, and datagrams do not wait for tasks", g.Name, g.Protocol)
 		}
 		groups = append(groups, g)
 	}
 	if len(groups) == 0 {
-		return nil, "it has no target group of an application load balancer, so no request could wake it"
+		return nil, "it has no target group of a load balancer, so no request could wake it"
 	}
 	slices.SortFunc(groups, func(a, b *model.TargetGroup) int { return cmp.Compare(a.ARN, b.ARN) })
 	return slices.Compact(groups), ""
@@ -102,7 +102,7 @@ func (l *Loop) zero(t *turn, view *store.View, target *model.ScalableTarget, svc
 	}
 	z := &scaling.Zero{
 		Idle: idle, Waiting: waiting(view, svc, groups, t.now),
-		Metric: fmt.Sprintf("%s RequestCount and ActiveConnectionCount of target group %s", model.NamespaceFast, strings.Join(names, ", ")),
+		Metric: fmt.Sprintf("%s %s and ActiveConnectionCount of target group %s", model.NamespaceFast, begins(groups[0]), strings.Join(names, ", ")),
 	}
 	if svc.DesiredCount == 0 {
 		s.usage = usage{}
@@ -116,7 +116,15 @@ func (l *Loop) zero(t *turn, view *store.View, target *model.ScalableTarget, svc
 	return z
 }
 
-// waiting is the request that waits longest for a service, nil if none does. What balancers say that are gone is not heeded.
+// begins is the metric of what a target group was asked for anew.
+func begins(g *model.TargetGroup) string {
+	if g.HTTP() {
+		return "RequestCount"
+	}
+	return "NewFlowCount"
+}
+
+// waiting is what waits longest for a service, nil if nothing does. What balancers say that are gone is not heeded.
 func waiting(view *store.View, svc *model.Service, groups []*model.TargetGroup, now time.Time) (first *scaling.Waiting) {
 	lives := map[string]bool{}
 	for b := range view.Balancers() {
@@ -128,7 +136,10 @@ func waiting(view *store.View, svc *model.Service, groups []*model.TargetGroup, 
 			continue
 		}
 		if first == nil || d.Since.Before(first.Since) {
-			first = &scaling.Waiting{Balancer: d.Balancer, Group: groups[i].Name, Since: d.Since}
+			first = &scaling.Waiting{What: "request", Balancer: d.Balancer, Group: groups[i].Name, Since: d.Since}
+			if !groups[i].HTTP() {
+				first.What = "connection"
+			}
 		}
 	}
 	return first
@@ -192,8 +203,8 @@ func (l *Loop) uses(view *store.View, g *model.TargetGroup, from, now time.Time)
 	}
 	start, end := from.Add(-scaling.UseGap).Truncate(time.Second), now.Truncate(time.Second)
 	flows := l.ofGroup("ActiveConnectionCount", g, start, end)
-	requests := map[int64]float64{}
-	for _, p := range l.ofGroup("RequestCount", g, start, end) {
+	requests := map[int64]float64{} // or new flows
+	for _, p := range l.ofGroup(begins(g), g, start, end) {
 		requests[p.At.Unix()] = p.Value
 	}
 	var uses []scaling.Use
@@ -229,7 +240,7 @@ func (l *Loop) ofGroup(name string, g *model.TargetGroup, start, end time.Time) 
 	return points
 }
 
-// demanded looks at the target of the service that a request waits for.
+// demanded looks at the target of the service that something waits for.
 func (l *Loop) demanded(view *store.View, c store.Changed, look map[string]bool) {
 	d, ok := c.After.(*model.Demand)
 	if !ok {

@@ -91,6 +91,14 @@ func (r *rig) tag(value string) {
 	r.turn()
 }
 
+// begins is the metric of the requests, or of the new flows.
+func (r *rig) begins() string {
+	if g, _ := r.store.View().TargetGroup(groupARN); g != nil && !g.HTTP() {
+		return "NewFlowCount"
+	}
+	return "RequestCount"
+}
+
 // balance is a second of the balancer: a sign of life, and what is measured of the group.
 func (r *rig) balance() {
 	if !r.front.up {
@@ -103,7 +111,7 @@ func (r *rig) balance() {
 	if !r.front.measured {
 		return
 	}
-	for name, v := range map[string]float64{"RequestCount": r.front.requests, "ActiveConnectionCount": r.front.flows} {
+	for name, v := range map[string]float64{r.begins(): r.front.requests, "ActiveConnectionCount": r.front.flows} {
 		r.metrics.Put([]metrics.Datum{{
 			Series: metrics.Series{Region: region, Unit: "Count", Metric: model.Metric{
 				Namespace: model.NamespaceFast, Name: name, Dimensions: []model.Dimension{{Name: "TargetGroup", Value: "targetgroup/front/0123456789abcdef"}},

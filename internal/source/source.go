@@ -88,7 +88,11 @@ func Open(ctx context.Context, tag string, secrets Secrets) (Source, error) {
 			return nil, fmt.Errorf("the secret %q of the backlog's source: %w", secret, err)
 		}
 	}
-	return kinds()[s.kind].open(ctx, s)
+	from, err := kinds()[s.kind].open(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return keepsSecret(from, s), nil
 }
 
 func parse(tag string) (*spec, error) {

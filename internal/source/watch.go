@@ -31,11 +31,13 @@ type Watcher struct {
 	Store   *store.Store
 	Put     metrics.Putter
 	Secrets func(svc *model.Service) Secrets
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Tell adds a line to the events of a service (ARN): a source that cannot be read, or can again.
+	Tell func(ctx context.Context, service, message string) error
+	Now  func() time.Time
+	Log  *slog.Logger
 }
 
-// Run reads until ctx ends. A source that cannot be read is told in the log, and tried again.
+// Run reads until ctx ends. A source that cannot be read is told of in the service's events, and tried again.
 func (w *Watcher) Run(ctx context.Context) error {
 	var readers sync.WaitGroup
 	defer readers.Wait()
@@ -96,16 +98,17 @@ func tagOf(svc *model.Service) string {
 	return ""
 }
 
-// read reads one source each second. One that fails is read less and less often, and told of once until it is well.
+// read reads the source of a service until ctx ends.
 func (w *Watcher) read(ctx context.Context, svc *model.Service) {
-	log := w.Log.With("service", svc.ARN)
-	s, err := Open(ctx, tagOf(svc), w.Secrets(svc))
-	if err != nil {
-		log.Error("the backlog of a service cannot be read; correct its tag "+Tag, "error", err)
-		return
+	if s := w.open(ctx, svc); s != nil {
+		w.poll(ctx, svc, s)
+		_ = s.Close()
 	}
-	defer func() { _ = s.Close() }()
-	pause, failed := every, false
+}
+
+// poll reads one source each second. One that fails is read less and less often.
+func (w *Watcher) poll(ctx context.Context, svc *model.Service, s Source) {
+	pause := every
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -118,16 +121,43 @@ func (w *Watcher) read(ctx context.Context, svc *model.Service) {
 		switch {
 		case err == nil:
 			w.publish(svc, v)
-			pause, failed = every, false
+			w.tell(ctx, svc, readAgain)
+			pause = every
 		case ctx.Err() != nil:
 			return
 		default:
-			if !failed {
-				log.Warn("the backlog of a service is not read; its scaling has no data until it is", "error", err)
+			if pause > every { // the second time in a row: once is nothing
+				w.tell(ctx, svc, notRead(err))
 			}
-			pause, failed = min(2*pause, lastPause), true
+			pause = min(2*pause, lastPause)
 		}
 		timer.Reset(pause)
+	}
+}
+
+// open opens the source of a service, again and again if that is for want of a secret. It gives nil where the tag is wrong,
+// or when ctx ends.
+func (w *Watcher) open(ctx context.Context, svc *model.Service) Source {
+	if err := Check(tagOf(svc)); err != nil {
+		w.tell(ctx, svc, wrongTag(err))
+		return nil
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		s, err := Open(ctx, tagOf(svc), w.Secrets(svc))
+		if err == nil {
+			return s
+		}
+		if ctx.Err() == nil {
+			w.tell(ctx, svc, notRead(err))
+		}
+		timer.Reset(lastPause)
 	}
 }
 

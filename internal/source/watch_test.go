@@ -41,7 +41,7 @@ func TestWatcher(t *testing.T) {
 	t.Cleanup(s.Close)
 	data := make(put)
 	w := &source.Watcher{
-		Store: s, Put: data, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Store: s, Put: data, Now: time.Now, Log: slog.New(slog.DiscardHandler), Tell: func(context.Context, string, string) error { return nil },
 		Secrets: func(*model.Service) source.Secrets { return none },
 	}
 	ctx, stop := context.WithCancel(t.Context())

@@ -2,7 +2,8 @@
 //
 // Where the need is not met the test is skipped with one line that names it, so that the tests pass on any machine that
 // has Go, and `make test` ends with the list of what was left out. Where the environment says CI=true the same is a
-// failure: there everything is meant to be present, and a silent skip would be a hole.
+// failure: there everything is meant to be present, and a silent skip would be a hole. Only what CI cannot be sure to get is
+// optional.
 package testneeds
 
 import (
@@ -70,6 +71,24 @@ func Range(t testing.TB) netip.Prefix {
 			return r
 		}
 	}
+}
+
+// Optional returns the absolute path of a program that is no part of what CI installs. Without it the test is skipped there
+// too.
+func Optional(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		Without(t, "the program %s in PATH", name)
+	}
+	return path
+}
+
+// Without skips the test for want of what is no part of what CI installs, and that may be out of its reach. It is told like
+// any other need.
+func Without(t testing.TB, format string, args ...any) {
+	t.Helper()
+	t.Skip("needs " + fmt.Sprintf(format, args...))
 }
 
 // missing ends the test. Its line begins with the same word for all, so that the needs can be told from other skips.

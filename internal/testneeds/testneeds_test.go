@@ -50,6 +50,19 @@ func TestMissingSkipsOrFails(t *testing.T) {
 	}
 }
 
+// TestOptional: what CI need not have is told there too, and fails nothing.
+func TestOptional(t *testing.T) {
+	t.Setenv("CI", "true")
+	r := &recorder{TB: t}
+	if testneeds.Optional(r, "surely-not-there"); r.skipped != "needs the program surely-not-there in PATH" || r.failed != "" {
+		t.Errorf("got skip %q, failure %q", r.skipped, r.failed)
+	}
+	r = &recorder{TB: t}
+	if got := testneeds.Optional(r, "go"); !filepath.IsAbs(got) || r.skipped != "" {
+		t.Errorf("Optional(go) = %q, skip %q", got, r.skipped)
+	}
+}
+
 func TestPresent(t *testing.T) {
 	t.Setenv("CI", "true")
 	r := &recorder{TB: t}

@@ -13,6 +13,7 @@ import (
 	"github.com/maitred/maitred/internal/core"
 	"github.com/maitred/maitred/internal/core/place"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/scaler"
 )
 
 // building is a report that is being made.
@@ -119,9 +120,9 @@ func (b *building) fit(past *Recording) error {
 	t := &b.s.Tasks
 	switch {
 	case past == nil:
-		return errors.New("nothing is recorded that tells what a task can do; say so with --capacity (requests per second of one task)")
+		return errors.New("nothing is recorded that tells what a task can do; say it with --capacity (requests per second of one task)")
 	case numbers(past.Requests) == 0 && numbers(past.Backlog) > 0:
-		return errors.New("a backlog does not tell what a task can do; say so with --capacity (messages per second of one task)")
+		return errors.New("a backlog does not tell what a task can do; say it with --capacity (messages per second of one task)")
 	case numbers(past.Requests) == 0 && b.q.Traffic != "":
 		t.Capacity = 1 // the load is CPU itself
 		return t.check()
@@ -202,6 +203,9 @@ func (b *building) tell() {
 	m.Capacity, m.Idle, m.Start, m.Patience, m.Room, m.Text = t.Capacity, t.Idle, t.Start.Seconds(), t.Patience.Seconds(), t.Room, modelText
 	b.report.Load = Summary{
 		Start: l.Start, End: l.End(), Unit: l.Unit, Total: l.Total(), Mean: l.Total() / float64(len(l.Rates)), Peak: slices.Max(l.Rates),
+	}
+	if slices.ContainsFunc(b.s.Service.Tags, func(t model.Tag) bool { return t.Key == scaler.TagZero }) {
+		b.note("that it sleeps when nobody asks (the tag %s) is not replayed: here it stays awake", scaler.TagZero)
 	}
 	if l.Step > time.Second {
 		b.note("the load is known by the %s: within it, arrivals are drawn at random (seed %d)", unitOf(l.Step), b.s.Seed)

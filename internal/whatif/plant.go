@@ -60,7 +60,7 @@ type fluid struct {
 	head   int       // the oldest second of which anything is left
 	total  float64   // of queue
 
-	known struct{ rate, tasks, response float64 } // the last result of erlang
+	known struct{ rate, tasks, wait float64 } // the last result of erlang
 }
 
 func newFluid(t Tasks, l *Load, seed uint64) *fluid {
@@ -81,7 +81,11 @@ func (f *fluid) second(i int, running []int) flow {
 		x.cpu = f.Idle + (100-f.Idle)*min(1, x.served/capacity)
 	}
 	if x.served > 0 {
-		x.response = waited/x.served + f.erlang(f.load.Rates[i], n)
+		wait := waited/x.served + f.erlang(f.load.Rates[i], n)
+		if f.Patience > 0 { // what has waited for longer is lost
+			wait = min(wait, f.Patience.Seconds())
+		}
+		x.response = wait + 1/f.Capacity
 	}
 	return x
 }
@@ -139,14 +143,14 @@ func (f *fluid) draw(rate float64) float64 {
 // mostServers is for how many tasks Erlang's formula is computed; with more, nobody waits unless all are busy.
 const mostServers = 500
 
-// erlang is the mean response time of M/M/c: one queue before n tasks, that have one worker each.
+// erlang is the mean time of waiting of M/M/c: one queue before n tasks, that have one worker each.
 func (f *fluid) erlang(rate, n float64) float64 {
 	k := &f.known
 	if k.rate == rate && k.tasks == n {
-		return k.response
+		return k.wait
 	}
 	offered := rate / f.Capacity
-	response := 1 / f.Capacity
+	wait := 0.0
 	if offered < n && n <= mostServers {
 		blocked := 1.0
 		for i := 1.0; i <= n; i++ {
@@ -154,8 +158,8 @@ func (f *fluid) erlang(rate, n float64) float64 {
 		}
 		busy := offered / n
 		waits := blocked / (1 - busy*(1-blocked))
-		response += waits / (n*f.Capacity - rate)
+		wait = waits / (n*f.Capacity - rate)
 	}
-	k.rate, k.tasks, k.response = rate, n, response
-	return response
+	k.rate, k.tasks, k.wait = rate, n, wait
+	return wait
 }

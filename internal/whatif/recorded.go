@@ -147,7 +147,7 @@ func (r *Recording) Fit() (Fit, error) {
 	})
 	if f.Minutes < fitLeast || rr == 0 || ry <= 0 {
 		return f, fmt.Errorf("%d minutes with requests and less than %d %% CPU were recorded, which is too few to tell what a task "+
-			"can do; say so with --capacity (requests per second of one task)", f.Minutes, fitMost)
+			"can do; say it with --capacity (requests per second of one task)", f.Minutes, fitMost)
 	}
 	perRequest := ry / rr
 	if det := nn*rr - nr*nr; det > 1e-6*nn*rr {
@@ -156,7 +156,7 @@ func (r *Recording) Fit() (Fit, error) {
 	}
 	if perRequest <= 0 {
 		return f, fmt.Errorf("the recorded CPU does not grow with the requests, so it does not tell what a task can do; " +
-			"say so with --capacity (requests per second of one task)")
+			"say it with --capacity (requests per second of one task)")
 	}
 	f.Capacity = (100 - f.Idle) / perRequest
 	sum := 0.0

@@ -107,6 +107,9 @@ func newWatch(v *store.View, path, region string, load *Load, room int) (*watch,
 		}
 		w.goals = append(w.goals, g)
 	}
+	if len(w.Policies) == 0 {
+		w.Policies = []string{fmt.Sprintf("none: the desired count stays, within %d and %d", t.Min, t.Max)}
+	}
 	for a := range v.ScheduledActions(path) {
 		w.Policies = append(w.Policies, "scheduled action "+a.Name+": "+a.Schedule)
 	}

@@ -222,6 +222,10 @@ func (w *world) balancing(v *store.View) (records []model.Record) {
 // change makes the world another one than today's, by the use cases of the API.
 func (w *world) change(ctx context.Context, c Change) error {
 	_, scaled := w.store.View().ScalableTarget(w.target)
+	if !scaled && !c.none() && (c.Min == nil || c.Max == nil) {
+		return &model.Error{Code: "ValidationException", Message: fmt.Sprintf(
+			"%s is not scaled today, so give both the new minimum and the new maximum, as --min 1 --max 10", w.resource)}
+	}
 	if c.Min != nil || c.Max != nil || !scaled && !c.none() {
 		if err := w.update(ctx, func(tx *store.Tx) error {
 			_, err := control.RegisterScalableTarget(tx, w.call, control.TargetUpdate{Resource: w.resource, Min: c.Min, Max: c.Max})

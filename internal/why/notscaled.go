@@ -99,8 +99,8 @@ func (v Viewer) points(a *model.Alarm) []float64 {
 }
 
 // notScaled says why the desired count stays what it is: what core would say to what is there now.
-func (v Viewer) notScaled(in scaling.Input) (held []string) {
-	held = suspended(in.Target)
+func (v Viewer) notScaled(s *model.Service, in scaling.Input) (held []string) {
+	held = slices.Concat(suspended(in.Target), sleep(s, in), mistagged(s))
 	if len(in.Policies) == 0 {
 		return append(held, "there is no scaling policy: only the bounds and scheduled actions count")
 	}
@@ -114,13 +114,40 @@ func (v Viewer) notScaled(in scaling.Input) (held []string) {
 	}
 	for _, a := range d.Activities {
 		if a.Desired >= 0 {
-			held = append(held, fmt.Sprintf("not yet: at the next look %d are to be desired: %s", a.Desired, formula(a)))
+			held = append(held, fmt.Sprintf("not yet: at the next look the desired count becomes %d: %s", a.Desired, formula(a)))
 		}
 	}
 	if in.Deploying {
 		held = append(held, "a deployment is in progress: nothing is scaled in until it is over")
 	}
 	return append(held, quiet(in, d)...)
+}
+
+// mistagged tells of a tag whose value means nothing.
+func mistagged(s *model.Service) []string {
+	for _, t := range s.Tags {
+		if t.Key == fastTag.Key && t != fastTag {
+			return []string{fmt.Sprintf("the tag %s does nothing: it is %q, and only %q means anything", t.Key, t.Value, fastTag.Value)}
+		}
+	}
+	return nil
+}
+
+// zeroTag is the tag of a service that may have no tasks; its value is a number of seconds.
+const zeroTag = "maitred:scale-to-zero"
+
+// sleep says when a service has no tasks that may have none, or why it is not so although it was asked for.
+func sleep(s *model.Service, in scaling.Input) []string {
+	i := slices.IndexFunc(s.Tags, func(t model.Tag) bool { return t.Key == zeroTag })
+	switch {
+	case i < 0:
+		return nil
+	case in.Target.Min > 0:
+		return []string{fmt.Sprintf("the tag %s does nothing: the minimum is %d, not 0", zeroTag, in.Target.Min)}
+	case in.Desired == 0:
+		return []string{"it sleeps: the first request or connection starts a task (tag " + zeroTag + ")"}
+	}
+	return []string{fmt.Sprintf("it sleeps when nothing was in flight for %s s (tag %s), also without a policy", s.Tags[i].Value, zeroTag)}
 }
 
 func formula(a model.ScalingActivity) string {
@@ -158,7 +185,7 @@ func quiet(in scaling.Input, d scaling.Decision) (held []string) {
 func untriggered(in scaling.Input, p *model.ScalingPolicy) string {
 	for _, s := range in.Series {
 		if s.Policy == p.Name && len(s.Points) > 0 {
-			return fmt.Sprintf("%d are desired, and the last second was %s; it scales in when fewer have sufficed for %s s",
+			return fmt.Sprintf("the desired count is %d, and the last second was %s; it scales in when fewer tasks have sufficed for %s s",
 				in.Desired, number(s.Points[0].Value), number(scaling.FastWindow.Seconds()))
 		}
 	}

@@ -64,7 +64,7 @@ func (v Viewer) scaling(s *model.Service) *Scaling {
 	for a := range v.View.ScheduledActions(target.Path()) {
 		now.Schedules = append(now.Schedules, v.scheduleNow(a))
 	}
-	now.Held = v.notScaled(in)
+	now.Held = v.notScaled(s, in)
 	return now
 }
 
@@ -160,7 +160,7 @@ func (v Viewer) cooldown(target string, p *model.ScalingPolicy) string {
 
 // scheduleNow says what a scheduled action does, and when next.
 func (v Viewer) scheduleNow(a *model.ScheduledAction) string {
-	text := fmt.Sprintf("scheduled action %s sets %s at %s", a.Name, boundsText(a), strings.TrimSpace(a.Schedule+" "+a.Zone))
+	text := fmt.Sprintf("scheduled action %s, %s, sets %s", a.Name, strings.TrimSpace(a.Schedule+" "+a.Zone), boundsText(a))
 	zone, err := time.LoadLocation(a.Zone) // UTC for ""
 	if err != nil {
 		return text

@@ -90,7 +90,7 @@ func TestNotScaled(t *testing.T) {
 		"nothing triggers it": {nil, []string{"policy cpu: none of its alarms is in ALARM"}},
 		"at the next look": {
 			[]model.Record{inState("high", model.AlarmAlarm)},
-			[]string{"not yet: at the next look 2 are to be desired: ceil(1 running × 90.5 / 50) = 2"},
+			[]string{"not yet: at the next look the desired count becomes 2: ceil(1 running × 90.5 / 50) = 2"},
 		},
 		"at the maximum": {
 			[]model.Record{inState("high", model.AlarmAlarm), bounds(1, 1, model.Suspended{})},
@@ -113,7 +113,22 @@ func TestNotScaled(t *testing.T) {
 				inState("high", model.AlarmAlarm), state(model.Cooldown{Activity: 1, Began: at(10), From: 0, To: 2}),
 				&model.ScalingActivity{Target: targetPath, Number: 1, Desired: 2, Status: model.ActivitySuccessful},
 			},
-			[]string{"not yet: at the next look 2 are to be desired: ceil(1 running × 90.5 / 50) = 2"},
+			[]string{"not yet: at the next look the desired count becomes 2: ceil(1 running × 90.5 / 50) = 2"},
+		},
+		"asleep when it is idle": {
+			[]model.Record{bounds(0, 10, model.Suspended{}), sleepy("300")},
+			[]string{
+				"it sleeps when nothing was in flight for 300 s (tag maitred:scale-to-zero), also without a policy",
+				"policy cpu: none of its alarms is in ALARM",
+			},
+		},
+		"never asleep": {
+			[]model.Record{sleepy("300")},
+			[]string{"the tag maitred:scale-to-zero does nothing: the minimum is 1, not 0", "policy cpu: none of its alarms is in ALARM"},
+		},
+		"a tag that means nothing": {
+			[]model.Record{tagged("maitred:scaling", "quick")},
+			[]string{`the tag maitred:scaling does nothing: it is "quick", and only "fast" means anything`, "policy cpu: none of its alarms is in ALARM"},
 		},
 		"deployment": {
 			[]model.Record{&model.Deployment{
@@ -126,6 +141,17 @@ func TestNotScaled(t *testing.T) {
 		if diff := cmp.Diff(test.want, tell(t, v, "web").Scaling.Held); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+// sleepy is the service with the tag by which it may have no tasks.
+func sleepy(idle string) model.Record { return tagged("maitred:scale-to-zero", idle) }
+
+// tagged is the service with a tag.
+func tagged(key, value string) model.Record {
+	return &model.Service{
+		ARN: service, Name: "web", Cluster: cluster, Region: "us-east-1", Status: model.Active, Scheduling: model.Replica, DesiredCount: 1,
+		Primary: "ecs-svc/0000000000000000001", Tags: []model.Tag{{Key: key, Value: value}},
 	}
 }
 
@@ -155,7 +181,7 @@ func TestPolicies(t *testing.T) {
 				},
 			},
 		}},
-		Schedules: []string{"scheduled action night sets the minimum to 2 at at(2026-01-02T00:00:00), next at 2026-01-02 00:00:00"},
+		Schedules: []string{"scheduled action night, at(2026-01-02T00:00:00), sets the minimum to 2, next at 2026-01-02 00:00:00"},
 		Held:      got.Held, // TestNotScaled
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -170,8 +196,8 @@ func TestFastPolicy(t *testing.T) {
 	records[1].(*model.ScalingPolicy).Tracking.Fast = true
 	v := viewer(t, records...)
 	for value, want := range map[float64]string{
-		40:  "policy cpu: 1 are desired, and the last second was 40; it scales in when fewer have sufficed for 60 s",
-		120: "not yet: at the next look 3 are to be desired: ceil(120 load of 3 s / 50) = 3",
+		40:  "policy cpu: the desired count is 1, and the last second was 40; it scales in when fewer tasks have sufficed for 60 s",
+		120: "not yet: at the next look the desired count becomes 3: ceil(120 load of 3 s / 50) = 3",
 	} {
 		v.Seconds = func(*model.ScalingPolicy, *model.Service) []float64 { return []float64{value, value, value} }
 		got := tell(t, v, "web").Scaling

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,7 +41,7 @@ func TestReadmeContainers(t *testing.T) {
 			} else {
 				testneeds.Command(t, "runc")
 			}
-			commands := transcript(t, "../../README.md", "Containers")
+			commands := transcript(t, "Containers")
 			p := up(t, stateDir(t), "--example", "web", "--driver", driver)
 			cmd := exec.Command(bash, "-euxo", "pipefail", "-c", commands)
 			cmd.Dir, cmd.Env = likeRepository(t), append(environment(), "MAITRED_LISTEN="+strings.TrimPrefix(p.api, "http://"))
@@ -68,7 +69,7 @@ func TestReadmeBalancers(t *testing.T) {
 	for _, need := range []string{"aws", "curl"} {
 		testneeds.Command(t, need)
 	}
-	commands := transcript(t, "../../README.md", "Load balancers")
+	commands := transcript(t, "Load balancers")
 	p := up(t, stateDir(t), "--example", "web", "--driver", "process")
 	cmd := exec.Command(bash, "-euxo", "pipefail", "-c", commands)
 	cmd.Dir, cmd.Env = likeRepository(t), append(environment(), newCLI(t, p.api).env...)
@@ -92,6 +93,59 @@ func TestReadmeBalancers(t *testing.T) {
 	p.interrupt()
 }
 
+// TestReadmeSleep types what the README shows of a service that sleeps: it has no tasks when nobody asks, and a request gets
+// its answer all the same.
+func TestReadmeSleep(t *testing.T) {
+	t.Parallel()
+	out := typed(t, "A service that sleeps")
+	for _, line := range []string{"scalable-target/", "\nhello from process ", "\"a request waits for target group web\"", "\"no request and no flow in flight for "} {
+		if !strings.Contains(out, line) {
+			t.Errorf("it does not answer %q:\n%s", line, out)
+		}
+	}
+}
+
+// TestReadmeScaling types what the README shows of auto scaling, and of what another policy would have done with the same load.
+func TestReadmeScaling(t *testing.T) {
+	t.Parallel()
+	out := typed(t, "Auto scaling", "What if?")
+	for _, line := range []string{
+		"scalable-target/", "\n2\n", "\n8\n", "\"Successfully set desired count to 8. Change successfully fulfilled by ecs.\"\n",
+		"\nACTIVE, ", "policy requests keeps ALBRequestCountPerTarget at 60, looked at each second", "the desired count is scaled from 8 to 4",
+		"TODAY", "time above target", "new    cpu: ECSServiceAverageCPUUtilization at 50", "2 to 12",
+	} {
+		if !strings.Contains(out, line) {
+			t.Errorf("it does not answer %q:\n%s", line, out)
+		}
+	}
+}
+
+// typed types sections of the README, one after the other, where the example runs as plain processes, and gives what is
+// answered. The first command that fails ends the test.
+func typed(t *testing.T, sections ...string) string {
+	t.Helper()
+	bash := testneeds.Command(t, "bash")
+	for _, need := range []string{"aws", "curl", "awk"} {
+		testneeds.Command(t, need)
+	}
+	var commands strings.Builder
+	for _, s := range sections {
+		commands.WriteString(transcript(t, s))
+	}
+	p := up(t, stateDir(t), "--example", "web")
+	eventually(t, "the example runs", func() bool { return strings.Contains(p.output(), "Ctrl-C") })
+	ctx, enough := context.WithTimeout(t.Context(), 4*patience) // a shell's script: many programs, on a busy machine
+	defer enough()
+	cmd := exec.CommandContext(ctx, bash, "-euxo", "pipefail", "-c", commands.String())
+	cmd.Dir, cmd.Env = likeRepository(t), append(environment(), newCLI(t, p.api).env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v, after:\n%s\nmaitred said:\n%s", err, out, p.output())
+	}
+	p.interrupt()
+	return string(out)
+}
+
 // likeRepository is a directory with what the README's commands find in the repository after make build.
 func likeRepository(t *testing.T) string {
 	t.Helper()
@@ -112,7 +166,7 @@ func typeReadme(t *testing.T, driver string) {
 	t.Helper()
 	bash := testneeds.Command(t, "bash")
 	testneeds.Command(t, "aws")
-	commands := transcript(t, "../../README.md", "The first service")
+	commands := transcript(t, "The first service")
 	for _, verb := range []string{"create-service", "run-task", "maitred why", "delete-service"} {
 		if !strings.Contains(commands, verb) {
 			t.Errorf("the transcript does not show %s:\n%s", verb, commands)
@@ -133,30 +187,35 @@ func typeReadme(t *testing.T, driver string) {
 	}
 }
 
-// transcript is the commands of a section's fenced blocks: what stands behind "$ ", with the lines that a backslash
-// continues it by.
-func transcript(t *testing.T, file, section string) string {
+// transcript is the commands of the fenced blocks of a section of the README: what stands behind "$ ", with the lines that a
+// backslash or an open quote continues it by. A section ends with the next heading, so it has none of its parts.
+func transcript(t *testing.T, section string) string {
 	t.Helper()
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(text), "\n## "+section+"\n")
-	if !found {
-		t.Fatalf("%s has no section %q", file, section)
-	}
-	rest, _, _ = strings.Cut(rest, "\n## ")
 	var commands strings.Builder
-	fenced, continued := false, false
-	for line := range strings.Lines(rest) {
-		command, begins := strings.CutPrefix(line, "$ ")
-		switch {
+	there, fenced, command := false, false, ""
+	for line := range strings.Lines(string(text)) {
+		switch begin, begins := strings.CutPrefix(line, "$ "); {
 		case strings.HasPrefix(line, "```"):
-			fenced, continued = !fenced, false
-		case fenced && (begins || continued):
-			commands.WriteString(command)
-			continued = strings.HasSuffix(line, "\\\n")
+			fenced = !fenced
+		case !fenced && strings.HasPrefix(line, "#"):
+			there = strings.TrimLeft(line, "# ") == section+"\n"
+		case !there || !fenced:
+		case command != "":
+			command += line
+		case begins:
+			command = begin
 		}
+		if command != "" && !strings.HasSuffix(command, "\\\n") && strings.Count(command, "'")%2 == 0 {
+			commands.WriteString(command)
+			command = ""
+		}
+	}
+	if commands.Len() == 0 {
+		t.Fatalf("the README shows no commands in a section %q", section)
 	}
 	return commands.String()
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/maitred/maitred/internal/testneeds"
 )
@@ -35,7 +37,9 @@ func TestAutoscaling(t *testing.T) {
 	t.Run("processor", func(t *testing.T) { t.Parallel(); scaleByProcessor(t, c, p.api) })
 	t.Run("queue", func(t *testing.T) { t.Parallel(); scaleByQueue(t, c, p.api) })
 	t.Run("steps", func(t *testing.T) { t.Parallel(); scaleBySteps(t, c, p.api) })
+	t.Run("own metric", func(t *testing.T) { t.Parallel(); scaleByOwnMetric(t, c, p.api) })
 	t.Run("schedule", func(t *testing.T) { t.Parallel(); scaleBySchedule(t, c, p.api) })
+	t.Run("wrong tag", func(t *testing.T) { t.Parallel(); wrongBacklog(t, c, p.api) })
 }
 
 // TestAutoscalingByRequests has the count follow the requests to a load balancer. It counts all tasks that there are, so it
@@ -207,45 +211,159 @@ func scaleByQueue(t *testing.T, c cli, api string) {
 		t.Errorf("%d workers for 10,000 things, of which each shall have 1,000", desired)
 	}
 	redisDo(t, port, "DEL", "jobs")
-	for _, n := range []int{5, 3} {
-		eventually(t, fmt.Sprintf("at most %d workers", n), func() bool { desired, _ := counted(t, api, s.name); return desired <= n })
-	}
+	// Half of them a minute, so not all the way here: the others go all the way.
+	eventually(t, "at most 5 workers", func() bool { desired, _ := counted(t, api, s.name); return desired <= 5 })
 	s.told("policy track")
 }
 
-// scaleBySteps has step policies, and alarms on the length of a queue.
-func scaleBySteps(t *testing.T, c cli, api string) {
-	port := redisAt(t)
-	s := newScaled(t, c, api, "worker-steps", "sleep 3600", 16, 1, 5, backlogTag(port))
-	for _, p := range []struct{ name, op, steps, threshold string }{
-		{"more", "GreaterThanThreshold", "MetricIntervalLowerBound=0,ScalingAdjustment=3", "100"},
-		{"fewer", "LessThanThreshold", "MetricIntervalUpperBound=0,ScalingAdjustment=-3", "10"},
-	} {
-		arn := s.scaling("put-scaling-policy", "--policy-name", p.name, "--policy-type", "StepScaling",
-			"--step-scaling-policy-configuration", "AdjustmentType=ChangeInCapacity,Cooldown=5,StepAdjustments=[{"+p.steps+"}]", "--query", "PolicyARN", "--output", "text")
-		c.t = t
-		c.aws("cloudwatch", "put-metric-alarm", "--alarm-name", s.name+"-"+p.name, "--namespace", "Maitred", "--metric-name", "Backlog",
-			"--dimensions", "Name=ClusterName,Value=default", "Name=ServiceName,Value="+s.name, "--statistic", "Average", "--period", "10",
-			"--evaluation-periods", "1", "--threshold", p.threshold, "--comparison-operator", p.op, "--alarm-actions", arn)
-	}
-	redisDo(t, port, "EVAL", fill, "1", "jobs", "500")
-	s.becomes(4)
-	if state := c.aws("cloudwatch", "describe-alarms", "--alarm-names", s.name+"-more", "--query", "MetricAlarms[0].StateValue", "--output", "text"); state != "ALARM" {
-		t.Errorf("the alarm that made it is %s", state)
-	}
-	redisDo(t, port, "DEL", "jobs")
-	s.becomes(1)
-	s.told("monitor alarm worker-steps-more in state ALARM triggered policy more")
+// jobs is a queue of JetStream.
+type jobs struct {
+	t      *testing.T
+	stream jetstream.JetStream
+	url    string
 }
 
-// scaleBySchedule has bounds that move at a time.
+// natsAt runs a server with an empty stream JOBS.
+func natsAt(t *testing.T) *jobs {
+	t.Helper()
+	port := strconv.Itoa(freePort(t))
+	cmd := exec.CommandContext(t.Context(), testneeds.Command(t, "nats-server"), "-a", "127.0.0.1", "-p", port, "-js", "-sd", t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	eventually(t, "nats answers", func() bool { return !closed("127.0.0.1:" + port) })
+	q := &jobs{t: t, url: "nats://127.0.0.1:" + port}
+	conn, err := nats.Connect(q.url)
+	q.must(err)
+	t.Cleanup(conn.Close)
+	q.stream, err = jetstream.New(conn)
+	q.must(err)
+	_, err = q.stream.CreateStream(t.Context(), jetstream.StreamConfig{Name: "JOBS", Subjects: []string{"jobs"}})
+	q.must(err)
+	return q
+}
+
+func (q *jobs) must(err error) {
+	q.t.Helper()
+	if err != nil {
+		q.t.Fatal(err)
+	}
+}
+
+func (q *jobs) add(n int) {
+	q.t.Helper()
+	for range n {
+		_, err := q.stream.Publish(q.t.Context(), "jobs", nil)
+		q.must(err)
+	}
+}
+
+func (q *jobs) clear() {
+	q.t.Helper()
+	s, err := q.stream.Stream(q.t.Context(), "JOBS")
+	q.must(err)
+	q.must(s.Purge(q.t.Context()))
+}
+
+// step is a step policy and the alarm that has it carried out.
+type step struct{ name, operator, steps, threshold string }
+
+// steps puts step policies, and alarms of them on a metric that is looked at every ten seconds.
+func (s *scaled) steps(namespace, metric string, dimensions []string, all ...step) {
+	s.t.Helper()
+	for _, p := range all {
+		arn := s.scaling("put-scaling-policy", "--policy-name", p.name, "--policy-type", "StepScaling",
+			"--step-scaling-policy-configuration", "AdjustmentType=ChangeInCapacity,Cooldown=5,StepAdjustments=["+p.steps+"]", "--query", "PolicyARN", "--output", "text")
+		s.cli.aws(append([]string{
+			"cloudwatch", "put-metric-alarm", "--alarm-name", s.name + "-" + p.name, "--namespace", namespace, "--metric-name", metric,
+			"--statistic", "Average", "--period", "10", "--evaluation-periods", "1", "--threshold", p.threshold,
+			"--comparison-operator", p.operator, "--alarm-actions", arn,
+		}, dimensions...)...)
+	}
+}
+
+// alarm is the state of one of its alarms.
+func (s *scaled) alarm(policy string) string {
+	s.t.Helper()
+	return s.cli.aws("cloudwatch", "describe-alarms", "--alarm-names", s.name+"-"+policy, "--query", "MetricAlarms[0].StateValue", "--output", "text")
+}
+
+// scaleBySteps has step policies, and alarms on the length of a queue of NATS.
+func scaleBySteps(t *testing.T, c cli, api string) {
+	q := natsAt(t)
+	q.add(500) // before anybody looks: means of fewer would take a smaller step first
+	s := newScaled(t, c, api, "worker-steps", "sleep 3600", 16, 1, 4, `[{"key":"maitred:backlog","value":"`+q.url+` stream=JOBS"}]`)
+	s.steps("Maitred", "Backlog", []string{"--dimensions", "Name=ClusterName,Value=default", "Name=ServiceName,Value=" + s.name},
+		step{"more", "GreaterThanThreshold", "{MetricIntervalLowerBound=0,MetricIntervalUpperBound=100,ScalingAdjustment=1},{MetricIntervalLowerBound=100,ScalingAdjustment=3}", "100"},
+		step{"fewer", "LessThanThreshold", "{MetricIntervalUpperBound=0,ScalingAdjustment=-3}", "10"})
+	s.becomes(4)
+	if state := s.alarm("more"); state != "ALARM" {
+		t.Errorf("the alarm that made it is %s", state)
+	}
+	q.clear()
+	s.becomes(1)
+	s.told("monitor alarm worker-steps-more in state ALARM triggered policy more")
+	s.told("monitor alarm worker-steps-fewer in state ALARM triggered policy fewer")
+	whyTells(t, api, s.name, "worker-steps-more", "policy fewer")
+}
+
+// scaleByOwnMetric has step policies, and alarms on a metric that somebody puts.
+func scaleByOwnMetric(t *testing.T, c cli, api string) {
+	s := newScaled(t, c, api, "worker-own", "sleep 3600", 16, 1, 5)
+	s.steps("Shop", "Orders", nil,
+		step{"more", "GreaterThanOrEqualToThreshold", "{MetricIntervalLowerBound=0,ScalingAdjustment=2}", "50"},
+		step{"fewer", "LessThanThreshold", "{MetricIntervalUpperBound=0,ScalingAdjustment=-2}", "5"})
+	for _, x := range []struct {
+		value string
+		tasks int
+	}{{"70", 3}, {"0", 1}} {
+		eventually(t, fmt.Sprintf("%s orders need %d tasks", x.value, x.tasks), func() bool {
+			s.cli.aws("cloudwatch", "put-metric-data", "--namespace", "Shop", "--metric-data",
+				"MetricName=Orders,Value="+x.value+",StorageResolution=1")
+			desired, tasks := counted(t, api, s.name)
+			return desired == x.tasks && tasks == x.tasks
+		})
+	}
+	s.told("monitor alarm worker-own-more in state ALARM triggered policy more")
+}
+
+// scaleBySchedule has bounds that move at a time, up and down.
 func scaleBySchedule(t *testing.T, c cli, api string) {
 	s := newScaled(t, c, api, "by-the-clock", "sleep 3600", 16, 1, 5)
-	at := time.Now().UTC().Add(5 * time.Second).Format("2006-01-02T15:04:05")
-	s.scaling("put-scheduled-action", "--scheduled-action-name", "morning", "--schedule", "at("+at+")", "--scalable-target-action", "MinCapacity=3,MaxCapacity=4")
+	s.at("morning", "MinCapacity=3,MaxCapacity=4")
 	s.becomes(3)
+	s.at("evening", "MinCapacity=1,MaxCapacity=1")
+	s.becomes(1)
 	s.told("scheduled action name morning was triggered")
 	s.told("minimum capacity was set to 3")
+	s.told("maximum capacity was set to 1")
+}
+
+// at moves the bounds in a few seconds.
+func (s *scaled) at(name, bounds string) {
+	s.t.Helper()
+	at := time.Now().UTC().Add(5 * time.Second).Format("2006-01-02T15:04:05")
+	s.scaling("put-scheduled-action", "--scheduled-action-name", name, "--schedule", "at("+at+")", "--scalable-target-action", bounds)
+}
+
+// wrongBacklog has a queue that cannot be read, and then one that can: the events of the service tell both, once.
+func wrongBacklog(t *testing.T, c cli, api string) {
+	c.t = t
+	s := newScaled(t, c, api, "worker-wrong", "sleep 3600", 16, 0, 5, backlogTag("1"))
+	events := func() string {
+		return c.ecs("describe-services", "--services", s.name, "--query", "services[0].events[].message", "--output", "text")
+	}
+	const wrong, well = "its backlog is not read, and nothing is scaled by it until it is", "its backlog is read again"
+	eventually(t, "an event tells that the queue cannot be read", func() bool { return strings.Contains(events(), wrong) })
+	whyTells(t, api, s.name, wrong, "connection refused")
+	c.ecs("tag-resource", "--resource-arn", c.ecs("describe-services", "--services", s.name, "--query", "services[0].serviceArn", "--output", "text"),
+		"--cli-input-json", `{"tags":`+backlogTag(redisAt(t))+`}`)
+	eventually(t, "an event tells that the queue is read", func() bool { return strings.Contains(events(), well) })
+	if all := events(); strings.Count(all, wrong) != 1 || strings.Count(all, well) != 1 {
+		t.Errorf("it is told more than once: %s", all)
+	}
 }
 
 // counted is how many tasks a service shall have and has.

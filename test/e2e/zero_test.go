@@ -19,34 +19,27 @@ import (
 )
 
 // TestScaleToZero has a service that nobody asks for lose its tasks, and get one when somebody does. Fifty who ask at the
-// same time are all answered.
+// same time are all answered, by requests to an Application Load Balancer, and by connections to a Network Load Balancer.
 func TestScaleToZero(t *testing.T) {
 	t.Parallel()
-	p := up(t, stateDir(t))
-	b := newBalanced(t, p.api, elbtypes.LoadBalancerTypeEnumApplication, 1, nil)
-	auto := scaling.New(scaling.Options{Region: "us-east-1", BaseEndpoint: aws.String(p.api), Credentials: aws.CredentialsProviderFunc(
-		func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "maitred", SecretAccessKey: "maitred"}, nil
-		})})
-	_, err := auto.RegisterScalableTarget(t.Context(), &scaling.RegisterScalableTargetInput{
-		ServiceNamespace: scalingtypes.ServiceNamespaceEcs, ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount,
-		ResourceId: aws.String("service/default/" + worker), MinCapacity: aws.Int32(0), MaxCapacity: aws.Int32(3),
-	})
-	b.must(err)
-	out, err := b.c.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Services: []string{worker}})
-	b.must(err)
-	_, err = b.c.TagResource(t.Context(), &ecs.TagResourceInput{
-		ResourceArn: out.Services[0].ServiceArn, Tags: []types.Tag{{Key: aws.String("maitred:scale-to-zero"), Value: aws.String("10")}},
-	})
-	b.must(err)
+	for what, kind := range map[string]elbtypes.LoadBalancerTypeEnum{
+		"request": elbtypes.LoadBalancerTypeEnumApplication, "connection": elbtypes.LoadBalancerTypeEnumNetwork,
+	} {
+		t.Run(what, func(t *testing.T) { t.Parallel(); scaleToZero(t, what, kind) })
+	}
+}
 
+func scaleToZero(t *testing.T, what string, kind elbtypes.LoadBalancerTypeEnum) {
+	p := up(t, stateDir(t))
+	b := newBalanced(t, p.api, kind, 1, nil)
+	auto := b.mayBeZero(p.api)
 	slept := b.sleeps()
 	t.Logf("nobody asked: no task after %v", slept.Round(time.Millisecond))
 	answers := b.askAtOnce(1)
-	t.Logf("one request to no task is answered after %v", answers[0].Round(time.Millisecond))
+	t.Logf("one %s to no task is answered after %v", what, answers[0].Round(time.Millisecond))
 	b.sleeps()
 	answers = b.askAtOnce(50)
-	t.Logf("of 50 requests to no task the last one is answered after %v", answers[49].Round(time.Millisecond))
+	t.Logf("of 50 %ss to no task the last one is answered after %v", what, answers[49].Round(time.Millisecond))
 	b.sleeps()
 
 	activities, err := auto.DescribeScalingActivities(t.Context(), &scaling.DescribeScalingActivitiesInput{
@@ -55,7 +48,7 @@ func TestScaleToZero(t *testing.T) {
 	b.must(err)
 	woken, idle := 0, 0
 	for _, a := range activities.ScalingActivities {
-		if strings.HasPrefix(*a.Cause, "a request waits for target group tasks") {
+		if strings.HasPrefix(*a.Cause, "a "+what+" waits for target group tasks") {
 			woken++
 		}
 		if strings.HasPrefix(*a.Cause, "no request and no flow in flight for ") {
@@ -63,8 +56,29 @@ func TestScaleToZero(t *testing.T) {
 		}
 	}
 	if woken != 2 || idle != 3 {
-		t.Errorf("%d activities tell of requests and %d of none", woken, idle)
+		t.Errorf("%d activities tell of %ss and %d of none", woken, what, idle)
 	}
+}
+
+// mayBeZero lets the service have no tasks when nobody has asked for it for ten seconds.
+func (b *balanced) mayBeZero(api string) *scaling.Client {
+	b.t.Helper()
+	auto := scaling.New(scaling.Options{Region: "us-east-1", BaseEndpoint: aws.String(api), Credentials: aws.CredentialsProviderFunc(
+		func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "maitred", SecretAccessKey: "maitred"}, nil
+		})})
+	_, err := auto.RegisterScalableTarget(b.t.Context(), &scaling.RegisterScalableTargetInput{
+		ServiceNamespace: scalingtypes.ServiceNamespaceEcs, ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount,
+		ResourceId: aws.String("service/default/" + worker), MinCapacity: aws.Int32(0), MaxCapacity: aws.Int32(3),
+	})
+	b.must(err)
+	out, err := b.c.DescribeServices(b.t.Context(), &ecs.DescribeServicesInput{Services: []string{worker}})
+	b.must(err)
+	_, err = b.c.TagResource(b.t.Context(), &ecs.TagResourceInput{
+		ResourceArn: out.Services[0].ServiceArn, Tags: []types.Tag{{Key: aws.String("maitred:scale-to-zero"), Value: aws.String("10")}},
+	})
+	b.must(err)
+	return auto
 }
 
 // sleeps waits until the service has no task and no target.

@@ -225,6 +225,7 @@ func TestBadInput(t *testing.T) {
 		{"revoking what is not there", "RevokeSecurityGroupIngress", group + " IpProtocol=tcp FromPort=81 ToPort=81 CidrIp=0.0.0.0/0", "InvalidPermission.NotFound", "81"},
 		{"revoking an unknown id", "RevokeSecurityGroupIngress", group + " SecurityGroupRuleId.1=sgr-1", "InvalidPermission.NotFound", "sgr-1"},
 		{"revoking in the other direction", "RevokeSecurityGroupEgress", group + " IpProtocol=tcp FromPort=80 ToPort=80 CidrIp=0.0.0.0/0", "InvalidPermission.NotFound", "80"},
+		{"revoking a rule of IPv6", "RevokeSecurityGroupEgress", group + " IpPermissions.1.IpProtocol=-1 IpPermissions.1.Ipv6Ranges.1.CidrIpv6=::/0", "InvalidPermission.NotFound", "Ipv6Ranges"},
 		{"tagging nothing", "CreateTags", "Tag.1.Key=a", "MissingParameter", "resourceIdSet"},
 		{"tagging without tags", "CreateTags", "ResourceId.1=" + web, "MissingParameter", "tags"},
 		{"tagging what is not there", "CreateTags", "ResourceId.1=" + web + " ResourceId.2=i-1 Tag.1.Key=a", "InvalidID", "i-1"},

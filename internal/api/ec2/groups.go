@@ -150,6 +150,10 @@ func (a *API) revoke(ctx context.Context, call control.Call, in *revokeInput, eg
 			return nil, err
 		}
 	}
+	if slices.ContainsFunc(permissions, permissionIn.other) {
+		// There cannot be such a rule. Terraform revokes the one that a new group of a VPC with IPv6 would have, and takes this answer.
+		return nil, fail("InvalidPermission.NotFound", "The specified rule does not exist in this security group: it has none of Ipv6Ranges and PrefixListIds.")
+	}
 	out := &revokeOutput{Return: aws.Bool(true), Unknown: []permission{}, Revoked: []securityGroupRule{}}
 	err := a.update(ctx, func(tx *store.Tx) error {
 		rules, err := rulesIn(tx.View(), call, permissions, egress)
@@ -206,7 +210,7 @@ func rulesIn(v *store.View, call control.Call, permissions []permissionIn, egres
 			return nil, err
 		}
 		base.Egress = egress
-		if len(p.IPv6Ranges)+len(p.PrefixLists) > 0 {
+		if p.other() {
 			return nil, fail("UnsupportedOperation", "Ipv6Ranges and PrefixListIds are not supported by this version of maitred: tasks have IPv4 addresses; give IpRanges")
 		}
 		if len(p.Ranges)+len(p.Groups) == 0 {
@@ -237,6 +241,9 @@ func rulesIn(v *store.View, call control.Call, permissions []permissionIn, egres
 	}
 	return rules, nil
 }
+
+// other says that the other side is given in a way that no rule here has.
+func (p permissionIn) other() bool { return len(p.IPv6Ranges)+len(p.PrefixLists) > 0 }
 
 // cidrIn checks a block of addresses. As EC2 does it, the bits behind the prefix are cleared.
 func cidrIn(text string) (string, error) {

@@ -52,6 +52,15 @@ func settingsOf(g *model.TargetGroup) Settings {
 	}
 }
 
+// Awake says whether those who ask for the group need not wait: because it is not one that they wait for, or because it has
+// a target that was looked at. What has just started is not sent what it cannot take. One that is unhealthy counts, as it
+// does elsewhere when there is no other. A nil group is awake.
+func (g *Group) Awake() bool {
+	return g == nil || g.Record.Wake == nil || slices.ContainsFunc(g.Eligible, func(t *Target) bool {
+		return t.Health.State != model.TargetInitial && t.Health.State != ""
+	})
+}
+
 // targets lists the targets of a group in the order of their paths; those that are as they were are old's own. Without
 // ramps none is in slow start. started are the new ones that are healthy and were not, or not since then.
 func targets(old *Group, ramps bool, records func(func(*model.Target) bool), health func(string) Health) (all, started []*Target) {

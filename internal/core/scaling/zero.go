@@ -7,9 +7,9 @@ import (
 	"github.com/maitred/maitred/internal/model"
 )
 
-// Scale to zero is what AWS does not have: a service whose minimum is 0 gets its first task because a request waits for
-// one, and has none when for a given time there was neither a request nor a flow in flight, however many there were. Between
-// these two its policies scale it as ever.
+// Scale to zero is what AWS does not have: a service whose minimum is 0 gets its first task because a request or a
+// connection waits for one, and has none when for a given time there was neither a request nor a flow in flight, however
+// many there were. Between these two its policies scale it as ever.
 
 // Zero is what is known of a service that may have no tasks at all.
 type Zero struct {
@@ -19,14 +19,15 @@ type Zero struct {
 	Idle time.Duration
 	// Used is when it was last in use, Measured up to when that is known, both by LastUse.
 	Used, Measured time.Time
-	// Waiting is the request that waits longest; nil: none does.
+	// Waiting is what waits longest; nil: nothing does.
 	Waiting *Waiting
 	// What is measured, as a person reads it.
 	Metric string
 }
 
-// Waiting is a request that waits.
+// Waiting is a request or a connection that waits.
 type Waiting struct {
+	What     string // request, connection
 	Balancer string // id
 	Group    string // name of the target group
 	Since    time.Time
@@ -115,14 +116,14 @@ func (d *decider) awaken(w *Waiting) {
 	}
 	if keeps != "" {
 		d.holdZero(keeps)
-		d.tellOnce(fmt.Sprintf("a request waits for target group %s and no task is started: %s", w.Group, keeps))
+		d.tellOnce(fmt.Sprintf("a %s waits for target group %s and no task is started: %s", w.What, w.Group, keeps))
 		return
 	}
 	delete(d.state.Blocked, zeroKey)
 	d.endScaleIns()
-	d.moveTo(1, fmt.Sprintf("a request waits for target group %s", w.Group), "0 desired, and a request waits: 1", model.Cause{
+	d.moveTo(1, fmt.Sprintf("a %s waits for target group %s", w.What, w.Group), "0 desired, and a "+w.What+" waits: 1", model.Cause{
 		Kind: model.CauseRequest, Subject: w.Group, At: w.Since,
-		Detail: fmt.Sprintf("a request waits at balancer %s since %s", w.Balancer, w.Since.UTC().Format(time.RFC3339Nano)),
+		Detail: fmt.Sprintf("a %s waits at balancer %s since %s", w.What, w.Balancer, w.Since.UTC().Format(time.RFC3339Nano)),
 	}, model.ScalingInputs{})
 }
 

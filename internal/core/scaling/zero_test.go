@@ -29,7 +29,7 @@ func (s *story) zero(what string, words []string) {
 	case what == "waiting" && words[0] == "nobody":
 		z.Waiting = nil
 	case what == "waiting":
-		z.Waiting = &scaling.Waiting{Balancer: "b1", Group: words[0], Since: s.in.Now}
+		z.Waiting = &scaling.Waiting{What: "request", Balancer: "b1", Group: words[0], Since: s.in.Now}
 	default:
 		z.Used, z.Measured = s.in.Now.Add(-s.duration(words[0])), s.in.Now
 		if len(words) > 1 {
@@ -57,7 +57,7 @@ func TestZeroOnlyIfIdle(t *testing.T) {
 		z.Measured = in.Now.Add(-time.Duration(rapid.IntRange(0, 20).Draw(t, "late")) * time.Second)
 		z.Used = z.Measured.Add(-time.Duration(rapid.IntRange(-10, 120).Draw(t, "idle")) * time.Second)
 		if rapid.Bool().Draw(t, "waits") {
-			z.Waiting = &scaling.Waiting{Group: "g", Since: in.Now}
+			z.Waiting = &scaling.Waiting{What: "connection", Group: "g", Since: in.Now}
 		}
 		in.Zero = z
 		d := scaling.Decide(in)

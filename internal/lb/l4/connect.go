@@ -27,10 +27,17 @@ var errTargetTLS = errors.New("negotiate TLS with the target")
 
 // connect finds a target that takes the connection. Nothing that the client sent is lost with a target that does not.
 func (c *conn) connect(table *routing.Table) (stream, End) {
+	s := c.server
+	nonce := s.cfg.Random()
+	chosen := chooseGroup(c.listener, c.flow(), nonce)
+	if !chosen.group.Awake() {
+		if table = c.park(chosen.group.Record, nonce); table == nil {
+			return nil, EndNoTarget
+		}
+		chosen = chooseGroup(c.listener, c.flow(), nonce)
+	}
 	ctx, cancel := c.connectContext()
 	defer cancel()
-	s := c.server
-	chosen := chooseGroup(c.listener, c.flow(), s.cfg.Random())
 	end := EndNoTarget
 	for attempt := 0; attempt < attemptsMax && ctx.Err() == nil; {
 		t := chosen.next()

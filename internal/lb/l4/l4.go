@@ -27,6 +27,7 @@ import (
 
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/flight"
+	"github.com/maitred/maitred/internal/lb/park"
 )
 
 // Config is what a Server is made of. ARN, Table, Flights and Random are needed; Certificate by TLS listeners.
@@ -46,6 +47,8 @@ type Config struct {
 	Refused func(path string)
 	// Observe is told of flows as they begin, go on and end. It must not block.
 	Observe func(Sample)
+	// Parked is where connections wait for the tasks of services that are woken by them; nil: they do not wait.
+	Parked *park.Lot
 	// Admit says whether a client may connect, or begin a flow; nil: everybody may.
 	Admit  func(client, to net.Addr) bool
 	Now    func() time.Time

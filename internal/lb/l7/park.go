@@ -1,24 +1,13 @@
 package l7
 
 import (
-	"slices"
 	"time"
 
-	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/park"
-	"github.com/maitred/maitred/internal/model"
 )
 
 // Requests for a target group whose service may have no tasks (model.TargetGroup.Wake) wait while it has none, or none of
 // which anything is known yet: what has just started is not sent what it cannot take. Nothing is read of their bodies.
-
-// Awake says whether requests to a group need not wait: because it is not one that they wait for, or because it has a
-// target that was looked at. One that is unhealthy counts, as it does elsewhere when there is no other.
-func Awake(g *routing.Group) bool {
-	return g == nil || g.Record.Wake == nil || slices.ContainsFunc(g.Eligible, func(t *routing.Target) bool {
-		return t.Health.State != model.TargetInitial && t.Health.State != ""
-	})
-}
 
 // The reasons in access logs for which a request that waited, or was to, was refused.
 const (

@@ -14,8 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/maitred/maitred/internal/core/routing"
-	"github.com/maitred/maitred/internal/lb/l7"
 	"github.com/maitred/maitred/internal/lb/park"
 	"github.com/maitred/maitred/internal/model"
 )
@@ -33,7 +31,7 @@ func (r *rig) parks() *park.Lot {
 // look tells those who wait that there is a new table, as the balancer does.
 func (r *rig) look() {
 	t := r.table.Load()
-	r.lot.Look(func(group string) bool { return l7.Awake(t.Groups[group]) })
+	r.lot.Look(func(group string) bool { return t.Groups[group].Awake() })
 }
 
 func (r *rig) said() []string {
@@ -282,28 +280,4 @@ func TestParkedShutdown(t *testing.T) {
 			t.Errorf("%d requests wait", n)
 		}
 	})
-}
-
-// TestAwake looks at which groups are waited for.
-func TestAwake(t *testing.T) {
-	t.Parallel()
-	target := func(s model.TargetState) *routing.Target { return &routing.Target{Health: routing.Health{State: s}} }
-	woken := &model.TargetGroup{Wake: &model.Wake{}}
-	for name, test := range map[string]struct {
-		group *routing.Group
-		want  bool
-	}{
-		"none":            {nil, true},
-		"not to be woken": {&routing.Group{Record: &model.TargetGroup{}}, true},
-		"no target":       {&routing.Group{Record: woken}, false},
-		"a new one":       {&routing.Group{Record: woken, Eligible: []*routing.Target{target("")}}, false},
-		"initial":         {&routing.Group{Record: woken, Eligible: []*routing.Target{target(model.TargetInitial)}}, false},
-		"healthy":         {&routing.Group{Record: woken, Eligible: []*routing.Target{target(model.TargetInitial), target(model.TargetHealthy)}}, true},
-		"unhealthy":       {&routing.Group{Record: woken, Eligible: []*routing.Target{target(model.TargetUnhealthy)}}, true},
-		"without checks":  {&routing.Group{Record: woken, Eligible: []*routing.Target{target(model.TargetUnavailable)}}, true},
-	} {
-		if got := l7.Awake(test.group); got != test.want {
-			t.Errorf("%s: awake is %v", name, got)
-		}
-	}
 }

@@ -60,7 +60,7 @@ func (ex *exchange) refresh() bool {
 }
 
 func (ex *exchange) choose(g *group, v *view, tried []*target) *target {
-	if !Awake(v.of) {
+	if !v.of.Awake() {
 		return nil
 	}
 	if t := ex.stuck(v, tried); t != nil {

@@ -1,5 +1,6 @@
-// Package park is where requests wait for a target: those to a service that has no tasks until somebody asks for it. The
-// requests of each target group wait in a queue of their own, of bounded length, and go on in the order in which they came.
+// Package park is where requests and connections wait for a target: those to a service that has no tasks until somebody asks
+// for it. Those of each target group wait in a queue of their own, of bounded length, and go on in the order in which they
+// came.
 //
 // One at a time is called, the first of its queue, and the next one when that has left: so nobody overtakes, and a hundred
 // requests do not all wake up to find that there is no target yet.
@@ -29,7 +30,7 @@ func New(now func() time.Time, demand func(group string, since time.Time)) *Lot 
 	return &Lot{now: now, demand: demand, queues: map[string]*queue{}}
 }
 
-// Place is where one request waits.
+// Place is where one of them waits.
 type Place struct {
 	lot   *Lot
 	group string
@@ -57,7 +58,7 @@ func (l *Lot) Enter(group string, most int) (*Place, bool) {
 	return p, true
 }
 
-// Called is ready when the request may look for a target. If there is none, it waits on.
+// Called is ready when it may look for a target. If there is none, it waits on.
 func (p *Place) Called() <-chan struct{} { return p.call }
 
 // Leave gives the place up, because the request goes on or nobody waits for its answer.

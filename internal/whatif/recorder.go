@@ -97,8 +97,10 @@ func (r *recorder) Read(q metrics.Query) ([]metrics.Point, error) {
 	unit := min(period, minute)
 	at := q.Start.Unix() - r.start
 	at -= (at%unit + unit) % unit
-	var points []metrics.Point
-	for end := q.End.Unix() - r.start; at < end; at += period {
+	end := q.End.Unix() - r.start
+	const day = 24 * 60
+	points := make([]metrics.Point, 0, min(max(0, end-at+period-1)/period, day))
+	for ; at < end; at += period {
 		s := from.fold(at, period)
 		if v, ok := compute(&s, q.Statistic); ok {
 			points = append(points, metrics.Point{At: time.Unix(r.start+at, 0).UTC(), Value: v, Samples: s.Count})

@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/maitred/maitred/internal/model"
@@ -52,8 +53,9 @@ func (d *decider) second(p *model.ScalingPolicy) (points []Second, whole bool) {
 		if whole = s.Whole; whole {
 			most, least = 1, 1
 		}
+		points = slices.Grow(points, min(len(s.Points), most))
 		for _, point := range s.Points {
-			if len(points) < most && d.Now.Sub(point.At) < fastFresh && len(finite([]float64{point.Value})) == 1 {
+			if len(points) < most && d.Now.Sub(point.At) < fastFresh && isFinite(point.Value) {
 				points = append(points, point)
 			}
 		}
@@ -76,7 +78,7 @@ type proposals struct {
 func (d *decider) fastCounts(p *model.ScalingPolicy, points []Second, whole bool) proposals {
 	target := p.Tracking.Value
 	loads := make([]float64, len(points))
-	f := proposals{whole: whole}
+	f := proposals{whole: whole, values: make([]float64, 0, len(points))}
 	for i, s := range points {
 		loads[i] = s.Value
 		if !whole {

@@ -30,6 +30,8 @@ type options struct {
 	poll    time.Duration
 	split   bool
 	profile string
+	replay  time.Duration
+	drivers string
 }
 
 // measurement is a part of the suite.
@@ -48,6 +50,7 @@ func suite() []measurement {
 		{"idle", idle},
 		{"containers", containers},
 		{"proxy", proxies},
+		{"scaling", scalings},
 	}
 }
 
@@ -61,7 +64,7 @@ func main() {
 		}
 	}
 	var o options
-	flag.StringVar(&o.run, "run", "up,api,deploy,kill,idle", "what to measure; containers, which needs root, runc and a Docker daemon, and proxy, which wants nginx and haproxy, are not among them unless they are named")
+	flag.StringVar(&o.run, "run", "up,api,deploy,kill,idle", "what to measure; containers, which needs root, runc and a Docker daemon, proxy, which wants nginx and haproxy, and scaling, which takes minutes, are not among them unless they are named")
 	flag.IntVar(&o.n, "n", 5, "how often: of deploy and up; 5 times as many kills, 50 times as many writes")
 	flag.BoolVar(&o.json, "json", false, "write JSON")
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "where data directories are made: a disk that is like the one to be used")
@@ -69,6 +72,8 @@ func main() {
 	flag.DurationVar(&o.poll, "poll", time.Millisecond, "pause between two looks at the API; 5 times as long while many tasks start")
 	flag.BoolVar(&o.split, "split", false, "measure `maitred server` and `maitred agent` instead of `maitred up`")
 	flag.StringVar(&o.profile, "profile", "", "run maitred inside a child of this program, and write CPU and heap profiles with this `prefix`")
+	flag.DurationVar(&o.replay, "replay", 0, "with -run scaling: let load come for so long, and compare what `maitred what-if` makes of it")
+	flag.StringVar(&o.drivers, "drivers", "process,oci", "with -run scaling: by which drivers")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -21,7 +21,9 @@ const (
 )
 
 const (
-	every     = time.Second
+	every = time.Second
+	// lead is when in each second a source is read: a moment before its end, as who scales looks a moment after it.
+	lead      = 850 * time.Millisecond
 	patience  = 900 * time.Millisecond // for one reading
 	lastPause = 30 * time.Second       // between attempts at a source that fails
 )
@@ -105,7 +107,7 @@ func (w *Watcher) read(ctx context.Context, svc *model.Service) {
 		return
 	}
 	defer func() { _ = s.Close() }()
-	pause, failed := every, false
+	pause, failed := time.Duration(0), false
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -118,17 +120,26 @@ func (w *Watcher) read(ctx context.Context, svc *model.Service) {
 		switch {
 		case err == nil:
 			w.publish(svc, v)
-			pause, failed = every, false
+			pause, failed = untilNext(w.Now()), false
 		case ctx.Err() != nil:
 			return
 		default:
 			if !failed {
 				log.Warn("the backlog of a service is not read; its scaling has no data until it is", "error", err)
 			}
-			pause, failed = min(2*pause, lastPause), true
+			pause, failed = min(max(every, 2*pause), lastPause), true
 		}
 		timer.Reset(pause)
 	}
+}
+
+// untilNext is how long it is until the next reading: that of this second if it is far enough, else that of the next one.
+func untilNext(now time.Time) time.Duration {
+	wait := now.Add(-lead).Truncate(every).Add(every + lead).Sub(now)
+	if wait < every/2 { // a timer may be a little early
+		wait += every
+	}
+	return wait
 }
 
 func (w *Watcher) once(ctx context.Context, s Source) (float64, error) {

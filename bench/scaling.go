@@ -193,7 +193,8 @@ func (r *rig) make(ctx context.Context, c scaleCase) (*scaled, error) {
 	if err := s.counts.until(ctx, readyTimeout, s.settled); err != nil {
 		return nil, err
 	}
-	return s, s.begin(ctx, balancer, group)
+	err := s.begin(ctx, balancer, group)
+	return s, err
 }
 
 // begin puts the policy, and lets requests come.

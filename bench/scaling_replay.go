@@ -17,12 +17,11 @@ import (
 
 // outcome is what has become of a service in a time, or would have.
 type outcome struct {
-	taskSeconds   float64
-	changes       int
-	above         float64 // seconds, by the means of minutes
-	least, most   int
-	out, in       int
-	secondsOfLoad int
+	taskSeconds float64
+	changes     int
+	above       float64 // seconds, by the means of minutes
+	least, most int
+	out, in     int
 }
 
 // compare lets load come that nothing was fitted to, records it, and asks `maitred what-if` what it would have done.

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"os"
 	"os/signal"
@@ -15,6 +16,13 @@ import (
 )
 
 func main() {
+	if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+		os.Exit(1)
+	}
+}
+
+// serve serves until it is asked to end.
+func serve() error {
 	me := rand.Text()
 	server := &http.Server{
 		Addr: os.Getenv("ADDRESS") + ":" + cmp.Or(os.Getenv("PORT"), "8080"), ReadHeaderTimeout: 5 * time.Second,
@@ -31,9 +39,7 @@ func main() {
 		<-asked.Done()
 		_ = server.Shutdown(context.WithoutCancel(asked))
 	}()
-	if err := server.ListenAndServe(); err != http.ErrServerClosed {
-		os.Exit(1)
-	}
+	return server.ListenAndServe()
 }
 
 // busy uses processor time: of this thread, and not time that others have.

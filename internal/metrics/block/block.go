@@ -265,7 +265,7 @@ func (r *reader) values(v *Values) {
 // read adds n bins of a shift and gives what follows them; false if they are damaged.
 func (v *Values) read(b []byte, n int, shift uint8) (rest []byte, ok bool) {
 	key, top, by := uint64(0), math.Float64bits(math.MaxFloat64)>>shift, v.shift-shift
-	at, step, count := 0, uint64(0), 0.0
+	at := 0
 	for i := range n {
 		if at+1 < len(b) && b[at]-1 < 0x7f && b[at+1]-2 < 0x7e && b[at+1]&1 == 0 { // a byte for each, as most have
 			if key += uint64(b[at]); key > top {
@@ -275,11 +275,13 @@ func (v *Values) read(b []byte, n int, shift uint8) (rest []byte, ok bool) {
 			at += 2
 			continue
 		}
-		if step, at = short(b, at); at < 0 || step > top-key || step == 0 && i > 0 {
+		step, next := short(b, at)
+		if at = next; at < 0 || step > top-key || step == 0 && i > 0 {
 			return nil, false
 		}
 		key += step
-		if count, at = readCount(b, at); at < 0 {
+		count, next := readCount(b, at)
+		if at = next; at < 0 {
 			return nil, false
 		}
 		v.add(key>>by, count)

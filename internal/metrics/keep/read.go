@@ -77,7 +77,8 @@ func newFold(q *metrics.Query, values bool) *fold {
 // seconds says whether points of less than a minute are asked for.
 func (f *fold) seconds() bool { return f.period < minuteSpan }
 
-// add puts in the points of a block, which is not changed any more if values are asked for. Its offsets are units of seconds from at on, and that are kept in that width.
+// add puts in the points of a block, which is not changed any more if values are asked for. Its offsets are units of seconds
+// from at on, and they are kept in that width.
 func (f *fold) add(b []byte, at, unit, width int64) error {
 	for len(b) > 0 {
 		p, rest, err := block.Next(b)

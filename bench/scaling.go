@@ -360,6 +360,9 @@ func (s *scaled) drain(ctx context.Context) error {
 
 // back waits until there are as many tasks as before the last step, and tells how often the count was changed.
 func (s *scaled) back(ctx context.Context) error {
+	if s.last.IsZero() { // -n 0: only what is replayed is of interest
+		return nil
+	}
 	s.rig.progress("scaling by %s, %s: waiting until it is back", s.name, s.rig.driver)
 	if err := s.counts.until(ctx, 10*time.Minute, s.settled); err != nil {
 		return fmt.Errorf("it is not back: %w", err)

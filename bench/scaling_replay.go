@@ -20,6 +20,7 @@ type outcome struct {
 	taskSeconds float64
 	changes     int
 	above       float64 // seconds, by the means of minutes
+	first       int     // tasks at the beginning
 	least, most int
 	out, in     int
 }
@@ -52,7 +53,7 @@ func (s *scaled) replayed(ctx context.Context, began time.Time) error {
 	s.load.rate.Store(s.rest)
 	n := int(s.rig.replay / time.Second)
 	lived := s.lived(began.Unix(), n)
-	predicted, err := s.predict(ctx, s.load.between(began.Unix(), began.Unix()+int64(n)))
+	predicted, err := s.predict(ctx, lived.first, s.load.between(began.Unix(), began.Unix()+int64(n)))
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (s *scaled) lived(from int64, n int) (o outcome) {
 	desired := s.counts.bySecond(from, n, func(m moment) int { return m.desired })
 	running := s.counts.bySecond(from, n, func(m moment) int { return m.running })
 	sent := s.load.between(from, from+int64(n))
-	o.least, o.most, o.above = desired[0], desired[0], -1
+	o.first, o.least, o.most, o.above = desired[0], desired[0], desired[0], -1
 	for i, d := range desired {
 		o.taskSeconds += float64(d)
 		o.least, o.most = min(o.least, d), max(o.most, d)
@@ -116,7 +117,7 @@ func (s *scaled) lived(from int64, n int) (o outcome) {
 }
 
 // predict asks the command what the same policy does with the same load.
-func (s *scaled) predict(ctx context.Context, sent []int) (o outcome, err error) {
+func (s *scaled) predict(ctx context.Context, tasks int, sent []int) (o outcome, err error) {
 	dir, err := os.MkdirTemp(s.rig.base, "what-if-")
 	if err != nil {
 		return o, err
@@ -141,7 +142,7 @@ func (s *scaled) predict(ctx context.Context, sent []int) (o outcome, err error)
 		capacity = 20 * perTask
 	}
 	out, err := exec.CommandContext(ctx, s.rig.binary, "what-if", "--endpoint", s.rig.m.url, "--service", s.name, "--policy", file,
-		"--traffic", traffic, "--capacity", strconv.FormatFloat(capacity, 'f', -1, 64), "--tasks", strconv.Itoa(s.least), "--json").Output()
+		"--traffic", traffic, "--capacity", strconv.FormatFloat(capacity, 'f', -1, 64), "--tasks", strconv.Itoa(tasks), "--json").Output()
 	if err != nil {
 		return o, fmt.Errorf("what-if: %w", err)
 	}

@@ -26,6 +26,11 @@ func newAPI(url string) *api {
 
 // call makes one call of the ECS API.
 func (a *api) call(ctx context.Context, operation string, in object, out any) error {
+	return a.invoke(ctx, "AmazonEC2ContainerServiceV20141113."+operation, in, out)
+}
+
+// invoke makes one call of an API that speaks JSON, given its name and that of the operation.
+func (a *api) invoke(ctx context.Context, operation string, in object, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
@@ -35,7 +40,7 @@ func (a *api) call(ctx context.Context, operation string, in object, out any) er
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	req.Header.Set("X-Amz-Target", "AmazonEC2ContainerServiceV20141113."+operation)
+	req.Header.Set("X-Amz-Target", operation)
 	answer, err := a.client.Do(req)
 	if err != nil {
 		return err

@@ -62,37 +62,44 @@ func (e elb) balancer(ctx context.Context, kind, protocol string, backends ...st
 	return address, group, err
 }
 
-// front makes a load balancer with a listener that leads to a group.
+// front makes a load balancer with a listener that leads to a group, as proxies are measured: with its log and rules.
 func (e elb) front(ctx context.Context, kind, protocol, group string) (string, error) {
-	subnets, err := e.query(ctx, ec2Version, "DescribeSubnets", url.Values{}, "subnetId")
-	if err != nil {
+	balancer, listener, address, err := e.listen(ctx, kind, kind, protocol, group)
+	if err != nil || kind != "application" {
+		return address, err
+	}
+	if err := e.logged(ctx, balancer); err != nil {
 		return "", err
 	}
-	args := url.Values{"Name": {kind}, "Type": {kind}}
+	return address, e.rules(ctx, listener, group)
+}
+
+// listen makes a load balancer with a listener that leads to a group, and gives the ARNs of both and the listener's address.
+func (e elb) listen(ctx context.Context, name, kind, protocol, group string) (balancer, listener, address string, err error) {
+	subnets, err := e.query(ctx, ec2Version, "DescribeSubnets", url.Values{}, "subnetId")
+	if err != nil {
+		return "", "", "", err
+	}
+	args := url.Values{"Name": {name}, "Type": {kind}}
 	for i, s := range subnets {
 		args.Set("Subnets.member."+strconv.Itoa(i+1), s)
 	}
 	lb, err := e.query(ctx, elbVersion, "CreateLoadBalancer", args, "LoadBalancerArn", "DNSName")
 	if err != nil {
-		return "", err
-	}
-	if kind == "application" {
-		if err := e.logged(ctx, lb[0]); err != nil {
-			return "", err
-		}
+		return "", "", "", err
 	}
 	port, err := freePort(ctx)
 	if err != nil {
-		return "", err
+		return "", "", "", err
 	}
-	listener, err := e.query(ctx, elbVersion, "CreateListener", url.Values{
+	listeners, err := e.query(ctx, elbVersion, "CreateListener", url.Values{
 		"LoadBalancerArn": {lb[0]}, "Protocol": {protocol}, "Port": {strconv.Itoa(port)},
 		"DefaultActions.member.1.Type": {"forward"}, "DefaultActions.member.1.TargetGroupArn": {group},
 	}, "ListenerArn")
-	if err == nil && kind == "application" {
-		err = e.rules(ctx, listener[0], group)
+	if err != nil {
+		return "", "", "", err
 	}
-	return lb[1] + ":" + strconv.Itoa(port), err
+	return lb[0], listeners[0], lb[1] + ":" + strconv.Itoa(port), nil
 }
 
 // logged turns the access log on.

@@ -32,6 +32,8 @@ type options struct {
 	profile string
 	turns   int
 	loads   string
+	replay  time.Duration
+	drivers string
 }
 
 // measurement is a part of the suite.
@@ -51,6 +53,7 @@ func suite() []measurement {
 		{"containers", containers},
 		{"proxy", proxies},
 		{"churn", churns},
+		{"scaling", scalings},
 	}
 }
 
@@ -64,7 +67,7 @@ func main() {
 		}
 	}
 	var o options
-	flag.StringVar(&o.run, "run", "up,api,deploy,kill,idle", "what to measure; containers, which needs root, runc and a Docker daemon, proxy, which wants nginx and haproxy, and churn are not among them unless they are named")
+	flag.StringVar(&o.run, "run", "up,api,deploy,kill,idle", "what to measure; containers, which needs root, runc and a Docker daemon, proxy, which wants nginx and haproxy, churn, and scaling, which takes minutes, are not among them unless they are named")
 	flag.IntVar(&o.n, "n", 5, "how often: of deploy and up; 5 times as many kills, 50 times as many writes")
 	flag.BoolVar(&o.json, "json", false, "write JSON")
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "where data directories are made: a disk that is like the one to be used")
@@ -74,6 +77,8 @@ func main() {
 	flag.StringVar(&o.profile, "profile", "", "run maitred inside a child of this program, and write CPU and heap profiles with this `prefix`")
 	flag.IntVar(&o.turns, "turns", 3, "how many turns of each load proxies take, at most; fewer if -n is less")
 	flag.StringVar(&o.loads, "loads", "", "only the loads of proxies whose names match this regular `expression`, as \"HTTP, 64\" or \"100 MiB\"")
+	flag.DurationVar(&o.replay, "replay", 0, "with -run scaling: let load come for so long, and compare what `maitred what-if` makes of it")
+	flag.StringVar(&o.drivers, "drivers", "process,oci", "with -run scaling: by which drivers")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -95,17 +95,27 @@ func stateOf(view *store.View, path string) *model.AlarmState {
 
 // evaluate evaluates the alarms that are due: those on metrics first, then the composite ones that look at them.
 func (l *Loop) evaluate(ctx context.Context, view *store.View, now time.Time) error {
-	moved := false
-	for _, path := range slices.Sorted(maps.Keys(l.alarms)) {
-		w := l.alarms[path]
-		if w.of.Composite() || w.due.After(now) {
-			continue
+	var due []string
+	composites := false
+	for path, w := range l.alarms {
+		switch {
+		case w.of.Composite():
+			composites = true
+		case !w.due.After(now):
+			due = append(due, path)
 		}
-		transition, err := l.evaluateMetric(ctx, view, w, now)
+	}
+	slices.Sort(due)
+	moved := false
+	for _, path := range due {
+		transition, err := l.evaluateMetric(ctx, view, l.alarms[path], now)
 		if err != nil {
 			return err
 		}
 		moved = moved || transition
+	}
+	if !composites {
+		return nil
 	}
 	return l.evaluateComposites(ctx, moved, now)
 }

@@ -13,37 +13,46 @@ import (
 // fastRange is how far back the fast lane reads.
 const fastRange = 6 * time.Second
 
-// fast says whether a target has a policy that is looked at each second.
-func (l *Loop) fast(in scaling.Input, svc *model.Service) bool {
-	return slices.ContainsFunc(in.Policies, func(p *model.ScalingPolicy) bool {
-		return p.Tracking != nil && (p.Tracking.Fast || tagged(svc))
-	})
+// fastPolicy is a policy that is looked at each second, and how it is measured then.
+type fastPolicy struct {
+	*model.ScalingPolicy
+	queries []model.MetricQuery
+	factor  float64
+	whole   bool
 }
 
-// series reads the seconds of the policies of the fast lane.
-func (l *Loop) series(t *turn, in scaling.Input, svc *model.Service, s *scaled) (all []scaling.Series) {
-	if !l.fast(in, svc) {
-		return nil
-	}
-	end := t.now.Truncate(time.Second)
-	running := l.runningBySecond(svc, end)
-	for _, p := range in.Policies {
+// fastPolicies are those of a service that are looked at each second.
+func fastPolicies(policies []*model.ScalingPolicy, svc *model.Service) (all []fastPolicy) {
+	for _, p := range policies {
 		if p.Tracking == nil || !p.Tracking.Fast && !tagged(svc) {
 			continue
 		}
 		queries, factor := bySecond(p, svc)
-		points, err := ReadQueries(l.Metrics, svc.Region, queries, s.plan(p, queries), end.Add(-fastRange), end)
+		all = append(all, fastPolicy{p, queries, factor, whole(queries)})
+	}
+	return all
+}
+
+// series reads the seconds of the policies of the fast lane.
+func (l *Loop) series(t *turn, k *written, s *scaled) (all []scaling.Series) {
+	if len(k.fast) == 0 {
+		return nil
+	}
+	end := t.now.Truncate(time.Second)
+	running := l.runningBySecond(k, end)
+	all = make([]scaling.Series, 0, len(k.fast))
+	for i := range k.fast {
+		p := &k.fast[i]
+		points, err := ReadQueries(l.Metrics, k.svc.Region, p.queries, s.plan(p.ScalingPolicy, p.queries), end.Add(-fastRange), end)
 		if err != nil {
 			l.Log.Error("a policy of the fast lane cannot be measured; it follows its alarms", "policy", p.ARN, "error", err)
 			continue
 		}
-		one := scaling.Series{Policy: p.Name, Whole: whole(queries)}
+		one := scaling.Series{Policy: p.Name, Whole: p.whole, Points: make([]scaling.Second, 0, len(points))}
 		for _, point := range slices.Backward(points) {
-			n, known := running[point.At.Unix()]
-			if !known {
-				n = in.Running
-			}
-			one.Points = append(one.Points, scaling.Second{At: point.At, Value: point.Value * factor, Running: n})
+			one.Points = append(one.Points, scaling.Second{
+				At: point.At, Value: point.Value * p.factor, Running: runningAt(running, point.At, k.in.Running),
+			})
 		}
 		all = append(all, one)
 	}
@@ -66,19 +75,24 @@ func (s *scaled) plan(p *model.ScalingPolicy, queries []model.MetricQuery) *expr
 }
 
 // runningBySecond is how many tasks of a service ran, by second.
-func (l *Loop) runningBySecond(svc *model.Service, end time.Time) map[int64]int {
+func (l *Loop) runningBySecond(k *written, end time.Time) []metrics.Point {
 	points, err := l.Metrics.Read(metrics.Query{
-		Region: svc.Region, Metric: ofService("RunningTaskCount", svc), Statistic: "Maximum", Period: time.Second,
-		Start: end.Add(-fastRange), End: end,
+		Region: k.svc.Region, Metric: k.running, Statistic: "Maximum", Period: time.Second, Start: end.Add(-fastRange), End: end,
 	})
 	if err != nil {
 		return nil // the count of now is used
 	}
-	running := make(map[int64]int, len(points))
-	for _, p := range points {
-		running[p.At.Unix()] = int(p.Value)
+	return points
+}
+
+// runningAt is how many tasks ran in a second, or now if that is not known.
+func runningAt(running []metrics.Point, at time.Time, now int) int {
+	for i := range running {
+		if running[i].At.Equal(at) {
+			return int(running[i].Value)
+		}
 	}
-	return running
+	return now
 }
 
 func ofService(name string, svc *model.Service) model.Metric {

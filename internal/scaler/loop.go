@@ -40,6 +40,8 @@ type scaled struct {
 	fast   bool // it is looked at each second
 	usage  usage
 	plans  map[string]*expr.Plan
+	// written is what the view said that was last looked at.
+	written *written
 	// actions are those that were read, by record.
 	actions map[*model.ScheduledAction]scaling.Action
 }
@@ -162,6 +164,7 @@ func (l *Loop) track(view *store.View, path string, look map[string]bool) {
 		s = &scaled{}
 		l.targets[path] = s
 	}
+	s.written = nil
 	s.plans, s.actions = map[string]*expr.Plan{}, map[*model.ScheduledAction]scaling.Action{}
 	for a := range view.ScalingActivities(path) {
 		s.open = s.open || a.Status == model.ActivityInProgress

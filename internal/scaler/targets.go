@@ -44,7 +44,9 @@ func (l *Loop) decide(ctx context.Context, look map[string]bool, now time.Time) 
 			look[path] = true
 		}
 	}
-	for _, path := range slices.Sorted(maps.Keys(look)) {
+	paths := slices.AppendSeq(make([]string, 0, len(look)), maps.Keys(look))
+	slices.Sort(paths)
+	for _, path := range paths {
 		if s := l.targets[path]; s != nil {
 			if err := l.target(ctx, t, path, s); err != nil {
 				return err
@@ -61,8 +63,11 @@ func (l *Loop) decide(ctx context.Context, look map[string]bool, now time.Time) 
 func (l *Loop) fired(t *turn, look map[string]bool) {
 	var targets map[string]string // by ARN of the policy; made when it is needed
 	for path, w := range l.alarms {
+		if !w.fires || !w.of.ActionsEnabled {
+			continue
+		}
 		s := stateOf(t.view, path)
-		if !w.fires || s == nil || !w.of.ActionsEnabled {
+		if s == nil {
 			continue
 		}
 		for _, action := range actionsOf(w.of, s.Value) {
@@ -84,7 +89,7 @@ func (l *Loop) fired(t *turn, look map[string]bool) {
 // target decides on one target and writes what comes of it. The decision is made again inside the transaction, so that it
 // is about what is there when it is written.
 func (l *Loop) target(ctx context.Context, t *turn, path string, s *scaled) error {
-	in, svc, ok := l.input(t, t.view, path, s)
+	in, _, ok := l.input(t, t.view, path, s)
 	if !ok {
 		s.due = time.Time{}
 		return nil
@@ -92,7 +97,7 @@ func (l *Loop) target(ctx context.Context, t *turn, path string, s *scaled) erro
 	d := scaling.Decide(in)
 	s.recent = d.State.Recent
 	s.due = s.usage.lookBy(d.Wake)
-	if s.fast = l.fast(in, svc); s.fast {
+	if s.fast = len(s.written.fast) > 0; s.fast {
 		s.due = nextSecond(t.now)
 	}
 	if !d.Save && !d.Change && len(d.Activities) == 0 && d.Min == nil && d.Max == nil && len(d.Ended) == 0 && len(d.Told) == 0 && !s.open {
@@ -122,31 +127,79 @@ func nextSecond(now time.Time) time.Time {
 
 // input is what is known of a target; false if there is nothing to decide on.
 func (l *Loop) input(t *turn, view *store.View, path string, s *scaled) (in scaling.Input, svc *model.Service, ok bool) {
+	k := l.written(t, view, path, s)
+	if k.svc == nil {
+		return in, nil, false
+	}
+	in, svc = k.in, k.svc
+	in.Now = t.now
+	state := k.state
+	state.Recent = s.recent
+	in.State = &state
+	in.Signals = make([]scaling.Signal, 0, len(k.heard))
+	for i := range k.heard {
+		if signal, ok := l.signal(&k.heard[i]); ok {
+			in.Signals = append(in.Signals, signal)
+		}
+	}
+	in.Series = l.series(t, k, s)
+	in.Zero = l.zero(t, view, in.Target, svc, s)
+	return in, svc, true
+}
+
+// written is what a view says of a target. It is kept until there is another view: most seconds of the fast lane nothing
+// has been written since the one before.
+func (l *Loop) written(t *turn, view *store.View, path string, s *scaled) *written {
+	if s.written == nil || s.written.revision != view.Revision() {
+		s.written = l.readTarget(t, view, path, s)
+	}
+	return s.written
+}
+
+// written is what a view of the store says of a target. Nothing of it is changed.
+type written struct {
+	revision int64
+	svc      *model.Service // nil: there is nothing to decide on
+	in       scaling.Input  // without what is measured and what the loop remembers
+	state    model.ScalingState
+	heard    []heard
+	fast     []fastPolicy
+	running  model.Metric // how many tasks run
+}
+
+// heard is an alarm that has a say.
+type heard struct {
+	path   string
+	policy *model.ScalingPolicy
+	state  *model.AlarmState
+	high   bool
+}
+
+func (l *Loop) readTarget(t *turn, view *store.View, path string, s *scaled) *written {
+	k := &written{revision: view.Revision(), state: model.ScalingState{Target: path}}
 	target, ok := view.ScalableTarget(path)
 	if !ok {
-		return in, nil, false
+		return k
 	}
-	svc, ok = view.Service(target.Service)
+	svc, ok := view.Service(target.Service)
 	if !ok || svc.Status != model.Active {
-		return in, nil, false
+		return k
 	}
-	state := model.ScalingState{Target: path}
+	k.svc = svc
 	if known, ok := view.ScalingState(path); ok {
-		state = *known
+		k.state = *known
 	}
-	state.Recent = s.recent
-	in = scaling.Input{
-		Now: t.now, Target: target, State: &state, Desired: svc.DesiredCount, Policies: slices.Collect(view.ScalingPolicies(path)),
+	k.in = scaling.Input{
+		Target: target, Desired: svc.DesiredCount, Policies: slices.Collect(view.ScalingPolicies(path)),
 		Actions: l.actions(view, path, s), Deploying: deploying(view, svc), Fast: tagged(svc),
 	}
-	in.Running, in.Pending = counts(view, svc)
-	in.External = changedByOthers(view, svc, path, state.LastActivity)
-	for _, p := range in.Policies {
-		in.Signals = append(in.Signals, l.signals(t, view, target, p)...)
+	k.in.Running, k.in.Pending = counts(view, svc)
+	k.in.External = changedByOthers(view, svc, path, k.state.LastActivity)
+	for _, p := range k.in.Policies {
+		k.heard = append(k.heard, hears(t, view, target, p)...)
 	}
-	in.Series = l.series(t, in, svc, s)
-	in.Zero = l.zero(t, view, target, svc, s)
-	return in, svc, true
+	k.fast, k.running = fastPolicies(k.in.Policies, svc), ofService("RunningTaskCount", svc)
+	return k
 }
 
 func tagged(svc *model.Service) bool {
@@ -206,7 +259,7 @@ func (l *Loop) actions(view *store.View, path string, s *scaled) (actions []scal
 			if read, err := readSchedule(a); err != nil {
 				l.Log.Error("a scheduled action cannot be read", "action", a.ARN, "error", err)
 			} else {
-				known.Next = read.Next
+				known.Next = read.Remember()
 			}
 			s.actions[a] = known
 		}
@@ -229,29 +282,35 @@ func readSchedule(a *model.ScheduledAction) (*schedule.Schedule, error) {
 	return s.Bounded(a.CreatedAt, a.Start, a.End), nil
 }
 
-// signals are what the alarms of a policy say.
-func (l *Loop) signals(t *turn, view *store.View, target *model.ScalableTarget, p *model.ScalingPolicy) (signals []scaling.Signal) {
+// hears lists the alarms of a policy that have a state.
+func hears(t *turn, view *store.View, target *model.ScalableTarget, p *model.ScalingPolicy) (all []heard) {
 	add := func(path string, high bool) {
-		w, state := l.alarms[path], stateOf(view, path)
-		if w == nil || state == nil {
-			return
+		if state := stateOf(view, path); state != nil {
+			all = append(all, heard{path, p, state, high})
 		}
-		cause := state.Cause
-		signals = append(signals, scaling.Signal{
-			Policy: p.Name, Alarm: w.of, State: state.Value, High: high, Points: w.points, Cause: &cause,
-			Fire: w.fires && triggers(w.of, state.Value, p),
-		})
 	}
 	if p.Step == nil {
 		for i, name := range p.Alarms {
 			add(model.AlarmPath(target.Region, name), i == 0)
 		}
-		return signals
+		return all
 	}
 	for _, a := range t.alarmsOf(target.Region, p.ARN) {
 		add(a.Key().Path, a.Comparison == model.Greater || a.Comparison == model.GreaterOrEqual)
 	}
-	return signals
+	return all
+}
+
+// signal is what an alarm says now; false if it is not watched.
+func (l *Loop) signal(h *heard) (scaling.Signal, bool) {
+	w := l.alarms[h.path]
+	if w == nil {
+		return scaling.Signal{}, false
+	}
+	return scaling.Signal{
+		Policy: h.policy.Name, Alarm: w.of, State: h.state.Value, High: h.high, Points: w.points, Cause: &h.state.Cause,
+		Fire: w.fires && triggers(w.of, h.state.Value, h.policy),
+	}, true
 }
 
 // triggers says whether a policy is among the actions of an alarm in a state.

@@ -21,7 +21,9 @@ const (
 )
 
 const (
-	every     = time.Second
+	every = time.Second
+	// lead is when in each second a source is read: a moment before its end, as who scales looks a moment after it.
+	lead      = 850 * time.Millisecond
 	patience  = 900 * time.Millisecond // for one reading
 	lastPause = 30 * time.Second       // between attempts at a source that fails
 )
@@ -108,7 +110,7 @@ func (w *Watcher) read(ctx context.Context, svc *model.Service) {
 
 // poll reads one source each second. One that fails is read less and less often.
 func (w *Watcher) poll(ctx context.Context, svc *model.Service, s Source) {
-	pause := every
+	pause, failures := time.Duration(0), 0
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -122,14 +124,14 @@ func (w *Watcher) poll(ctx context.Context, svc *model.Service, s Source) {
 		case err == nil:
 			w.publish(svc, v)
 			w.tell(ctx, svc, readAgain)
-			pause = every
+			pause, failures = untilNext(w.Now()), 0
 		case ctx.Err() != nil:
 			return
 		default:
-			if pause > every { // the second time in a row: once is nothing
+			if failures++; failures > 1 { // once is nothing
 				w.tell(ctx, svc, notRead(err))
 			}
-			pause = min(2*pause, lastPause)
+			pause = min(2*max(every, pause), lastPause)
 		}
 		timer.Reset(pause)
 	}
@@ -159,6 +161,15 @@ func (w *Watcher) open(ctx context.Context, svc *model.Service) Source {
 		}
 		timer.Reset(lastPause)
 	}
+}
+
+// untilNext is how long it is until the next reading: that of this second if it is far enough, else that of the next one.
+func untilNext(now time.Time) time.Duration {
+	wait := now.Add(-lead).Truncate(every).Add(every + lead).Sub(now)
+	if wait < every/2 { // a timer may be a little early
+		wait += every
+	}
+	return wait
 }
 
 func (w *Watcher) once(ctx context.Context, s Source) (float64, error) {

@@ -94,15 +94,23 @@ func (r *recorder) Read(q metrics.Query) ([]metrics.Point, error) {
 	if n.fast {
 		from = &r.fast[n.of]
 	}
+	const most = 24 * 60 // that are made room for at once
 	unit := min(period, minute)
 	at := q.Start.Unix() - r.start
 	at -= (at%unit + unit) % unit
+	end := q.End.Unix() - r.start
 	var points []metrics.Point
-	for end := q.End.Unix() - r.start; at < end; at += period {
+	if n := (end - at + period - 1) / period; n > 0 {
+		points = make([]metrics.Point, 0, min(n, most))
+	}
+	for ; at < end; at += period {
 		s := from.fold(at, period)
 		if v, ok := compute(&s, q.Statistic); ok {
 			points = append(points, metrics.Point{At: time.Unix(r.start+at, 0).UTC(), Value: v, Samples: s.Count})
 		}
+	}
+	if len(points) == 0 {
+		return nil, nil
 	}
 	return points, nil
 }

@@ -38,13 +38,22 @@ func Next(key string, interval time.Duration, now time.Time) time.Time {
 	return now.Add(wait)
 }
 
-// firstRetry is how soon an extra check is made again.
-const firstRetry = time.Second
+// firstRetry is how soon an extra check is made again, and firstTry how soon that of a new target: a program that has just
+// been started listens a moment later.
+const (
+	firstRetry = time.Second
+	firstTry   = 100 * time.Millisecond
+)
 
 // Backoff is how long after an extra check the next one is made, given how long that was before (zero: it is the first
 // one): a second, then twice as long each time, up to the interval.
 func Backoff(last, interval time.Duration) time.Duration {
 	return min(max(firstRetry, 2*last), max(firstRetry, interval))
+}
+
+// Begin is Backoff for a target that is new: a tenth of a second, then twice as long each time, up to the interval.
+func Begin(last, interval time.Duration) time.Duration {
+	return min(max(firstTry, 2*last), max(firstRetry, interval))
 }
 
 // firstHurry is how soon an extra check of a target is made again that requests wait for.

@@ -47,13 +47,21 @@ func TestSpread(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	t.Parallel()
-	var waits []time.Duration
-	wait := time.Duration(0)
-	for range 7 {
-		wait = health.Backoff(wait, 30*time.Second)
-		waits = append(waits, wait/time.Second)
-	}
-	if got, want := fmt.Sprint(waits), "[1ns 2ns 4ns 8ns 16ns 30ns 30ns]"; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	for _, c := range []struct {
+		next func(last, interval time.Duration) time.Duration
+		want string
+	}{
+		{health.Backoff, "[1s 2s 4s 8s 16s 30s 30s]"},
+		{health.Begin, "[100ms 200ms 400ms 800ms 1.6s 3.2s 6.4s]"},
+	} {
+		var waits []time.Duration
+		wait := time.Duration(0)
+		for range 7 {
+			wait = c.next(wait, 30*time.Second)
+			waits = append(waits, wait)
+		}
+		if got := fmt.Sprint(waits); got != c.want {
+			t.Errorf("got %s, want %s", got, c.want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/maitred/maitred/internal/model"
@@ -18,7 +19,8 @@ import (
 // The numbers come from half an hour each of constant loads with noise of ±30 %, or of a standard deviation of 15 %, in each
 // second (package loop). With means of 3 s and room of a tenth, half of these runs turned back within 60 s windows, and some
 // within windows of three minutes; with means of 5 s and this room none did, with any window from 60 s on. So the shortest
-// of them is taken.
+// of them is taken. Noise of ±30 % never lifts two seconds to 1.5 times the mean of the five that they are among: both have
+// to be 2.25 times what the others were.
 const (
 	// FastWindow is how long a lower count must have sufficed.
 	FastWindow = time.Minute
@@ -26,6 +28,7 @@ const (
 	fastLow    = 0.85             // of the target value, what the metric shall be at most after scaling in
 	fastPoints = 5                // of how many seconds the mean is taken
 	fastLeast  = 2                // that there must be: one alone may be a mistake
+	fastStep   = 1.5              // times the mean that the last two are above when the load has made a step
 	fastFresh  = 8 * time.Second  // older ones do not count: the newest may be late by a few seconds
 	fastGap    = 10 * time.Second // after such a pause the window begins anew
 	fastOut    = 2                // it scales out to so many times the running tasks at most,
@@ -52,8 +55,9 @@ func (d *decider) second(p *model.ScalingPolicy) (points []Second, whole bool) {
 		if whole = s.Whole; whole {
 			most, least = 1, 1
 		}
+		points = slices.Grow(points, min(len(s.Points), most))
 		for _, point := range s.Points {
-			if len(points) < most && d.Now.Sub(point.At) < fastFresh && len(finite([]float64{point.Value})) == 1 {
+			if len(points) < most && d.Now.Sub(point.At) < fastFresh && isFinite(point.Value) {
 				points = append(points, point)
 			}
 		}
@@ -69,14 +73,15 @@ type proposals struct {
 	out, in int
 	whole   bool
 	values  []float64
-	load    float64 // mean of value × running
+	load    float64 // value × running: the mean, or after a step what it is since
+	seconds int     // of which that is
 }
 
 // fastCounts reckons with the mean load of seconds.
 func (d *decider) fastCounts(p *model.ScalingPolicy, points []Second, whole bool) proposals {
 	target := p.Tracking.Value
 	loads := make([]float64, len(points))
-	f := proposals{whole: whole}
+	f := proposals{whole: whole, values: make([]float64, 0, len(points))}
 	for i, s := range points {
 		loads[i] = s.Value
 		if !whole {
@@ -89,10 +94,25 @@ func (d *decider) fastCounts(p *model.ScalingPolicy, points []Second, whole bool
 		f.in = f.out
 		return f
 	}
-	f.load = mean(loads)
-	f.out = ceil(f.load / target)
+	f.load, f.seconds = mean(loads), len(loads)
 	f.in = ceil(f.load / (fastLow * target))
+	if step := stepped(loads, f.load); step > 0 && !whole {
+		f.load, f.seconds = step, fastLeast
+	}
+	f.out = ceil(f.load / target)
 	return f
+}
+
+// stepped gives the load since it has made a step, 0 if it has made none: the lesser one of the last two seconds, if it is so
+// far above the mean that noise alone does not come so far. Then what was before need not be waited for to leave the mean.
+func stepped(loads []float64, mean float64) float64 {
+	if len(loads) <= fastLeast {
+		return 0
+	}
+	if least := min(loads[0], loads[1]); least > fastStep*mean {
+		return exact(least)
+	}
+	return 0
 }
 
 // fastVote is what a policy of the fast lane wants now.
@@ -134,7 +154,7 @@ func (d *decider) fastText(f proposals, target float64) string {
 	case d.Running == 0:
 		return proportionText(0, mean(f.values), target, f.out)
 	}
-	return fmt.Sprintf("ceil(%s load of %d s / %s) = %d", number(f.load), len(f.values), number(target), f.out)
+	return fmt.Sprintf("ceil(%s load of %d s / %s) = %d", number(f.load), f.seconds, number(target), f.out)
 }
 
 // propose adds a proposal to the window of a policy, and gives the highest in it. Of the proposals only those are kept that

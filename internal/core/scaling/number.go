@@ -15,6 +15,9 @@ func number(f float64) string {
 
 // exact leaves out what the arithmetic of floats has added to a number: 0.7 three times is 2.1.
 func exact(f float64) float64 {
+	if f == math.Trunc(f) && math.Abs(f) < 1e12 {
+		return f // a whole number has nothing to leave out
+	}
 	r, err := strconv.ParseFloat(strconv.FormatFloat(f, 'g', 12, 64), 64)
 	if err != nil {
 		return f // it is at the end of what there is
@@ -29,12 +32,14 @@ func ceil(f float64) int { return int(math.Ceil(max(0, min(exact(f), math.MaxInt
 func finite(points []float64) []float64 {
 	var rest []float64
 	for _, p := range points {
-		if !math.IsNaN(p) && !math.IsInf(p, 0) {
+		if isFinite(p) {
 			rest = append(rest, p)
 		}
 	}
 	return rest
 }
+
+func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 
 // mean is the average of at least one number; each is divided first, so that the sum stays finite.
 func mean(points []float64) float64 {

@@ -129,6 +129,29 @@ func (s *Schedule) Next(after time.Time) (time.Time, bool) {
 	return next.UTC(), true
 }
 
+// Remember gives Next for somebody who asks it again and again, as a clock does: it looks for a time once for all that is
+// asked between the one before and it. What it gives is not for concurrent use.
+func (s *Schedule) Remember() func(after time.Time) (time.Time, bool) {
+	var m struct { // the answer for all times from one on, up to the one that it is
+		known bool
+		from  time.Time
+		next  time.Time
+		more  bool
+	}
+	return func(after time.Time) (time.Time, bool) {
+		if m.known && !after.Before(m.from) && (!m.more || after.Before(m.next)) {
+			return m.next, m.more
+		}
+		next, more := s.Next(after)
+		if m.known && more == m.more && next.Equal(m.next) { // it is the same for earlier times too
+			m.from = after
+			return next, more
+		}
+		m.known, m.from, m.next, m.more = true, after, next, more
+		return next, more
+	}
+}
+
 // recurrence is Next without the end.
 func (s *Schedule) recurrence(after time.Time) (time.Time, bool) {
 	if s.Once() {

@@ -258,6 +258,34 @@ func TestNextOfRates(t *testing.T) {
 	})
 }
 
+// TestRemember: what is remembered is what would be found, in whichever order it is asked for.
+func TestRemember(t *testing.T) {
+	t.Parallel()
+	base := time.Date(2026, 3, 27, 0, 0, 0, 0, time.UTC)
+	moments := rapid.Custom(func(t *rapid.T) time.Time {
+		return base.Add(time.Duration(rapid.IntRange(0, 96*60).Draw(t, "minutes")) * time.Minute)
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		loc := zone(t, "Europe/Berlin")
+		s, err := schedule.Parse(rapid.SampledFrom([]string{
+			"at(2026-03-28T12:00:00)", "rate(7 hours)", "cron(0/20 2,3 * * ? *)", "cron(30 8 * * ? *)", "cron(0 0 1 1 ? 2020)",
+		}).Draw(t, "expression"), loc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rapid.Bool().Draw(t, "bounded") {
+			s = s.Bounded(moments.Draw(t, "created"), moments.Draw(t, "start"), moments.Draw(t, "end"))
+		}
+		remembered := s.Remember()
+		for _, after := range rapid.SliceOfN(moments, 1, 30).Draw(t, "after") {
+			got, ok := remembered(after)
+			if want, is := s.Next(after); ok != is || !got.Equal(want) {
+				t.Fatalf("%s after %s: remembered %s %v, want %s %v", s, after, got, ok, want, is)
+			}
+		}
+	})
+}
+
 // FuzzParse: whatever is accepted answers in bounded time with a time that lies after.
 func FuzzParse(f *testing.F) {
 	for _, expr := range []string{

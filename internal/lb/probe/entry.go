@@ -66,10 +66,14 @@ func (e *entry) eager() bool { return e.machine.Suspect || e.machine.State == mo
 
 // pause is how long after the check that begins now the next one before its turn is made.
 func (e *entry) pause() time.Duration {
-	if e.target.Group.Wake != nil && e.machine.State == model.TargetInitial {
+	switch interval := e.target.Group.Check.Interval; {
+	case e.machine.State != model.TargetInitial:
+		return health.Backoff(e.backoff, interval)
+	case e.target.Group.Wake != nil:
 		return health.Hurry(e.backoff)
+	default:
+		return health.Begin(e.backoff, interval)
 	}
-	return health.Backoff(e.backoff, e.target.Group.Check.Interval)
 }
 
 // schedule puts a target in the queue, or moves it there, unless it is about to be checked anyway.

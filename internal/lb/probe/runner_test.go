@@ -262,7 +262,7 @@ func TestEager(t *testing.T) {
 		w.behave("a", ok)
 		w.wait(time.Second)
 		w.want(
-			"0s a initial Elb.RegistrationInProgress", "0s a initial Elb.InitialHealthChecking", "1s a healthy",
+			"0s a initial Elb.RegistrationInProgress", "0s a initial Elb.InitialHealthChecking", "700ms a healthy",
 		)
 	})
 }

@@ -143,12 +143,24 @@ func (p *Point) AddTo(s *Set, values bool) error {
 	case p.guess:
 		s.guess(p.Stats)
 	default:
-		r := reader{b: p.values}
-		r.values(&s.Values)
-		if r.bad || len(r.b) > 0 {
-			s.Values.lose()
-			return ErrDamaged
-		}
+		return s.Unpack(p.values)
+	}
+	return nil
+}
+
+// Packed gives the values of a point as they are in its block, nil if it has none there. Unpack reads them.
+func (p *Point) Packed() []byte { return p.values }
+
+// Unpack adds values to a set that has their statistics already. The error is ErrDamaged.
+func (s *Set) Unpack(packed []byte) error {
+	if s.Values.lost {
+		return nil
+	}
+	r := reader{b: packed}
+	r.values(&s.Values)
+	if r.bad || len(r.b) > 0 {
+		s.Values.lose()
+		return ErrDamaged
 	}
 	return nil
 }
@@ -229,7 +241,7 @@ func (r *reader) count() float64 {
 	return v
 }
 
-// values reads bins and adds them to v.
+// values reads bins and adds them to v. Most of what is read of the metrics of a day is read here.
 func (r *reader) values(v *Values) {
 	shift, n := uint8(r.fixed(1)), r.uvarint()
 	if shift > 62 || shift != 0 && shift < firstShift || n == 0 || n > maxBins {
@@ -242,17 +254,69 @@ func (r *reader) values(v *Values) {
 	if v.bins == nil {
 		v.bins = make([]bin, 0, n)
 	}
-	key, top, by := uint64(0), math.Float64bits(math.MaxFloat64)>>shift, v.shift-shift
-	for i := uint64(0); i < n && !r.bad; i++ {
-		step := r.uvarint()
-		if step > top-key || step == 0 && i > 0 {
-			r.bad = true
-			return
-		}
-		key += step
-		if c := r.count(); !r.bad {
-			v.add(key>>by, c)
-		}
+	if b, ok := v.read(r.b, int(n), shift); ok {
+		r.b = b
+	} else {
+		r.bad = true
 	}
 	v.bound()
+}
+
+// read adds n bins of a shift and gives what follows them; false if they are damaged.
+func (v *Values) read(b []byte, n int, shift uint8) (rest []byte, ok bool) {
+	key, top, by := uint64(0), math.Float64bits(math.MaxFloat64)>>shift, v.shift-shift
+	at := 0
+	for i := range n {
+		if at+1 < len(b) && b[at]-1 < 0x7f && b[at+1]-2 < 0x7e && b[at+1]&1 == 0 { // a byte for each, as most have
+			if key += uint64(b[at]); key > top {
+				return nil, false
+			}
+			v.add(key>>by, float64(b[at+1]>>1))
+			at += 2
+			continue
+		}
+		step, next := short(b, at)
+		if at = next; at < 0 || step > top-key || step == 0 && i > 0 {
+			return nil, false
+		}
+		key += step
+		count, next := readCount(b, at)
+		if at = next; at < 0 {
+			return nil, false
+		}
+		v.add(key>>by, count)
+	}
+	return b[at:], true
+}
+
+// short reads a number at a place, and gives the place behind it, -1 if there is none. Most take one byte.
+func short(b []byte, at int) (v uint64, next int) {
+	if at < len(b) && b[at] < 0x80 {
+		return uint64(b[at]), at + 1
+	}
+	return long(b, at)
+}
+
+func long(b []byte, at int) (v uint64, next int) {
+	v, n := binary.Uvarint(b[at:])
+	if n <= 0 {
+		return 0, -1
+	}
+	return v, at + n
+}
+
+// readCount is reader.count at a place.
+func readCount(b []byte, at int) (v float64, next int) {
+	n, at := short(b, at)
+	if at < 0 || n&1 == 0 && n > 0 {
+		return float64(n >> 1), at
+	}
+	r := reader{b: b[at:]}
+	if n&1 == 1 {
+		v = r.finite(math.Float64frombits(r.fixed(8)))
+	}
+	if r.bad || v <= 0 {
+		return 0, -1
+	}
+	return v, len(b) - len(r.b)
 }

@@ -52,7 +52,7 @@ func (b *Builder) AppendTo(dst []byte) []byte {
 			s := &b.sets[i]
 			dst = Append(dst, i/2, i%2 == 1, s)
 			s.Stats = metrics.Stats{}
-			s.Values.reset()
+			s.Values.Reset()
 		}
 		b.used[w] = 0
 	}

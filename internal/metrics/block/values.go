@@ -53,6 +53,10 @@ func (v *Values) add(key uint64, n float64) {
 		v.bins = append(v.bins, bin{key, n})
 		return
 	}
+	v.insert(key, n)
+}
+
+func (v *Values) insert(key uint64, n float64) {
 	i, found := v.find(key)
 	if found {
 		v.bins[i].n += n
@@ -112,8 +116,8 @@ func (v *Values) Merge(o *Values) {
 	v.bound()
 }
 
-// reset forgets everything but the memory.
-func (v *Values) reset() { *v = Values{bins: v.bins[:0]} }
+// Reset forgets everything but the memory.
+func (v *Values) Reset() { *v = Values{bins: v.bins[:0]} }
 
 // value is the middle of a bin.
 func (v *Values) value(b bin) float64 {

@@ -1,6 +1,7 @@
 package keep
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -91,12 +92,16 @@ func (v *view) readTier(ctx context.Context, tx *sql.Tx, f *fold, k int, s found
 	rows, err := tx.QueryContext(ctx, fmt.Sprintf(rowsOf, column, t.table), rowID(t, from, s.id), rowID(t, to-1, s.id))
 	return each(rows, err, func() error {
 		var number int64
-		var points sql.RawBytes
-		if err := rows.Scan(&number, &points); err != nil {
+		var shared sql.RawBytes // until the next row
+		if err := rows.Scan(&number, &shared); err != nil {
 			return err
 		}
 		if k == 0 && s.memory != nil && s.memory.whole(number) {
 			return nil
+		}
+		points := []byte(shared)
+		if f.values {
+			points = bytes.Clone(points)
 		}
 		if err := f.add(points, number*t.span, unit, unit); err != nil {
 			return fmt.Errorf("the row %d of series %d in table %s: %w", number, s.id, t.table, err)

@@ -44,7 +44,7 @@ func (s *Store) Read(q metrics.Query) ([]metrics.Point, error) {
 			return nil, err
 		}
 	}
-	return f.points(st), nil
+	return f.points(st)
 }
 
 // fold puts points into the periods that are asked for.
@@ -52,6 +52,9 @@ type fold struct {
 	start, end, period int64
 	values             bool
 	sets               []block.Set // one for each period
+	// packed are the values of periods that have those of one point alone, as they are in its block: most have when minutes are
+	// asked for. They are unpacked one after the other, into the same memory.
+	packed [][]byte
 }
 
 func newFold(q *metrics.Query, values bool) *fold {
@@ -63,6 +66,9 @@ func newFold(q *metrics.Query, values bool) *fold {
 	f.start -= (f.start%unit + unit) % unit
 	if n := max(f.end-f.start+f.period-1, 0) / f.period; n <= maxPeriods {
 		f.sets = make([]block.Set, n)
+		if values {
+			f.packed = make([][]byte, n)
+		}
 		f.end = f.start + n*f.period
 	}
 	return f
@@ -71,7 +77,8 @@ func newFold(q *metrics.Query, values bool) *fold {
 // seconds says whether points of less than a minute are asked for.
 func (f *fold) seconds() bool { return f.period < minuteSpan }
 
-// add puts in the points of a block whose offsets are units of seconds from at on, and that are kept in that width.
+// add puts in the points of a block, which is not changed any more if values are asked for. Its offsets are units of seconds
+// from at on, and they are kept in that width.
 func (f *fold) add(b []byte, at, unit, width int64) error {
 	for len(b) > 0 {
 		p, rest, err := block.Next(b)
@@ -86,7 +93,7 @@ func (f *fold) add(b []byte, at, unit, width int64) error {
 		t := at + int64(p.Offset)*unit
 		t -= t % w
 		if f.period%w == 0 && t >= f.start && t < f.end {
-			if err := p.AddTo(&f.sets[(t-f.start)/f.period], f.values); err != nil {
+			if err := f.put(int((t-f.start)/f.period), &p); err != nil {
 				return err
 			}
 		}
@@ -94,14 +101,68 @@ func (f *fold) add(b []byte, at, unit, width int64) error {
 	return nil
 }
 
-func (f *fold) points(st metrics.Statistic) (points []metrics.Point) {
+// put adds a point to a period.
+func (f *fold) put(i int, p *block.Point) error {
+	s := &f.sets[i]
+	if !f.values {
+		return p.AddTo(s, false)
+	}
+	if packed := p.Packed(); len(packed) > 0 && s.Count == 0 {
+		f.packed[i] = packed
+		return p.AddTo(s, false)
+	}
+	if err := f.unpack(i, s); err != nil {
+		return err
+	}
+	return p.AddTo(s, true)
+}
+
+// unpack gives a set the values of its period that are packed.
+func (f *fold) unpack(i int, s *block.Set) error {
+	packed := f.packed[i]
+	if packed == nil {
+		return nil
+	}
+	f.packed[i] = nil
+	return s.Unpack(packed)
+}
+
+func (f *fold) points(st metrics.Statistic) ([]metrics.Point, error) {
+	n := f.known()
+	if n == 0 {
+		return nil, nil
+	}
+	points := make([]metrics.Point, 0, n)
+	var scratch block.Values // of the periods whose values are packed
 	for i := range f.sets {
-		if v, ok := f.sets[i].Compute(st); ok {
+		s := &f.sets[i]
+		packed := f.values && f.packed[i] != nil
+		if packed {
+			scratch.Reset()
+			s.Values = scratch
+			if err := f.unpack(i, s); err != nil {
+				return nil, err
+			}
+		}
+		if v, ok := s.Compute(st); ok {
 			at := time.Unix(f.start+int64(i)*f.period, 0).UTC()
-			points = append(points, metrics.Point{At: at, Value: v, Samples: f.sets[i].Count})
+			points = append(points, metrics.Point{At: at, Value: v, Samples: s.Count})
+		}
+		if packed {
+			scratch = s.Values
 		}
 	}
-	return points
+	return points, nil
+}
+
+// known is how many periods have been measured.
+func (f *fold) known() (n int) {
+	for i := range f.sets {
+		if f.sets[i].Count > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // view is what memory has of what is asked for, at one moment.

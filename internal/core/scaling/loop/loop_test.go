@@ -154,3 +154,20 @@ func counts(t loop.Trace) []string {
 	}
 	return all
 }
+
+// TestStep: the fast lane has as many tasks as a step of the load needs within two whole seconds, and does not wait for what
+// was before to leave its mean.
+func TestStep(t *testing.T) {
+	t.Parallel()
+	const at = 600
+	load := func(second int) float64 {
+		if second < at {
+			return 25
+		}
+		return 200
+	}
+	trace := run(shape{load: load, initial: 1}, true)
+	if got, want := fmt.Sprint(counts(trace)), "[10m0s 1→2 10m1s 2→4]"; got != want {
+		t.Errorf("changes %s, want %s", got, want)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/maitred/maitred/internal/lb/accesslog"
 	"github.com/maitred/maitred/internal/lb/certs"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/reading"
 )
 
 const (
@@ -92,7 +93,7 @@ func (s *server) startBalancer(ctx context.Context, roles *roles) error {
 	b, err := lb.New(lb.Config{
 		Store: s.store, ID: id, Host: name, Version: s.cfg.Version, Dir: dir, AccessLog: log, Secret: keys[len(keys)-1],
 		Certificates: certs.New(s.privateKey), Now: time.Now, Random: rand.Uint64, Log: s.cfg.Log, Hurry: s.cfg.Hurry,
-		Serving: func() { close(serving) }, Readings: s.balancerFeed.Add, Peer: line,
+		Serving: func() { close(serving) }, Readings: func(f reading.Frame) { s.local.Balancer(&f); s.balancerFeed.Add(f) }, Peer: line,
 	})
 	if err != nil {
 		return err

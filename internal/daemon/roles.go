@@ -26,6 +26,7 @@ import (
 	"github.com/maitred/maitred/internal/engine"
 	"github.com/maitred/maitred/internal/logs"
 	"github.com/maitred/maitred/internal/logs/disk"
+	"github.com/maitred/maitred/internal/meter/own"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/reading"
@@ -58,6 +59,9 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 	if err := s.openMetrics(ctx, roles); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if err := s.own.Add(own.KeptIn(func() own.Kept { return keptNow(s.metrics.Counts()) })); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	api, err := s.api()
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -68,6 +72,7 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 	roles.run(ctx, "scheduler", func(ctx context.Context) error {
 		return engine.Run(ctx, engine.Config{
 			Store: s.store, Account: s.cfg.Account, IDs: random, Timings: s.timings, Refuse: refuse, Connected: control.AgentConnected, Resync: resync, Log: s.cfg.Log,
+			Told: s.scheduled,
 		})
 	})
 	s.startScaling(ctx, roles)
@@ -105,7 +110,7 @@ func (s *server) joined(ctx context.Context) error {
 
 // api is the handler of all AWS APIs.
 func (s *server) api() (http.Handler, error) {
-	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log}, services(parts{
+	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log, Told: s.answered}, services(parts{
 		ecs: ecs.Deps{
 			Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, VPC: s.cfg.VPC, Refuse: refuse, Log: s.cfg.Log,
 		},
@@ -202,7 +207,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 		BindAddress: s.cfg.Address,
 		HostNetwork: d.Name() == "process",
 		Prepare:     s.newPreparer(endpoints).prepare,
-		Readings:    feed.Add,
+		Readings:    func(f reading.Frame) { s.local.Agent(&f); feed.Add(f) },
 	})
 	if err != nil {
 		return "", "", errors.Join(err, line.Close())

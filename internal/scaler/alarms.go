@@ -195,6 +195,7 @@ func (l *Loop) become(ctx context.Context, w *watched, v alarm.Verdict, now time
 		return false, fmt.Errorf("write the state of alarm %s: %w", w.of.Name, err)
 	}
 	if transition {
+		l.turned.Transitions++
 		w.fires, w.fired = true, now
 		if !w.of.Composite() {
 			l.hooks.transition(w.of, state, now)

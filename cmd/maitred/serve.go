@@ -113,6 +113,7 @@ func newServer(p *cli.Printer) *cobra.Command {
 	o.shared(cmd.Flags())
 	o.server(cmd.Flags())
 	o.balancer(cmd.Flags())
+	cmd.Flags().StringVar(&o.PeerListen, "peer-listen", "", "HOST:PORT at which servers on other machines, that share an external etcd, read the metrics that this one is given (default: a free port of 127.0.0.1)")
 	return cmd
 }
 

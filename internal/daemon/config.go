@@ -161,6 +161,9 @@ func (c Config) Validate() error {
 	if err := c.validateACME(); err != nil {
 		return err
 	}
+	if host, _, _ := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && !c.Agent && unspecified(host) {
+		return fmt.Errorf("--peer-listen %q: other servers are told this address, so it has to name this machine, as 10.0.0.7:6249", c.PeerListen)
+	}
 	return c.validateListen()
 }
 
@@ -216,6 +219,11 @@ func (c Config) validateListen() error {
 			"listen on 127.0.0.1, or say --allow-any-address if the network in between is to be trusted", c.Listen)
 	}
 	return nil
+}
+
+func unspecified(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
 }
 
 func loopback(host string) bool {

@@ -18,6 +18,7 @@ import (
 	"github.com/maitred/maitred/internal/logs/disk"
 	"github.com/maitred/maitred/internal/meter"
 	"github.com/maitred/maitred/internal/meter/own"
+	"github.com/maitred/maitred/internal/meter/shared"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/peer"
@@ -53,6 +54,8 @@ type server struct {
 	// where there is none.
 	balancerFeed *reading.Feed
 	line         *model.Peer
+	door         *peer.Server // of the line
+	box          *shared.Box  // nil where there is no server
 	// asked is full while questions are answered.
 	asked   chan struct{}
 	keyFile sync.Mutex // of secrets, while the server uses or changes it

@@ -27,6 +27,7 @@ import (
 	"github.com/maitred/maitred/internal/logs"
 	"github.com/maitred/maitred/internal/logs/disk"
 	"github.com/maitred/maitred/internal/meter/own"
+	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/reading"
@@ -59,6 +60,9 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 	if err := s.openMetrics(ctx, roles); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if err := s.openShared(ctx, roles); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	if err := s.own.Add(own.KeptIn(func() own.Kept { return keptNow(s.metrics.Counts()) })); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -75,6 +79,9 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 			Told: s.scheduled,
 		})
 	})
+	if err := s.startShared(ctx, roles); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	s.startScaling(ctx, roles)
 	if err := s.startIssuer(ctx, roles); err != nil {
 		return errors.Join(err, listener.Close())
@@ -114,7 +121,7 @@ func (s *server) api() (http.Handler, error) {
 		ecs: ecs.Deps{
 			Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, VPC: s.cfg.VPC, Refuse: refuse, Log: s.cfg.Log,
 		},
-		put: s.put, sources: s.logSources, sealing: s.sealing, acme: s.cfg.ACMEDirectory != "", addresses: s.cfg.BalancerAddresses, metrics: s.metrics,
+		put: s.put, sources: s.logSources, sealing: s.sealing, acme: s.cfg.ACMEDirectory != "", addresses: s.cfg.BalancerAddresses, metrics: s.metrics, given: s.given(),
 	})...)
 }
 
@@ -127,6 +134,7 @@ type parts struct {
 	acme      bool // certificates can be requested
 	addresses []string
 	metrics   *keep.Store
+	given     metrics.Putter // what clients put
 }
 
 // services are the AWS APIs that are served.
@@ -139,11 +147,11 @@ func services(p parts) []*wire.Service {
 		Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Timings: d.Timings, VPC: d.VPC, Addresses: p.addresses,
 	})
 	scaling := autoscaling.New(autoscaling.Deps{Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs})
-	metrics := cloudwatch.New(cloudwatch.Deps{
-		Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Reader: p.metrics, Putter: p.metrics, Lister: p.metrics,
+	measurements := cloudwatch.New(cloudwatch.Deps{
+		Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Reader: p.metrics, Putter: p.given, Lister: p.metrics,
 	})
 	return []*wire.Service{
-		ecs.New(d).Service(), balancers.Service(), scaling.Service(), metrics.Service(), events.Service(), certificates.Service(),
+		ecs.New(d).Service(), balancers.Service(), scaling.Service(), measurements.Service(), events.Service(), certificates.Service(),
 		networks.Service(), sts.New(d.Account), elbv2.Classic(),
 	}
 }
@@ -192,7 +200,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 	if err != nil {
 		return "", "", err
 	}
-	s.line = new(line.Peer())
+	s.openLine(line)
 	machine.Peer = s.line
 	machine.Policy = s.cfg.policy()
 	endpoints, err := s.startMetadata(ctx, roles, d, machine)

@@ -29,6 +29,7 @@ type Process struct {
 	leads    *prometheus.GaugeVec
 	turns    *prometheus.HistogramVec
 	changes  *prometheus.CounterVec
+	follows  *prometheus.GaugeVec
 }
 
 // New makes the counters of a process, given the version of its build.
@@ -45,11 +46,12 @@ func New(version string) *Process {
 		changes: counters("decisions_total", "Decisions by the loop that took them, and what became of them: those refused are taken anew.",
 			"loop", "outcome"),
 	}
+	p.follows = gauges("server_followed", "Whether what another server is given of metrics is read.", "server")
 	build := gauges("build_info", "1, with the version of the build.", "version", "goversion")
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	p.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		build, p.requests, p.duration, p.leads, p.turns, p.changes,
+		build, p.requests, p.duration, p.leads, p.turns, p.changes, p.follows,
 	)
 	return p
 }
@@ -78,12 +80,16 @@ func (p *Process) API(service, operation, code string, took time.Duration) {
 }
 
 // Leads notes whether the process leads a loop now.
-func (p *Process) Leads(of string, now bool) {
-	v := 0.0
-	if now {
-		v = 1
+func (p *Process) Leads(of string, now bool) { p.leads.WithLabelValues(of).Set(truth(now)) }
+
+// Follows notes whether another server is read now.
+func (p *Process) Follows(server string, now bool) { p.follows.WithLabelValues(server).Set(truth(now)) }
+
+func truth(so bool) float64 {
+	if so {
+		return 1
 	}
-	p.leads.WithLabelValues(of).Set(v)
+	return 0
 }
 
 // Turn counts a turn of a loop.

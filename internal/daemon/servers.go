@@ -1,0 +1,126 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/maitred/maitred/internal/agent/host"
+	"github.com/maitred/maitred/internal/meter/shared"
+	"github.com/maitred/maitred/internal/metrics"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/peer"
+	"github.com/maitred/maitred/internal/reading"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// openShared opens what this server is given of metrics for the others.
+func (s *server) openShared(ctx context.Context, roles *roles) (err error) {
+	s.box, err = shared.Open(shared.Config{File: filepath.Join(s.cfg.DataDir, "metrics", "shared.db"), Log: s.cfg.Log})
+	if err != nil {
+		return err
+	}
+	roles.end(s.box.Close)
+	roles.run(ctx, "metrics for other servers", s.box.Run)
+	return nil
+}
+
+// given is where what a client puts goes: to the other servers, and into this one's store.
+func (s *server) given() metrics.Putter {
+	if s.box == nil { // the operations are only listed
+		return nil
+	}
+	return both{s.box, s.metrics}
+}
+
+// startShared begins to read what other servers are given, and lets them read here.
+func (s *server) startShared(ctx context.Context, roles *roles) error {
+	id, err := host.ID(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	if s.line == nil {
+		line, err := s.listenPeer(ctx)
+		if err != nil {
+			return err
+		}
+		if s.balancerFeed != nil {
+			line.Handle("GET "+reading.BalancerPath, s.balancerFeed)
+		}
+		s.openLine(line)
+		roles.run(ctx, "line to the server", line.Run)
+	}
+	s.door.Handle("GET "+shared.Path, s.box)
+	calls := s.newServerCaller()
+	roles.end(func() error { calls.Close(); return nil })
+	f := &shared.Follower{
+		Store: s.store, Self: id, Box: s.box, Put: s.metrics, Client: calls.Client(), Follows: s.own.Follows, Log: s.cfg.Log,
+	}
+	roles.run(ctx, "metrics of other servers", f.Run)
+	roles.run(ctx, "presence of the server", func(ctx context.Context) error { return s.attend(ctx, id) })
+	return nil
+}
+
+// openLine remembers the direct line of this process.
+func (s *server) openLine(line *peer.Server) { s.door, s.line = line, new(line.Peer()) }
+
+// How often a server says that it is there, and after how long one is forgotten that does not: what it was given and never
+// told is too old for the others then.
+const (
+	attendEvery = time.Minute
+	forgetAfter = metrics.MaxPast
+)
+
+// attend says that this server is there until ctx ends, and goodbye then. What cannot be said is logged, and said later.
+func (s *server) attend(ctx context.Context, id string) error {
+	name, _ := os.Hostname() // told to people alone
+	me := model.Server{ID: id, Host: name, Version: s.cfg.Version, JoinedAt: time.Now().UTC().Round(0), Peer: s.line}
+	tick := time.NewTicker(attendEvery)
+	defer tick.Stop()
+	for {
+		if err := s.present(ctx, me, true); err != nil && ctx.Err() == nil {
+			s.cfg.Log.Warn("other servers are not told that this one is there", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+			defer cancel()
+			if err := s.present(ctx, me, false); err != nil {
+				s.cfg.Log.Debug("other servers are not told that this one goes", "error", err)
+			}
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// present writes this server's record, and removes those of servers that have been away for long.
+func (s *server) present(ctx context.Context, me model.Server, connected bool) error {
+	me.SeenAt, me.Connected = time.Now().UTC().Round(0), connected
+	_, err := s.store.Update(ctx, func(tx *store.Tx) error {
+		tx.Put(&me)
+		for other := range tx.View().Servers() {
+			if other.ID != me.ID && me.SeenAt.Sub(other.SeenAt) > forgetAfter {
+				tx.Delete(other.Key())
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("write the record of this server: %w", err)
+	}
+	return nil
+}
+
+// newServerCaller calls all servers that the store knows.
+func (s *server) newServerCaller() *peer.Caller {
+	return peer.NewCaller(func(id string) *model.Peer {
+		other, ok := s.store.View().Server(id)
+		if !ok || !other.Connected {
+			return nil
+		}
+		return other.Peer
+	})
+}

@@ -56,6 +56,8 @@ type server struct {
 	line         *model.Peer
 	door         *peer.Server // of the line
 	box          *shared.Box  // nil where there is no server
+	// measuredUntil is when the server before this one put what was measured last; zero if there was none.
+	measuredUntil time.Time
 	// asked is full while questions are answered.
 	asked   chan struct{}
 	keyFile sync.Mutex // of secrets, while the server uses or changes it

@@ -76,10 +76,12 @@ func (s *server) startMeter(ctx context.Context, roles *roles) error {
 	}
 	balancers := s.newBalancerCaller()
 	roles.end(func() error { balancers.Close(); return nil })
+	after := put.read()
+	s.measuredUntil = after
 	var err error
 	s.meter, err = meter.New(meter.Config{
 		Store: s.store, Put: put, Agents: s.peers.Client(), Balancers: balancers.Client(), Desired: desiredTasks, Log: s.cfg.Log,
-		After: put.read(),
+		After: after,
 	})
 	if err != nil {
 		return err

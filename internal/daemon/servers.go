@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -53,14 +54,60 @@ func (s *server) startShared(ctx context.Context, roles *roles) error {
 		roles.run(ctx, "line to the server", line.Run)
 	}
 	s.door.Handle("GET "+shared.Path, s.box)
+	s.door.Handle("GET "+shared.HistoryPath, &shared.History{Archive: s.metrics, Log: s.cfg.Log})
 	calls := s.newServerCaller()
 	roles.end(func() error { calls.Close(); return nil })
 	f := &shared.Follower{
 		Store: s.store, Self: id, Box: s.box, Put: s.metrics, Client: calls.Client(), Follows: s.own.Follows, Log: s.cfg.Log,
 	}
 	roles.run(ctx, "metrics of other servers", f.Run)
+	s.fillGap(ctx, roles, id, calls.Client())
 	roles.run(ctx, "presence of the server", func(ctx context.Context) error { return s.attend(ctx, id) })
 	return nil
+}
+
+// gapMin is how long a server may be away: so long agents and balancers keep what they measure.
+const gapMin = time.Minute
+
+// fillGap has what was measured while this server was away read from another one. That it is missing is written down until it
+// is here.
+func (s *server) fillGap(ctx context.Context, roles *roles, id string, client *http.Client) {
+	now := time.Now().UTC()
+	from, file := s.measuredUntil, filepath.Join(s.cfg.DataDir, "metrics", "missing")
+	if before, ok := readTime(file); ok {
+		from = before
+	}
+	if now.Sub(from) < gapMin {
+		return
+	}
+	if oldest := now.Add(-metrics.MaxPast); from.Before(oldest) {
+		from = oldest
+	}
+	if err := os.WriteFile(file, from.AppendFormat(nil, time.RFC3339Nano), 0o600); err != nil {
+		s.cfg.Log.Warn("that metrics are missing cannot be written down", "error", err)
+	}
+	f := &shared.Filler{
+		Store: s.store, Self: id, Archive: s.metrics, Client: client, From: from, To: now, Now: time.Now, Log: s.cfg.Log,
+	}
+	roles.run(ctx, "missing metrics", func(ctx context.Context) error {
+		if err := f.Fill(ctx); err == nil {
+			if err := os.Remove(file); err != nil {
+				s.cfg.Log.Warn("metrics that are here may be looked for again", "error", err)
+			}
+		}
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// readTime reads a time from a file, false if there is none.
+func readTime(file string) (t time.Time, ok bool) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return t, false
+	}
+	t, err = time.Parse(time.RFC3339Nano, string(text))
+	return t, err == nil
 }
 
 // openLine remembers the direct line of this process.

@@ -83,4 +83,21 @@ func TestServersShare(t *testing.T) {
 		want(t, s.Metrics, "maitred_task_memory_bytes", "service", "sleeper")
 		want(t, s.Metrics, "maitred_server_followed")
 	}
+	began := time.Now()
+	a.counted(began, "the first counts tasks")
+	third := run(t, func(c *daemon.Config) { join(c); c.DataDir = t.TempDir() })
+	(&api{t, third.API}).counted(began, "the third knows what the others counted before it came")
+}
+
+// counted waits until a server knows how many tasks ran in the time before one.
+func (a *api) counted(before time.Time, what string) {
+	a.Helper()
+	eventually(a.T, what, func() bool {
+		return strings.Contains(a.watch("GetMetricStatistics", url.Values{
+			"Namespace": {"Maitred"}, "MetricName": {"RunningTaskCount"}, "Period": {"1"}, "Statistics.member.1": {"Sum"},
+			"Dimensions.member.1.Name": {"ClusterName"}, "Dimensions.member.1.Value": {"default"},
+			"Dimensions.member.2.Name": {"ServiceName"}, "Dimensions.member.2.Value": {"sleeper"},
+			"StartTime": {before.Add(-time.Minute).UTC().Format(time.RFC3339)}, "EndTime": {before.UTC().Format(time.RFC3339)},
+		}), "<Sum>")
+	})
 }

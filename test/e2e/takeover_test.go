@@ -3,8 +3,11 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,10 +81,10 @@ func TestTakeover(t *testing.T) {
 	timed := newScaled(t, c, second.api, "timed", "sleep 3600", 16, 1, 9)
 	alarmed.becomes(1)
 	timed.becomes(1)
-	put := func(api, value string) {
-		newCLI(t, api).aws("cloudwatch", "put-metric-data", "--namespace", "App", "--metric-data", "MetricName=Jobs,StorageResolution=1,Value="+value)
-	}
-	put(first.api, "500")
+	putMetric(t, first.api, "Once", "1")
+	var jobs atomic.Int64
+	jobs.Store(500)
+	feed(t, second.api, &jobs)
 	alarmed.becomes(2)
 	state := alarmState(c)
 	at := time.Now().UTC().Add(12 * time.Second)
@@ -93,14 +96,14 @@ func TestTakeover(t *testing.T) {
 	t.Logf("the second server leads after %v", time.Since(killed).Round(time.Millisecond))
 
 	timed.becomes(3)
-	if n := counts(t, c, "App", "Jobs", 86400); n != 1 {
+	if n := counts(t, c, "App", "Once", 86400); n != 1 {
 		t.Errorf("the second server knows of %v measurements that the first one was given, want 1", n)
 	}
 	alarmed.becomes(3) // a minute after the first time
 	if now := alarmState(c); now != state {
 		t.Errorf("the alarm was %s, and is %s", state, now)
 	}
-	put(second.api, "1")
+	jobs.Store(1)
 	eventually(t, "the alarm is over", func() bool { return strings.HasPrefix(alarmState(c), "OK") })
 	done := alarmed.activities("triggered policy more")
 	if len(done) != 2 || done[1].StartTime.Sub(done[0].StartTime) < 55*time.Second {
@@ -113,6 +116,42 @@ func TestTakeover(t *testing.T) {
 		t.Errorf("the alarm's state changed %s times, want 2: it was too much, and it was over", n)
 	}
 	noGap(t, c, killed)
+}
+
+// putMetric puts a value of a metric in the namespace App.
+func putMetric(t *testing.T, api, name, value string) {
+	answer, err := http.PostForm(api, url.Values{ //nolint:noctx // of this machine
+		"Action": {"PutMetricData"}, "Version": {"2010-08-01"}, "Namespace": {"App"}, "MetricData.member.1.MetricName": {name},
+		"MetricData.member.1.Value": {value}, "MetricData.member.1.StorageResolution": {"1"},
+	})
+	if err != nil {
+		t.Errorf("put %s: %v", name, err)
+		return
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("put %s: %s", name, answer.Status)
+	}
+}
+
+// feed puts how many jobs there are, each second until the test ends.
+func feed(t *testing.T, api string, jobs *atomic.Int64) {
+	t.Helper()
+	stop, done := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(stop); <-done })
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			putMetric(t, api, "Jobs", strconv.FormatInt(jobs.Load(), 10))
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
 }
 
 // alarmState is the alarm's state and since when.

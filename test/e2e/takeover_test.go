@@ -38,9 +38,21 @@ func leads(api string) bool {
 
 // activity is one of "describe-scaling-activities".
 type activity struct {
-	StartTime  time.Time
+	StartTime  stamp
 	Cause      string
 	StatusCode string
+}
+
+// stamp is a time as the aws CLI prints it: its versions do not agree on how.
+type stamp struct{ time.Time }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *stamp) UnmarshalJSON(text []byte) error {
+	if seconds, err := strconv.ParseFloat(string(text), 64); err == nil {
+		s.Time = time.UnixMilli(int64(seconds * 1000))
+		return nil
+	}
+	return json.Unmarshal(text, &s.Time)
 }
 
 // activities are those of a service whose cause has a text, oldest first.
@@ -106,7 +118,7 @@ func TestTakeover(t *testing.T) {
 	jobs.Store(1)
 	eventually(t, "the alarm is over", func() bool { return strings.HasPrefix(alarmState(c), "OK") })
 	done := alarmed.activities("triggered policy more")
-	if len(done) != 2 || done[1].StartTime.Sub(done[0].StartTime) < 55*time.Second {
+	if len(done) != 2 || done[1].StartTime.Sub(done[0].StartTime.Time) < 55*time.Second {
 		t.Errorf("the alarm had the service scaled by %v, want twice, a minute apart", done)
 	}
 	if done := timed.activities("scheduled action name soon"); len(done) != 1 {
@@ -183,13 +195,13 @@ func noGap(t *testing.T, c cli, around time.Time) {
 		"--dimensions", "Name=ClusterName,Value=default", "Name=ServiceName,Value=alarmed",
 		"--start-time", around.Add(-5*time.Second).UTC().Format(time.RFC3339), "--end-time", around.Add(25*time.Second).UTC().Format(time.RFC3339),
 		"--query", "sort_by(Datapoints, &Timestamp)[].Timestamp", "--output", "json")
-	var times []time.Time
+	var times []stamp
 	if err := json.Unmarshal([]byte(text), &times); err != nil || len(times) == 0 {
 		t.Fatalf("%v in %s", err, text)
 	}
 	longest := time.Duration(0)
 	for i := 1; i < len(times); i++ {
-		longest = max(longest, times[i].Sub(times[i-1]))
+		longest = max(longest, times[i].Sub(times[i-1].Time))
 	}
 	t.Logf("%d of 30 seconds were measured, the longest step is %v", len(times), longest)
 	if longest > 5*time.Second {

@@ -161,9 +161,6 @@ func (c Config) Validate() error {
 	if err := c.validateACME(); err != nil {
 		return err
 	}
-	if host, _, _ := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && !c.Agent && unspecified(host) {
-		return fmt.Errorf("--peer-listen %q: other servers are told this address, so it has to name this machine, as 10.0.0.7:6249", c.PeerListen)
-	}
 	return c.validateListen()
 }
 
@@ -210,6 +207,9 @@ func (c Config) complete() (Config, error) {
 }
 
 func (c Config) validateListen() error {
+	if host, _, _ := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && !c.Agent && unspecified(host) {
+		return fmt.Errorf("--peer-listen %q: other servers are told this address, so it has to name this machine, as 10.0.0.7:6249", c.PeerListen)
+	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil || port == "" {
 		return fmt.Errorf("--listen %q: it is HOST:PORT, as 127.0.0.1:6248", c.Listen)

@@ -66,8 +66,8 @@ func (s *server) startShared(ctx context.Context, roles *roles) error {
 	return nil
 }
 
-// gapMin is how long a server may be away: so long agents and balancers keep what they measure.
-const gapMin = time.Minute
+// memory is how long a server may be away: so long agents and balancers keep what they measure.
+const memory = time.Minute
 
 // fillGap has what was measured while this server was away read from another one. That it is missing is written down until it
 // is here.
@@ -77,7 +77,7 @@ func (s *server) fillGap(ctx context.Context, roles *roles, id string, client *h
 	if before, ok := readTime(file); ok {
 		from = before
 	}
-	if now.Sub(from) < gapMin {
+	if now.Sub(from) < memory {
 		return
 	}
 	if oldest := now.Add(-metrics.MaxPast); from.Before(oldest) {
@@ -132,14 +132,19 @@ func (s *server) attend(ctx context.Context, id string) error {
 		}
 		select {
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-			defer cancel()
-			if err := s.present(ctx, me, false); err != nil {
-				s.cfg.Log.Debug("other servers are not told that this one goes", "error", err)
-			}
+			s.leave(ctx, me)
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// leave says goodbye.
+func (s *server) leave(ctx context.Context, me model.Server) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if err := s.present(ctx, me, false); err != nil {
+		s.cfg.Log.Debug("other servers are not told that this one goes", "error", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -62,8 +63,8 @@ func (s *scaled) activities(cause string) (found []activity) {
 	if err := json.Unmarshal([]byte(s.scaling("describe-scaling-activities", "--output", "json")), &out); err != nil {
 		s.t.Fatal(err)
 	}
-	for i := len(out.ScalingActivities) - 1; i >= 0; i-- {
-		if a := out.ScalingActivities[i]; strings.Contains(a.Cause, cause) && a.StatusCode != "Failed" {
+	for _, a := range slices.Backward(out.ScalingActivities) {
+		if strings.Contains(a.Cause, cause) && a.StatusCode != "Failed" {
 			found = append(found, a)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -130,10 +131,10 @@ func (x *wires) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: w.header, Body: body, Request: r}, nil
 }
 
-func (x *wires) serve(id string, b *Box) {
+func (x *wires) serve(b *Box) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.boxes[id] = b
+	x.boxes["a"] = b
 }
 
 type wire struct {
@@ -156,11 +157,11 @@ func (w *wire) Write(p []byte) (int, error) {
 	return w.to.Write(p)
 }
 
-// follow reads until stop is called.
-func (w *world) follow(x *wires, self string, box *Box, put metrics.Putter) (stop func()) {
+// follow has the server b read until stop is called.
+func (w *world) follow(x *wires, box *Box, put metrics.Putter) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	f := &Follower{Store: w.store, Self: self, Box: box, Put: put, Client: &http.Client{Transport: x}, Log: slog.New(slog.DiscardHandler)}
+	f := &Follower{Store: w.store, Self: "b", Box: box, Put: put, Client: &http.Client{Transport: x}, Log: slog.New(slog.DiscardHandler)}
 	go func() { defer close(done); _ = f.Run(ctx) }()
 	return func() { cancel(); <-done; x.open.Wait() }
 }
@@ -172,11 +173,11 @@ func TestFollow(t *testing.T) {
 	defer end()
 	dir, x, g := t.TempDir(), &wires{boxes: map[string]*Box{}}, newGot()
 	a := open(t, filepath.Join(dir, "a.db"))
-	x.serve("a", a)
+	x.serve(a)
 	a.Put(datum(1))
 	for round := range 3 { // each is a start of the second server
 		b := open(t, filepath.Join(dir, "b.db"))
-		stop := w.follow(x, "b", b, g)
+		stop := w.follow(x, b, g)
 		a.Put(datum(float64(2*round + 2)))
 		g.until(2*round + 2)
 		stop()
@@ -193,10 +194,10 @@ func TestFollow(t *testing.T) {
 	}
 	// The first server lost its disk: what it is given now has the same numbers, and is new.
 	a = open(t, filepath.Join(dir, "new.db"))
-	x.serve("a", a)
+	x.serve(a)
 	a.Put(datum(8))
 	b := open(t, filepath.Join(dir, "b.db"))
-	stop := w.follow(x, "b", b, g)
+	stop := w.follow(x, b, g)
 	if got := g.until(7); got[6] != 8 {
 		t.Errorf("got %v of the new box, want 8", got[6:])
 	}
@@ -231,9 +232,9 @@ func TestGoodbye(t *testing.T) {
 	w.connected("a", false)
 	x, g := &wires{boxes: map[string]*Box{}}, newGot()
 	a, b := open(t, filepath.Join(t.TempDir(), "a.db")), open(t, filepath.Join(t.TempDir(), "b.db"))
-	x.serve("a", a)
+	x.serve(a)
 	a.Put(datum(1))
-	stop := w.follow(x, "b", b, g)
+	stop := w.follow(x, b, g)
 	w.connected("a", true)
 	g.until(1)
 	stop()
@@ -291,39 +292,49 @@ func TestPrune(t *testing.T) {
 // TestCut puts on two servers while lines break and servers are started again: each gets all of the other, once and in order.
 func TestCut(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	n := 0
-	rapid.Check(t, func(t *rapid.T) {
+	dir, n := t.TempDir(), 0
+	rapid.Check(t, func(r *rapid.T) {
 		n++
-		w, end := newWorld(t, "a", "b")
-		defer end()
-		x, g := &wires{boxes: map[string]*Box{}}, newGot()
-		a, b := open(t, filepath.Join(dir, fmt.Sprint("a", n))), open(t, filepath.Join(dir, fmt.Sprint("b", n)))
-		x.serve("a", a)
-		var want []float64
-		for _, size := range rapid.SliceOfN(rapid.IntRange(0, 1500), 1, 4).Draw(t, "cuts") {
-			x.mu.Lock()
-			x.cut = size
-			x.mu.Unlock()
-			stop := w.follow(x, "b", b, g)
-			for range rapid.IntRange(0, 3).Draw(t, "puts") {
-				want = append(want, float64(len(want)))
-				a.Put(datum(want[len(want)-1]))
-			}
-			stop()
-		}
-		x.mu.Lock()
-		x.cut = 0
-		x.mu.Unlock()
-		stop := w.follow(x, "b", b, g)
-		if got := g.until(len(want)); !slices.Equal(got, want) {
-			t.Errorf("got %v, want %v", got, want)
-		}
-		stop()
-		if err := errors.Join(a.Close(), b.Close()); err != nil {
-			t.Fatal(err)
+		cuts := rapid.SliceOfN(rapid.IntRange(0, 1500), 1, 4).Draw(r, "bytes after which lines break")
+		puts := rapid.SliceOfN(rapid.IntRange(0, 3), len(cuts), len(cuts)).Draw(r, "batches that are put meanwhile")
+		var want, got []float64
+		synctest.Test(t, func(t *testing.T) { want, got = cut(t, filepath.Join(dir, fmt.Sprint(n)), cuts, puts) }) // pauses take no time
+		if !slices.Equal(got, want) {
+			r.Errorf("got %v, want %v", got, want)
 		}
 	})
+}
+
+// cut puts batches while lines break after so many bytes, and gives what was put and what arrived when nothing breaks any more.
+func cut(t *testing.T, dir string, cuts, puts []int) (want, got []float64) {
+	t.Helper()
+	w, end := newWorld(t, "a", "b")
+	defer end()
+	x, g := &wires{boxes: map[string]*Box{}}, newGot()
+	a, b := open(t, filepath.Join(dir, "a")), open(t, filepath.Join(dir, "b"))
+	x.serve(a)
+	breaks := func(after int) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.cut = after
+	}
+	for i, after := range cuts {
+		breaks(after)
+		stop := w.follow(x, b, g)
+		for range puts[i] {
+			want = append(want, float64(len(want)))
+			a.Put(datum(want[len(want)-1]))
+		}
+		stop()
+	}
+	breaks(0)
+	stop := w.follow(x, b, g)
+	got = g.until(len(want))
+	stop()
+	if err := errors.Join(a.Close(), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return want, got
 }
 
 func FuzzParse(f *testing.F) {

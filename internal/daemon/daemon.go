@@ -17,8 +17,8 @@ import (
 	"github.com/maitred/maitred/internal/driver/keeper"
 	"github.com/maitred/maitred/internal/logs/disk"
 	"github.com/maitred/maitred/internal/meter"
+	"github.com/maitred/maitred/internal/meter/fellow"
 	"github.com/maitred/maitred/internal/meter/own"
-	"github.com/maitred/maitred/internal/meter/shared"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/peer"
@@ -55,7 +55,7 @@ type server struct {
 	balancerFeed *reading.Feed
 	line         *model.Peer
 	door         *peer.Server // of the line
-	box          *shared.Box  // nil where there is no server
+	box          *fellow.Box  // nil where there is no server
 	// measuredUntil is when the server before this one put what was measured last; zero if there was none.
 	measuredUntil time.Time
 	// asked is full while questions are answered.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/maitred/maitred/internal/agent/host"
-	"github.com/maitred/maitred/internal/meter/shared"
+	"github.com/maitred/maitred/internal/meter/fellow"
 	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/peer"
@@ -19,7 +19,7 @@ import (
 
 // openShared opens what this server is given of metrics for the others.
 func (s *server) openShared(ctx context.Context, roles *roles) (err error) {
-	s.box, err = shared.Open(shared.Config{File: filepath.Join(s.cfg.DataDir, "metrics", "shared.db"), Log: s.cfg.Log})
+	s.box, err = fellow.Open(fellow.Config{File: filepath.Join(s.cfg.DataDir, "metrics", "shared.db"), Log: s.cfg.Log})
 	if err != nil {
 		return err
 	}
@@ -53,11 +53,11 @@ func (s *server) startShared(ctx context.Context, roles *roles) error {
 		s.openLine(line)
 		roles.run(ctx, "line to the server", line.Run)
 	}
-	s.door.Handle("GET "+shared.Path, s.box)
-	s.door.Handle("GET "+shared.HistoryPath, &shared.History{Archive: s.metrics, Log: s.cfg.Log})
+	s.door.Handle("GET "+fellow.Path, s.box)
+	s.door.Handle("GET "+fellow.HistoryPath, &fellow.History{Archive: s.metrics, Log: s.cfg.Log})
 	calls := s.newServerCaller()
 	roles.end(func() error { calls.Close(); return nil })
-	f := &shared.Follower{
+	f := &fellow.Follower{
 		Store: s.store, Self: id, Box: s.box, Put: s.metrics, Client: calls.Client(), Follows: s.own.Follows, Log: s.cfg.Log,
 	}
 	roles.run(ctx, "metrics of other servers", f.Run)
@@ -86,7 +86,7 @@ func (s *server) fillGap(ctx context.Context, roles *roles, id string, client *h
 	if err := os.WriteFile(file, from.AppendFormat(nil, time.RFC3339Nano), 0o600); err != nil {
 		s.cfg.Log.Warn("that metrics are missing cannot be written down", "error", err)
 	}
-	f := &shared.Filler{
+	f := &fellow.Filler{
 		Store: s.store, Self: id, Archive: s.metrics, Client: client, From: from, To: now, Now: time.Now, Log: s.cfg.Log,
 	}
 	roles.run(ctx, "missing metrics", func(ctx context.Context) error {

@@ -148,6 +148,13 @@ func New(k Kind) Record { //nolint:gocyclo,funlen // one case for each table
 		return &AlarmState{}
 	case KindAlarmEvent:
 		return &AlarmEvent{}
+	}
+	return newOfScaling(k)
+}
+
+// newOfScaling is New for the tables of scaling, and of servers.
+func newOfScaling(k Kind) Record {
+	switch k {
 	case KindScalable:
 		return &ScalableTarget{}
 	case KindScalingPolicy:

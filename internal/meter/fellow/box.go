@@ -1,9 +1,9 @@
-// Package shared lets the servers of one store have the same metrics. What agents and balancers measure, each server reads
+// Package fellow lets the servers of one store have the same metrics. What agents and balancers measure, each server reads
 // from them itself (package meter). What a client puts, one server is given: it writes it into a Box, and every other server
 // reads all boxes (Follower), each batch once, by its number, whoever was away or is started again in between.
 //
 // Nobody leads: any server can be lost, and the others have all that it told.
-package shared
+package fellow
 
 import (
 	"context"

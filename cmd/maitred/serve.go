@@ -28,6 +28,7 @@ func (o *options) shared(flags *pflag.FlagSet) {
 	flags.StringVar(&o.EtcdCert, "etcd-cert", "", "PEM file of our certificate for the external etcd")
 	flags.StringVar(&o.EtcdKey, "etcd-key", "", "PEM file of its key")
 	flags.StringVar(&o.VPC, "vpc-cidr", o.VPC, "addresses of each region's default VPC, of which tasks in networkMode awsvpc get theirs")
+	flags.StringVar(&o.MetricsListen, "metrics-listen", "", "HOST:PORT at which Prometheus scrapes /metrics, or off (default: the API's address; of an agent alone 127.0.0.1:6250, of a balancer alone 127.0.0.1:6251)")
 	flags.StringVar(&o.Region, "region", o.Region, "region of requests that name none, and of this machine's zone")
 }
 
@@ -112,6 +113,7 @@ func newServer(p *cli.Printer) *cobra.Command {
 	o.shared(cmd.Flags())
 	o.server(cmd.Flags())
 	o.balancer(cmd.Flags())
+	cmd.Flags().StringVar(&o.PeerListen, "peer-listen", "", "HOST:PORT at which servers on other machines, that share an external etcd, read the metrics that this one is given (default: a free port of 127.0.0.1)")
 	return cmd
 }
 
@@ -126,7 +128,9 @@ func newAgent(p *cli.Printer) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Agent, o.Detach = true, true
 			o.Announce = func(r daemon.Ready) {
-				p.Linef("Driver   %s (%s)\nState    %s", p.Bold(r.Driver), r.DriverReason, r.DataDir)
+				p.Linef("Driver   %s (%s)", p.Bold(r.Driver), r.DriverReason)
+				announceMetrics(p, r)
+				p.Linef("State    %s", r.DataDir)
 			}
 			return o.run(cmd)
 		},
@@ -146,7 +150,11 @@ func newLB(p *cli.Printer, hurry <-chan struct{}) *cobra.Command {
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Balancer, o.Hurry = true, hurry
-			o.Announce = func(r daemon.Ready) { p.Linef("Load balancers are served.\nState    %s", r.DataDir) }
+			o.Announce = func(r daemon.Ready) {
+				p.Linef("Load balancers are served.")
+				announceMetrics(p, r)
+				p.Linef("State    %s", r.DataDir)
+			}
 			return o.run(cmd)
 		},
 	}
@@ -163,6 +171,7 @@ func announce(p *cli.Printer, r daemon.Ready) {
 	p.Linef("API      %s", p.Bold(r.API))
 	p.Linef("Console  %s", p.Bold(r.API+"/"))
 	p.Linef("Driver   %s (%s)", p.Bold(r.Driver), r.DriverReason)
+	announceMetrics(p, r)
 	p.Linef("State    %s", r.DataDir)
 	announceExample(p, r)
 	announceClient(p, r)
@@ -172,7 +181,9 @@ func announce(p *cli.Printer, r daemon.Ready) {
 
 // announceServer tells the same of a server alone, and what it lacks.
 func announceServer(p *cli.Printer, r daemon.Ready, etcd []string) {
-	p.Linef("API      %s\nState    %s", p.Bold(r.API), r.DataDir)
+	p.Linef("API      %s", p.Bold(r.API))
+	announceMetrics(p, r)
+	p.Linef("State    %s", r.DataDir)
 	announceClient(p, r)
 	if r.Machines > 0 {
 		return
@@ -183,6 +194,13 @@ func announceServer(p *cli.Printer, r daemon.Ready, etcd []string) {
 	}
 	p.Linef("")
 	p.Linef("Run `maitred agent %s` to give it a machine.", where)
+}
+
+// announceMetrics tells where Prometheus finds this process, where that is not the API's address.
+func announceMetrics(p *cli.Printer, r daemon.Ready) {
+	if r.Metrics != "" {
+		p.Linef("Metrics  %s", r.Metrics)
+	}
 }
 
 func announceClient(p *cli.Printer, r daemon.Ready) {

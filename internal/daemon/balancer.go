@@ -17,6 +17,7 @@ import (
 	"github.com/maitred/maitred/internal/lb/accesslog"
 	"github.com/maitred/maitred/internal/lb/certs"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/reading"
 )
 
 const (
@@ -93,7 +94,8 @@ func (s *server) startBalancer(ctx context.Context, roles *roles) error {
 	b, err := lb.New(lb.Config{
 		Store: s.store, ID: id, Host: name, Zone: cmp.Or(s.cfg.Zone, s.cfg.Region+"a"), Version: s.cfg.Version, Dir: dir, AccessLog: log, Secret: keys[len(keys)-1],
 		Certificates: certs.New(s.privateKey), Now: time.Now, Random: rand.Uint64, Log: s.cfg.Log, Hurry: s.cfg.Hurry,
-		Serving: func() { close(serving) }, Readings: s.balancerFeed.Add, Peer: s.line, Line: line,
+		Serving: func() { close(serving) }, Readings: func(f reading.Frame) { s.local.Balancer(&f); s.balancerFeed.Add(f) },
+		Peer: s.line, Line: line,
 	})
 	if err != nil {
 		return err

@@ -53,6 +53,7 @@ func runRole(role, dir string) int {
 	defer stop()
 	c := daemon.Defaults()
 	c.DataDir, c.Listen, c.Server, c.Balancer = dir, "127.0.0.1:0", role != "lb", role != "server"
+	c.MetricsListen = daemon.MetricsOff // there are several of a machine
 	c.Log, c.PeerListen = slog.New(slog.NewTextHandler(os.Stderr, nil)), os.Getenv(atPeer)
 	c.Announce = func(daemon.Ready) { _, _ = os.Stdout.WriteString("ready\n") }
 	if err := daemon.Run(ctx, c); err != nil {

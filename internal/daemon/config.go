@@ -50,6 +50,9 @@ type Config struct {
 	// PeerListen is the host:port of the direct line to this machine's agent and balancer; "" for a free port of 127.0.0.1, which does
 	// where the server is on the same machine.
 	PeerListen string
+	// MetricsListen is the HOST:PORT at which /metrics is served: by a server beside the API's address, by an agent or a balancer
+	// alone at 127.0.0.1, port 6250 or 6251, if it is "". MetricsOff: nowhere.
+	MetricsListen string
 	// SecretKey is the file with the key of secrets; "" for secret.key in the data directory.
 	SecretKey string
 	// SecretsEndpoint is the URL of what speaks for Secrets Manager, Systems Manager and S3, and S3Dir a directory with a
@@ -83,7 +86,8 @@ type Ready struct {
 	API          string // URL; the console is there too
 	Region       string // of requests that name none
 	DataDir      string
-	Machines     int // that are known, connected or not
+	Metrics      string // URL for Prometheus beside the API's; "" for none
+	Machines     int    // that are known, connected or not
 	Driver       string
 	DriverReason string
 	Example      []string // URLs of the example: of its load balancer, or of its tasks
@@ -173,6 +177,9 @@ func (c Config) validateAddresses() error {
 	if _, port, err := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && (err != nil || port == "") {
 		return fmt.Errorf("--peer-listen %q: it is HOST:PORT, as 10.0.0.7:6249", c.PeerListen)
 	}
+	if _, port, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && c.MetricsListen != MetricsOff && (err != nil || port == "") {
+		return fmt.Errorf("--metrics-listen %q: it is HOST:PORT, as 127.0.0.1:6250, or off", c.MetricsListen)
+	}
 	return nil
 }
 
@@ -200,6 +207,9 @@ func (c Config) complete() (Config, error) {
 }
 
 func (c Config) validateListen() error {
+	if host, _, _ := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && !c.Agent && unspecified(host) {
+		return fmt.Errorf("--peer-listen %q: other servers are told this address, so it has to name this machine, as 10.0.0.7:6249", c.PeerListen)
+	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil || port == "" {
 		return fmt.Errorf("--listen %q: it is HOST:PORT, as 127.0.0.1:6248", c.Listen)
@@ -209,6 +219,11 @@ func (c Config) validateListen() error {
 			"listen on 127.0.0.1, or say --allow-any-address if the network in between is to be trusted", c.Listen)
 	}
 	return nil
+}
+
+func unspecified(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
 }
 
 func loopback(host string) bool {

@@ -32,3 +32,24 @@ func TestDataDirIsAbsolute(t *testing.T) {
 		t.Errorf("no data directory: got %v, want an error that names --data-dir", err)
 	}
 }
+
+// TestAddresses: what others could not use is refused, with the name of the flag.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"": "", "127.0.0.1:0": "", "10.0.0.7:6249": "", "0.0.0.0:6249": "--peer-listen", "[::]:6249": "--peer-listen", ":6249": "--peer-listen", "6249": "--peer-listen",
+	} {
+		c := Defaults()
+		c.Server, c.PeerListen = true, given
+		if err := c.Validate(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("--peer-listen %q: %v", given, err)
+		}
+	}
+	for given, ok := range map[string]bool{"": true, "off": true, "127.0.0.1:6250": true, "0.0.0.0:6250": true, "6250": false, "on": false} {
+		c := Defaults()
+		c.Agent, c.MetricsListen = true, given
+		if err := c.Validate(); (err == nil) != ok {
+			t.Errorf("--metrics-listen %q: %v", given, err)
+		}
+	}
+}

@@ -17,6 +17,8 @@ import (
 	"github.com/maitred/maitred/internal/driver/keeper"
 	"github.com/maitred/maitred/internal/logs/disk"
 	"github.com/maitred/maitred/internal/meter"
+	"github.com/maitred/maitred/internal/meter/fellow"
+	"github.com/maitred/maitred/internal/meter/own"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/peer"
@@ -46,10 +48,16 @@ type server struct {
 	metrics *keep.Store // nil where there is no server
 	peers   *peer.Caller
 	meter   *meter.Collector // nil where there is no server
+	own     *own.Process     // what this process tells of itself
+	local   *meter.Local     // what its agent and its balancer measured
 	// balancerFeed is what this process's balancer measures, and line the direct line to its agent, by which it is read; nil
 	// where there is none.
 	balancerFeed *reading.Feed
 	line         *model.Peer
+	door         *peer.Server // of the line
+	box          *fellow.Box  // nil where there is no server
+	// measuredUntil is when the server before this one put what was measured last; zero if there was none.
+	measuredUntil time.Time
 	// asked is full while questions are answered.
 	asked   chan struct{}
 	keyFile sync.Mutex // of secrets, while the server uses or changes it
@@ -67,7 +75,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	s := &server{cfg: cfg, asked: make(chan struct{}, maxQuestions)}
+	s := &server{cfg: cfg, asked: make(chan struct{}, maxQuestions), own: own.New(cfg.Version)}
 	if cfg.Balancer {
 		s.balancerFeed = newFeed()
 	}
@@ -132,7 +140,12 @@ func (s *server) open(ctx context.Context) (err error) {
 	if s.backend, err = s.openBackend(ctx); err != nil {
 		return err
 	}
-	if s.store, err = store.Open(ctx, s.backend, scope, store.WithLogger(s.cfg.Log)); err != nil {
+	if s.store, err = store.Open(ctx, s.backend, scope, store.WithLogger(s.cfg.Log), store.WithLeads(s.own.Leads)); err != nil {
+		return errors.Join(err, s.backend.Close())
+	}
+	s.local = meter.NewLocal(s.store)
+	if err := s.startOwn(); err != nil {
+		s.store.Close()
 		return errors.Join(err, s.backend.Close())
 	}
 	return nil
@@ -204,6 +217,11 @@ func (s *server) start(ctx context.Context, roles *roles, listener net.Listener)
 			return err
 		}
 	}
+	url, err := s.startScrapes(ctx, roles)
+	if err != nil {
+		return err
+	}
+	ready.Metrics = url
 	s.serving.Store(true)
 	if s.cfg.Example != "" {
 		ready.ExampleName = s.cfg.Example

@@ -31,7 +31,9 @@ const (
 func (s *server) handler(api http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
-	mux.HandleFunc("GET "+metricsPath, s.serveMetrics)
+	if s.cfg.MetricsListen != MetricsOff {
+		mux.HandleFunc("GET "+metricsPath, s.serveMetrics)
+	}
 	mux.HandleFunc("GET "+whyPath, s.why)
 	mux.HandleFunc("POST "+whatIfPath, s.whatIf)
 	mux.HandleFunc("GET "+topPath, s.top)
@@ -41,19 +43,19 @@ func (s *server) handler(api http.Handler) http.Handler {
 	s.secretRoutes(mux)
 	mux.Handle("GET /{$}", statusOr(api, http.HandlerFunc(s.status)))
 	mux.Handle("/", api)
-	return s.guardHost(mux)
+	return s.guardHost(mux, s.cfg.AnyAddress)
 }
 
 // guardHost refuses requests that a web page makes through a name of its own that leads here (DNS rebinding): on a
-// loopback address the Host must be one too.
-func (s *server) guardHost(next http.Handler) http.Handler {
+// loopback address the Host must be one too, unless any address is to be served.
+func (s *server) guardHost(next http.Handler, anyAddress bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
 		if err != nil {
 			host = r.Host
 		}
 		origin := r.Header.Get("Origin")
-		if !s.cfg.AnyAddress && (!loopback(trimBrackets(host)) || origin != "" && origin != "http://"+r.Host) {
+		if !anyAddress && (!loopback(trimBrackets(host)) || origin != "" && origin != "http://"+r.Host) {
 			s.refused(w, http.StatusForbidden, &model.Error{
 				Code: "AccessDeniedException", Message: "maitred answers to its own address only, not to " + r.Host,
 			})

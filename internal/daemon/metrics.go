@@ -4,21 +4,17 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/meter"
-	"github.com/maitred/maitred/internal/meter/exposition"
 	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/reading"
 	"github.com/maitred/maitred/internal/store"
 )
-
-const metricsPath = "/metrics"
 
 // newFeed makes a feed of what this process measures.
 func newFeed() *reading.Feed {
@@ -80,10 +76,12 @@ func (s *server) startMeter(ctx context.Context, roles *roles) error {
 	}
 	balancers := s.newBalancerCaller()
 	roles.end(func() error { balancers.Close(); return nil })
+	after := put.read()
+	s.measuredUntil = after
 	var err error
 	s.meter, err = meter.New(meter.Config{
 		Store: s.store, Put: put, Agents: s.peers.Client(), Balancers: balancers.Client(), Desired: desiredTasks, Log: s.cfg.Log,
-		After: put.read(),
+		After: after,
 	})
 	if err != nil {
 		return err
@@ -100,13 +98,5 @@ func desiredTasks(v *store.View) func(*model.Service) int {
 			return svc.DesiredCount
 		}
 		return counter.Service(svc).Desired
-	}
-}
-
-// serveMetrics answers GET /metrics for Prometheus.
-func (s *server) serveMetrics(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", exposition.ContentType)
-	if err := exposition.Write(w, s.meter.Families()); err != nil {
-		s.cfg.Log.Debug("metrics could not be written", "error", err)
 	}
 }

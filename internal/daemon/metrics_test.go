@@ -177,28 +177,45 @@ func (a *api) balanced() (page, group string) {
 // up runs everything in this process until the test ends, and gives the API's endpoint.
 func up(t *testing.T, change func(*daemon.Config)) string {
 	t.Helper()
+	return run(t, func(c *daemon.Config) {
+		c.Server, c.Agent, c.Balancer = true, true, true
+		change(c)
+	}).API
+}
+
+// run runs the roles that it is told of in this process until the test ends.
+func run(t *testing.T, change func(*daemon.Config)) daemon.Ready {
+	t.Helper()
+	r, _ := runUntil(t, change)
+	return r
+}
+
+// runUntil runs roles until they are told to end, or the test ends.
+func runUntil(t *testing.T, change func(*daemon.Config)) (r daemon.Ready, end func()) {
+	t.Helper()
 	c := daemon.Defaults()
-	c.DataDir, c.Listen, c.Driver, c.Server, c.Agent, c.Balancer = t.TempDir(), "127.0.0.1:0", "process", true, true, true
+	c.DataDir, c.Listen, c.Driver, c.MetricsListen = t.TempDir(), "127.0.0.1:0", "process", "127.0.0.1:0"
 	c.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	ready, done := make(chan daemon.Ready, 1), make(chan error, 1)
 	c.Announce = func(r daemon.Ready) { ready <- r }
 	change(&c)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { done <- daemon.Run(ctx, c) }()
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("the end: %v", err)
 		}
 	})
+	t.Cleanup(end)
 	select {
 	case r := <-ready:
-		return r.API
+		return r, end
 	case err := <-done:
 		done <- nil
 		t.Fatal(err)
 	}
-	return ""
+	return r, end
 }
 
 // TestMeasured: what a task uses and what it is asked are data within seconds, and there for Prometheus.

@@ -26,6 +26,8 @@ import (
 	"github.com/maitred/maitred/internal/engine"
 	"github.com/maitred/maitred/internal/logs"
 	"github.com/maitred/maitred/internal/logs/disk"
+	"github.com/maitred/maitred/internal/meter/own"
+	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/reading"
@@ -58,6 +60,12 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 	if err := s.openMetrics(ctx, roles); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if err := s.openShared(ctx, roles); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if err := s.own.Add(own.KeptIn(func() own.Kept { return keptNow(s.metrics.Counts()) })); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	api, err := s.api()
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -68,8 +76,12 @@ func (s *server) startServer(ctx context.Context, roles *roles, listener net.Lis
 	roles.run(ctx, "scheduler", func(ctx context.Context) error {
 		return engine.Run(ctx, engine.Config{
 			Store: s.store, Account: s.cfg.Account, IDs: random, Timings: s.timings, Refuse: refuse, Connected: control.AgentConnected, Resync: resync, Log: s.cfg.Log,
+			Told: s.scheduled,
 		})
 	})
+	if err := s.startShared(ctx, roles); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	s.startScaling(ctx, roles)
 	if err := s.startIssuer(ctx, roles); err != nil {
 		return errors.Join(err, listener.Close())
@@ -105,11 +117,11 @@ func (s *server) joined(ctx context.Context) error {
 
 // api is the handler of all AWS APIs.
 func (s *server) api() (http.Handler, error) {
-	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log}, services(parts{
+	return wire.NewHandler(wire.Config{Region: s.cfg.Region, Log: s.cfg.Log, Told: s.answered}, services(parts{
 		ecs: ecs.Deps{
 			Store: s.store, Account: s.cfg.Account, Now: time.Now, IDs: random, Timings: s.timings, VPC: s.cfg.VPC, Refuse: refuse, Log: s.cfg.Log,
 		},
-		put: s.put, sources: s.logSources, sealing: s.sealing, acme: s.cfg.ACMEDirectory != "", addresses: s.cfg.BalancerAddresses, metrics: s.metrics,
+		put: s.put, sources: s.logSources, sealing: s.sealing, acme: s.cfg.ACMEDirectory != "", addresses: s.cfg.BalancerAddresses, metrics: s.metrics, given: s.given(),
 	})...)
 }
 
@@ -122,6 +134,7 @@ type parts struct {
 	acme      bool // certificates can be requested
 	addresses []string
 	metrics   *keep.Store
+	given     metrics.Putter // what clients put
 }
 
 // services are the AWS APIs that are served.
@@ -134,11 +147,11 @@ func services(p parts) []*wire.Service {
 		Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Timings: d.Timings, VPC: d.VPC, Addresses: p.addresses,
 	})
 	scaling := autoscaling.New(autoscaling.Deps{Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs})
-	metrics := cloudwatch.New(cloudwatch.Deps{
-		Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Reader: p.metrics, Putter: p.metrics, Lister: p.metrics,
+	measurements := cloudwatch.New(cloudwatch.Deps{
+		Store: d.Store, Account: d.Account, Now: d.Now, IDs: d.IDs, Reader: p.metrics, Putter: p.given, Lister: p.metrics,
 	})
 	return []*wire.Service{
-		ecs.New(d).Service(), balancers.Service(), scaling.Service(), metrics.Service(), events.Service(), certificates.Service(),
+		ecs.New(d).Service(), balancers.Service(), scaling.Service(), measurements.Service(), events.Service(), certificates.Service(),
 		networks.Service(), sts.New(d.Account), elbv2.Classic(),
 	}
 }
@@ -187,7 +200,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 	if err != nil {
 		return "", "", err
 	}
-	s.line = new(line.Peer())
+	s.openLine(line)
 	machine.Peer = s.line
 	machine.Policy = s.cfg.policy()
 	endpoints, err := s.startMetadata(ctx, roles, d, machine)
@@ -202,7 +215,7 @@ func (s *server) startAgent(ctx context.Context, roles *roles) (name, reason str
 		BindAddress: s.cfg.Address,
 		HostNetwork: d.Name() == "process",
 		Prepare:     s.newPreparer(endpoints).prepare,
-		Readings:    feed.Add,
+		Readings:    func(f reading.Frame) { s.local.Agent(&f); feed.Add(f) },
 	})
 	if err != nil {
 		return "", "", errors.Join(err, line.Close())

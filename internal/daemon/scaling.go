@@ -31,7 +31,7 @@ func (s *server) openMetrics(ctx context.Context, roles *roles) (err error) {
 // startScaling begins to evaluate alarms, to scale services, and to read how much work waits for them.
 func (s *server) startScaling(ctx context.Context, roles *roles) {
 	roles.run(ctx, "scaler", func(ctx context.Context) error {
-		return scaler.Run(ctx, scaler.Config{Store: s.store, Metrics: s.metrics, IDs: random, Post: post, Log: s.cfg.Log})
+		return scaler.Run(ctx, scaler.Config{Store: s.store, Metrics: s.metrics, IDs: random, Post: post, Log: s.cfg.Log, Told: s.scaled})
 	})
 	backlogs := &source.Watcher{
 		Store: s.store, Put: s.metrics, Now: time.Now, Log: s.cfg.Log, Tell: s.tellService,

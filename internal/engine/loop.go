@@ -32,6 +32,14 @@ type Config struct {
 	Log    *slog.Logger
 	// Step decides; nil: core.Step. Tests put themselves in between.
 	Step func(core.View, core.Input) core.Plan
+	// Told is told of each turn in which core was asked; nil: nobody.
+	Told func(Turned)
+}
+
+// Turned is what a turn came to.
+type Turned struct {
+	Took             time.Duration
+	Written, Refused int // changes; those that were refused are computed again
 }
 
 // Loop is the scheduler without a goroutine and without a clock: each Turn looks at what changed and writes what core
@@ -107,11 +115,16 @@ func (l *Loop) Turn(ctx context.Context, now time.Time) (more bool, err error) {
 	if l.dirty.empty() {
 		return false, nil
 	}
-	return l.decide(ctx, view, now)
+	began, turned := time.Now(), Turned{}
+	more, err = l.decide(ctx, view, now, &turned)
+	if turned.Took = time.Since(began); l.Told != nil {
+		l.Told(turned)
+	}
+	return more, err
 }
 
 // decide runs one step of core and applies its plan.
-func (l *Loop) decide(ctx context.Context, view *store.View, now time.Time) (more bool, err error) {
+func (l *Loop) decide(ctx context.Context, view *store.View, now time.Time, turned *Turned) (more bool, err error) {
 	room := func() *place.Room {
 		if l.room == nil {
 			l.furnish(view, now)
@@ -128,7 +141,7 @@ func (l *Loop) decide(ctx context.Context, view *store.View, now time.Time) (mor
 		l.waiting[s] = true
 	}
 	l.dirty.put(plan.Rest)
-	rev, err := l.apply(ctx, view, plan.Changes)
+	rev, err := l.apply(ctx, view, plan.Changes, turned)
 	if err != nil {
 		return false, err
 	}
@@ -155,7 +168,7 @@ func (l *Loop) connected(m *model.Machine, now time.Time) bool {
 
 // sweep removes what has been kept long enough.
 func (l *Loop) sweep(ctx context.Context, view *store.View, now time.Time) error {
-	if _, err := l.apply(ctx, view, core.Sweep(view, now, l.Timings)); err != nil {
+	if _, err := l.apply(ctx, view, core.Sweep(view, now, l.Timings), &Turned{}); err != nil {
 		return err
 	}
 	for more := true; more; {
@@ -200,7 +213,7 @@ func (l *Loop) join(ctx context.Context, view *store.View, now time.Time) (joine
 
 // apply writes the changes of a plan in as few transactions as their size allows. What is refused, because something
 // that it was computed from has changed, is computed again in the next turn.
-func (l *Loop) apply(ctx context.Context, view *store.View, changes []core.Change) (last int64, err error) {
+func (l *Loop) apply(ctx context.Context, view *store.View, changes []core.Change, turned *Turned) (last int64, err error) {
 	limit := len(changes)
 	if l.alone {
 		limit = 1
@@ -218,13 +231,17 @@ func (l *Loop) apply(ctx context.Context, view *store.View, changes []core.Chang
 			l.Log.Error("a change is too large to be written; it is left out", "subject", changes[0].Subject, "error", err)
 		case errors.Is(err, store.ErrConflict):
 			l.refused(changes[:n], err)
+			turned.Refused += n
 			if conflict, ok := errors.AsType[*store.ConflictError](err); ok {
 				last = max(last, conflict.Rev)
 			}
 		case errors.Is(err, store.ErrUnknownOutcome):
 			l.refused(changes[:n], err) // whatever happened, the next turn sees it
+			turned.Refused += n
 		case err != nil:
 			return last, fmt.Errorf("apply a plan: %w", err)
+		default:
+			turned.Written += n
 		}
 		last = max(last, rev)
 		changes = changes[n:]

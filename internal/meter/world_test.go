@@ -267,3 +267,15 @@ func (w *world) collect(l *lines, change ...func(*Config)) (c *Collector, k *kep
 		}
 	}
 }
+
+func (w *world) remove(keys ...model.Key) {
+	w.Helper()
+	if _, err := w.store.Update(context.Background(), func(tx *store.Tx) error {
+		for _, k := range keys {
+			tx.Delete(k)
+		}
+		return nil
+	}); err != nil {
+		w.Fatal(err)
+	}
+}

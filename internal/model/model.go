@@ -51,6 +51,7 @@ const (
 	KindScheduledAction Kind = "scheduled"       // control: ScheduledAction
 	KindScalingState    Kind = "scalingstate"    // control: ScalingState
 	KindScalingActivity Kind = "scalingactivity" // control: ScalingActivity
+	KindServer          Kind = "server"          // server: Server
 )
 
 // Kinds lists every table.
@@ -61,7 +62,7 @@ func Kinds() []Kind {
 		KindToken, KindVPC, KindSubnet, KindSecurityGroup, KindSecret, KindLogGroup,
 		KindLoadBalancer, KindListener, KindRule, KindTargetGroup, KindTarget, KindTargetHealth, KindBalancer, KindDemand, KindCertificate,
 		KindAlarm, KindAlarmState, KindAlarmEvent, KindScalable,
-		KindScalingPolicy, KindScheduledAction, KindScalingState, KindScalingActivity,
+		KindScalingPolicy, KindScheduledAction, KindScalingState, KindScalingActivity, KindServer,
 	}
 }
 
@@ -147,6 +148,13 @@ func New(k Kind) Record { //nolint:gocyclo,funlen // one case for each table
 		return &AlarmState{}
 	case KindAlarmEvent:
 		return &AlarmEvent{}
+	}
+	return newOfScaling(k)
+}
+
+// newOfScaling is New for the tables of scaling, and of servers.
+func newOfScaling(k Kind) Record {
+	switch k {
 	case KindScalable:
 		return &ScalableTarget{}
 	case KindScalingPolicy:
@@ -157,6 +165,8 @@ func New(k Kind) Record { //nolint:gocyclo,funlen // one case for each table
 		return &ScalingState{}
 	case KindScalingActivity:
 		return &ScalingActivity{}
+	case KindServer:
+		return &Server{}
 	}
 	return nil
 }

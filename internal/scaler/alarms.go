@@ -205,6 +205,7 @@ func (l *Loop) become(ctx context.Context, w *watched, v alarm.Verdict, now time
 		return false, fmt.Errorf("write the state of alarm %s: %w", w.of.Name, err)
 	}
 	if transition {
+		l.turned.Transitions++
 		w.fires, w.fired = true, now
 		if !w.of.Composite() {
 			l.hooks.transition(w.of, state, now)
@@ -215,8 +216,11 @@ func (l *Loop) become(ctx context.Context, w *watched, v alarm.Verdict, now time
 	return false, nil
 }
 
-// repeat carries out the scaling actions of a state that lasts.
+// repeat carries out the scaling actions of a state that lasts. A new leader goes on from when the one before it did.
 func (l *Loop) repeat(w *watched, state *model.AlarmState, now time.Time) {
+	if state != nil && w.fired.IsZero() {
+		w.fired = lastScaled(l.Store.View(), w.of, state)
+	}
 	if state != nil && !now.Before(w.fired.Add(actionsEvery)) {
 		w.fires, w.fired = true, now
 	}

@@ -19,6 +19,7 @@ type Loop struct {
 	alarms  map[string]*watched // by path
 	targets map[string]*scaled  // by path
 	rewake  bool                // what target groups say of who is woken may be out of date
+	turned  Turned              // what this turn has come to
 }
 
 // watched is what is remembered of an alarm, by its path.
@@ -82,6 +83,16 @@ func (l *Loop) Next() (next time.Time) {
 // Turn evaluates the alarms that are due and decides on the targets that they, the time or a change concern. The error is
 // about the store or the end of leadership.
 func (l *Loop) Turn(ctx context.Context, now time.Time) error {
+	began := time.Now()
+	l.turned = Turned{}
+	err := l.turn(ctx, now)
+	if l.turned.Took = time.Since(began); l.Told != nil {
+		l.Told(l.turned)
+	}
+	return err
+}
+
+func (l *Loop) turn(ctx context.Context, now time.Time) error {
 	changes, all, view := l.watcher.Snapshot()
 	look := l.changed(view, changes, all)
 	if err := l.wakes(ctx); err != nil {

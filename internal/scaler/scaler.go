@@ -31,6 +31,15 @@ type Config struct {
 	// Post tells a URL of an alarm's transition; it returns when that has been answered. It is called by one goroutine.
 	Post func(ctx context.Context, url string, body []byte) error
 	Log  *slog.Logger
+	// Told is told of each turn; nil: nobody.
+	Told func(Turned)
+}
+
+// Turned is what a turn came to.
+type Turned struct {
+	Took        time.Duration
+	Transitions int // of alarms
+	Scaled      int // services whose desired count was changed
 }
 
 // Run leads whenever this process is elected, until ctx ends. Errors of the store are logged and tried again.

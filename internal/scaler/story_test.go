@@ -130,13 +130,17 @@ func (r *rig) step(d *datadriven.TestData) {
 	d.ScanArgs(r.t, "op", &op)
 	d.ScanArgs(r.t, "threshold", &threshold)
 	d.ScanArgs(r.t, "change", &change)
+	cooldown := 60
+	if d.HasArg("cooldown") {
+		d.ScanArgs(r.t, "cooldown", &cooldown)
+	}
 	bound := 0.0
 	steps := []model.StepRange{{Lower: &bound, Change: change}}
 	if op == model.Less {
 		steps = []model.StepRange{{Upper: &bound, Change: change}}
 	}
 	arn := r.policy(control.PolicyUpdate{Resource: resource, Name: name, Step: &model.Step{
-		Adjustment: model.ChangeInCapacity, Steps: steps, Cooldown: time.Minute,
+		Adjustment: model.ChangeInCapacity, Steps: steps, Cooldown: time.Duration(cooldown) * time.Second,
 	}})
 	r.alarm(&model.Alarm{
 		Name: "on-" + name, AlarmActions: []string{arn}, Period: 60, EvaluationPeriods: 1, Threshold: threshold, Comparison: op,

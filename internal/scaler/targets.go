@@ -103,18 +103,23 @@ func (l *Loop) target(ctx context.Context, t *turn, path string, s *scaled) erro
 	if !d.Save && !d.Change && len(d.Activities) == 0 && d.Min == nil && d.Max == nil && len(d.Ended) == 0 && len(d.Told) == 0 && !s.open {
 		return nil
 	}
-	open := false
+	open, scaled := false, false
 	_, err := l.Store.Update(ctx, func(tx *store.Tx) error {
 		l.guard(tx)
 		in, svc, ok := l.input(t, tx.View(), path, s)
 		if !ok {
 			return nil
 		}
-		open = l.write(tx, in, svc, scaling.Decide(in))
+		decision := scaling.Decide(in)
+		scaled = decision.Change
+		open = l.write(tx, in, svc, decision)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("scale %s: %w", path, err)
+	}
+	if scaled {
+		l.turned.Scaled++
 	}
 	s.open = open
 	return nil

@@ -41,6 +41,7 @@ const (
 	tScheduledAction
 	tScalingState
 	tScalingActivity
+	tServer
 	tables
 	tNone = -1
 )
@@ -117,6 +118,8 @@ func tableOf(k model.Kind) int { //nolint:gocyclo,funlen // one case for each ta
 		return tScalingState
 	case model.KindScalingActivity:
 		return tScalingActivity
+	case model.KindServer:
+		return tServer
 	}
 	return tNone
 }

@@ -52,6 +52,8 @@ func (s *Store) lead(ctx context.Context, name string, log *slog.Logger, term fu
 		}
 	}()
 	log.Debug("leading", "of", name, "term", l.Fence.Term)
+	s.leads(name, true)
+	defer s.leads(name, false)
 	return term(ctx, l)
 }
 

@@ -20,6 +20,7 @@ type Store struct {
 	scope   Scope
 	log     *slog.Logger
 	sync    bool
+	leads   func(name string, now bool)
 
 	view   atomic.Pointer[View]
 	broken atomic.Pointer[error] // why the view does not follow the backend now
@@ -51,6 +52,9 @@ type Option func(*Store)
 
 // WithLogger makes a store tell what goes wrong behind the scenes. Without it, nothing is told.
 func WithLogger(log *slog.Logger) Option { return func(s *Store) { s.log = log } }
+
+// WithLeads tells when this process begins and ceases to lead; it is called by many goroutines. Without it, nobody is told.
+func WithLeads(leads func(name string, now bool)) Option { return func(s *Store) { s.leads = leads } }
 
 // Open loads a scope of a backend and follows it, until Close, with one goroutine. The backend must outlive the store.
 func Open(ctx context.Context, backend Backend, scope Scope, options ...Option) (*Store, error) {
@@ -90,7 +94,7 @@ func OpenSync(ctx context.Context, backend Backend, scope Scope, options ...Opti
 func newStore(backend Backend, scope Scope, options []Option) *Store {
 	s := &Store{
 		backend: backend, scope: scope, log: slog.New(slog.DiscardHandler), cache: newCache(), closed: make(chan struct{}),
-		turn: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1), leads: func(string, bool) {},
 	}
 	s.view.Store(s.cache.view(0))
 	for _, o := range options {

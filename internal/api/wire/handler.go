@@ -46,7 +46,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		request: &Request{RequestID: id, RemoteAddr: r.RemoteAddr, Region: h.config.Region},
 		route:   route{protocol: h.router.query},
 	}
+	began := time.Now()
 	a := c.answer(w, r)
+	if h.config.Told != nil {
+		h.config.Told(c.done(time.Since(began)))
+	}
 	c.settle(r, a)
 	a.write(w)
 }
@@ -58,6 +62,20 @@ type call struct {
 	route   route
 	// bodyRead is when the whole request was here.
 	bodyRead time.Time
+	code     string // of the error that is answered
+}
+
+// done is what became of the call. What a caller made up has no name there, or there would be as many names as callers want.
+func (c *call) done(took time.Duration) Done {
+	d := Done{Code: c.code, Took: took}
+	if c.route.endpoint == nil {
+		return d
+	}
+	d.Service = c.request.Service
+	if c.route.endpoint.ops[c.route.operation] != nil {
+		d.Operation = c.route.operation
+	}
+	return d
 }
 
 // answer runs the call; whatever happens, there is an answer.
@@ -86,6 +104,7 @@ func (c *call) recovered(ctx context.Context, p any) answer {
 
 // fail is the answer for an error.
 func (c *call) fail(e *Error) answer {
+	c.code = e.Code
 	a, err := c.route.protocol.encodeError(c.request, resolve(e, c.service()))
 	if err != nil {
 		// Fields of an error that cannot be written are a mistake in a handler.

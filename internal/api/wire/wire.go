@@ -18,6 +18,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"time"
 )
 
 const (
@@ -40,6 +41,16 @@ type Config struct {
 	NewRequestID func() string
 	// Log gets internal errors and panics. Default: nothing is logged.
 	Log *slog.Logger
+	// Told is told of each request when its answer is made; it must be safe for concurrent use. Nil: nobody.
+	Told func(Done)
+}
+
+// Done is what became of a request.
+type Done struct {
+	// Service and Operation are "" for a request that names none that is known.
+	Service, Operation string
+	Code               string // of the error; "" for none
+	Took               time.Duration
 }
 
 // withDefaults fills what is not set and checks what is.

@@ -73,6 +73,17 @@ func (s *Set) Compute(st metrics.Statistic) (float64, bool) {
 	}
 }
 
+// Pairs gives the values of a set, with how often each was met; none if they are not known.
+func (s *Set) Pairs() (values, counts []float64) {
+	if s.Values.lost {
+		return nil, nil
+	}
+	for _, b := range s.Values.bins {
+		values, counts = append(values, s.at(b)), append(counts, b.n)
+	}
+	return values, counts
+}
+
 func (s *Set) ofValues(st metrics.Statistic) (float64, bool) {
 	if st.Function == metrics.Percentile {
 		return s.percentile(st.High), true

@@ -30,21 +30,29 @@ func (s *Store) Read(q metrics.Query) ([]metrics.Point, error) {
 	if (f.end-f.start)/f.period > maxPeriods {
 		return nil, fmt.Errorf("more than %d periods lie between %v and %v", maxPeriods, q.Start, q.End)
 	}
-	v, err := s.look(&q, f)
-	if err != nil {
+	if err := s.gather(&q, f); err != nil {
 		return nil, err
+	}
+	return f.points(st)
+}
+
+// gather puts what is kept of what is asked for into the periods.
+func (s *Store) gather(q *metrics.Query, f *fold) error {
+	v, err := s.look(q, f)
+	if err != nil {
+		return err
 	}
 	if !v.enough {
 		if err := s.disk.read(v, f); err != nil {
-			return nil, s.disk.wrap(err)
+			return s.disk.wrap(err)
 		}
 	}
 	for i := range v.streams {
 		if err := v.streams[i].fold(f, v.applied, &v.marks); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return f.points(st)
+	return nil
 }
 
 // fold puts points into the periods that are asked for.

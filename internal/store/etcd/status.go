@@ -13,6 +13,7 @@ import (
 type Status struct {
 	Size  int64 // bytes of the database file
 	InUse int64 // bytes of it that are not free for reuse
+	Rev   int64 // the newest revision of the member that was asked
 	Quota int64 // bytes at which it takes deletions only; 0 if unknown, for an etcd in another process
 	// NoSpace says that the quota was reached. It stays so until Reclaim.
 	NoSpace bool
@@ -46,7 +47,7 @@ func (b *Backend) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("alarms of etcd: %w", b.translate(err))
 	}
-	s := Status{Size: answer.DbSize, InUse: answer.DbSizeInUse, Quota: answer.DbSizeQuota}
+	s := Status{Size: answer.DbSize, InUse: answer.DbSizeInUse, Quota: answer.DbSizeQuota, Rev: answer.Header.GetRevision()}
 	if b.member != nil {
 		s.Quota = b.member.quota
 	}

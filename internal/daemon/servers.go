@@ -1,0 +1,178 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/maitred/maitred/internal/agent/host"
+	"github.com/maitred/maitred/internal/meter/fellow"
+	"github.com/maitred/maitred/internal/metrics"
+	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/peer"
+	"github.com/maitred/maitred/internal/reading"
+	"github.com/maitred/maitred/internal/store"
+)
+
+// openShared opens what this server is given of metrics for the others.
+func (s *server) openShared(ctx context.Context, roles *roles) (err error) {
+	s.box, err = fellow.Open(fellow.Config{File: filepath.Join(s.cfg.DataDir, "metrics", "shared.db"), Log: s.cfg.Log})
+	if err != nil {
+		return err
+	}
+	roles.end(s.box.Close)
+	roles.run(ctx, "metrics for other servers", s.box.Run)
+	return nil
+}
+
+// given is where what a client puts goes: to the other servers, and into this one's store.
+func (s *server) given() metrics.Putter {
+	if s.box == nil { // the operations are only listed
+		return nil
+	}
+	return both{s.box, s.metrics}
+}
+
+// startShared begins to read what other servers are given, and lets them read here.
+func (s *server) startShared(ctx context.Context, roles *roles) error {
+	id, err := host.ID(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	if s.line == nil {
+		line, err := s.listenPeer(ctx)
+		if err != nil {
+			return err
+		}
+		if s.balancerFeed != nil {
+			line.Handle("GET "+reading.BalancerPath, s.balancerFeed)
+		}
+		s.openLine(line)
+		roles.run(ctx, "line to the server", line.Run)
+	}
+	s.door.Handle("GET "+fellow.Path, s.box)
+	s.door.Handle("GET "+fellow.HistoryPath, &fellow.History{Archive: s.metrics, Log: s.cfg.Log})
+	calls := s.newServerCaller()
+	roles.end(func() error { calls.Close(); return nil })
+	f := &fellow.Follower{
+		Store: s.store, Self: id, Box: s.box, Put: s.metrics, Client: calls.Client(), Follows: s.own.Follows, Log: s.cfg.Log,
+	}
+	roles.run(ctx, "metrics of other servers", f.Run)
+	s.fillGap(ctx, roles, id, calls.Client())
+	roles.run(ctx, "presence of the server", func(ctx context.Context) error { return s.attend(ctx, id) })
+	return nil
+}
+
+// memory is how long a server may be away: so long agents and balancers keep what they measure.
+const memory = time.Minute
+
+// fillGap has what was measured while this server was away read from another one. That it is missing is written down until it
+// is here.
+func (s *server) fillGap(ctx context.Context, roles *roles, id string, client *http.Client) {
+	now := time.Now().UTC()
+	from, file := s.measuredUntil, filepath.Join(s.cfg.DataDir, "metrics", "missing")
+	if before, ok := readTime(file); ok {
+		from = before
+	}
+	if now.Sub(from) < memory {
+		return
+	}
+	if oldest := now.Add(-metrics.MaxPast); from.Before(oldest) {
+		from = oldest
+	}
+	if err := os.WriteFile(file, from.AppendFormat(nil, time.RFC3339Nano), 0o600); err != nil {
+		s.cfg.Log.Warn("that metrics are missing cannot be written down", "error", err)
+	}
+	f := &fellow.Filler{
+		Store: s.store, Self: id, Archive: s.metrics, Client: client, From: from, To: now, Now: time.Now, Log: s.cfg.Log,
+	}
+	roles.run(ctx, "missing metrics", func(ctx context.Context) error {
+		if err := f.Fill(ctx); err == nil {
+			if err := os.Remove(file); err != nil {
+				s.cfg.Log.Warn("metrics that are here may be looked for again", "error", err)
+			}
+		}
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// readTime reads a time from a file, false if there is none.
+func readTime(file string) (t time.Time, ok bool) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return t, false
+	}
+	t, err = time.Parse(time.RFC3339Nano, string(text))
+	return t, err == nil
+}
+
+// openLine remembers the direct line of this process.
+func (s *server) openLine(line *peer.Server) { s.door, s.line = line, new(line.Peer()) }
+
+// How often a server says that it is there, and after how long one is forgotten that does not: what it was given and never
+// told is too old for the others then.
+const (
+	attendEvery = time.Minute
+	forgetAfter = metrics.MaxPast
+)
+
+// attend says that this server is there until ctx ends, and goodbye then. What cannot be said is logged, and said later.
+func (s *server) attend(ctx context.Context, id string) error {
+	name, _ := os.Hostname() // told to people alone
+	me := model.Server{ID: id, Host: name, Version: s.cfg.Version, JoinedAt: time.Now().UTC().Round(0), Peer: s.line}
+	tick := time.NewTicker(attendEvery)
+	defer tick.Stop()
+	for {
+		if err := s.present(ctx, me, true); err != nil && ctx.Err() == nil {
+			s.cfg.Log.Warn("other servers are not told that this one is there", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			s.leave(ctx, me)
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// leave says goodbye.
+func (s *server) leave(ctx context.Context, me model.Server) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if err := s.present(ctx, me, false); err != nil {
+		s.cfg.Log.Debug("other servers are not told that this one goes", "error", err)
+	}
+}
+
+// present writes this server's record, and removes those of servers that have been away for long.
+func (s *server) present(ctx context.Context, me model.Server, connected bool) error {
+	me.SeenAt, me.Connected = time.Now().UTC().Round(0), connected
+	_, err := s.store.Update(ctx, func(tx *store.Tx) error {
+		tx.Put(&me)
+		for other := range tx.View().Servers() {
+			if other.ID != me.ID && me.SeenAt.Sub(other.SeenAt) > forgetAfter {
+				tx.Delete(other.Key())
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("write the record of this server: %w", err)
+	}
+	return nil
+}
+
+// newServerCaller calls all servers that the store knows.
+func (s *server) newServerCaller() *peer.Caller {
+	return peer.NewCaller(func(id string) *model.Peer {
+		other, ok := s.store.View().Server(id)
+		if !ok || !other.Connected {
+			return nil
+		}
+		return other.Peer
+	})
+}

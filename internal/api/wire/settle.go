@@ -9,8 +9,8 @@ import (
 
 // The AWS SDK for Go v2 closes the body of its request as soon as the head of an answer is there. If its other goroutine
 // has not seen the end of that body by then, although all bytes are sent, it takes the connection down, and what of the
-// answer was not in the first read is lost: "deserialization failed, ... use of closed network connection"
-// (aws/aws-sdk-go-v2 issue 2737). AWS is too far away for that. Here 2 of 100 calls with long answers failed.
+// answer was not in the first read is lost: "deserialization failed, ... use of closed network
+// connection". AWS is too far away for that. Here 2 of 100 calls with long answers failed.
 const (
 	// settling is how long such a client is given from its last byte to the head of the answer.
 	settling = 2 * time.Millisecond

@@ -398,6 +398,9 @@ func TestQuit(t *testing.T) {
 			_, _ = io.WriteString(w, "some")
 			_ = http.NewResponseController(w).Flush()
 		}
+		if req.URL.Path == "/again" {
+			return
+		}
 		arrived <- struct{}{}
 		<-req.Context().Done()
 	})
@@ -440,5 +443,17 @@ func TestQuit(t *testing.T) {
 	eventually(t, "the target is drained", func() bool { return flying.InFlight() == 0 })
 	if resp, _ := r.get("/"); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("without a target: got %d", resp.StatusCode)
+	}
+	// Registered again before it was forgotten, it is there as if nothing had been.
+	flying.Open()
+	r.setDraining(x, false)
+	for range 50 {
+		resp, err := c.Post("http://"+r.addr+"/again", "text/plain", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := body(t, resp); resp.StatusCode != http.StatusOK {
+			t.Fatalf("registered again: got %d %s", resp.StatusCode, text)
+		}
 	}
 }

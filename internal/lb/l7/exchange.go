@@ -38,9 +38,9 @@ type exchange struct {
 	turn    uint64 // which of the connection's requests it is
 	watched bool   // the timer is set
 	killed  *cause
-	riding  *targetConn // which a kill has to cut
-	ridden  *target
-	unhook  func() bool // of the target's context
+	riding  *targetConn     // which a kill has to cut
+	ridden  context.Context // of the target's stay
+	unhook  func() bool     // of that
 
 	cookies []string // Set-Cookie fields that come with the response
 
@@ -140,7 +140,7 @@ func (ex *exchange) look() {
 		return
 	}
 	if ex.riding != nil && ex.unhook == nil {
-		ex.unhook = context.AfterFunc(ex.ridden.ctx, ex.quitter(ex.ridden))
+		ex.unhook = context.AfterFunc(ex.ridden, ex.quitter(ex.ridden))
 	}
 	ex.client.watch(func() { ex.kill(errGone) })
 	ex.timer.Reset(min(nextLook, ex.idle-still))
@@ -155,16 +155,16 @@ func (ex *exchange) kill(why *cause) {
 	}
 }
 
-// quitter gives what is done when the context of a target ends. It may be called when the exchange has gone on to the next
+// quitter gives what is done when the stay of a target ends. It may be called when the exchange has gone on to the next
 // request already.
-func (ex *exchange) quitter(t *target) func() {
+func (ex *exchange) quitter(stay context.Context) func() {
 	turn := ex.turn
 	return func() {
 		ex.mu.Lock()
 		defer ex.mu.Unlock()
 		switch {
 		case ex.over || ex.turn != turn:
-		case errors.Is(context.Cause(t.ctx), errQuit):
+		case errors.Is(context.Cause(stay), errQuit):
 			ex.killLocked(errQuit)
 		case ex.riding != nil:
 			ex.killLocked(errEnd)

@@ -236,9 +236,10 @@ func (ex *exchange) ride(t *target) {
 // ask sends the head on c, or on another connection if something has come on it unasked, and reads the head of the answer.
 // It gives the connection that it was, nil if all were like that: then nothing was sent.
 func (ex *exchange) ask(t *target, p *pool, c *targetConn) (_ *targetConn, raw []byte, err error) {
+	stay := t.stay()
 	for ; c != nil; c = p.take() {
 		ex.mu.Lock()
-		ex.riding, ex.ridden = c, t
+		ex.riding, ex.ridden = c, stay
 		ex.mu.Unlock()
 		if err = c.ask(ex.client.(*h1).asked); err == nil {
 			raw, err = c.in.answerHead()
@@ -314,7 +315,8 @@ func (ex *exchange) derail(t *target, p *pool, c *targetConn, err error) {
 // odd goes on with an answer that is not plain, whose head is still in the buffer.
 func (ex *exchange) odd(t *target, p *pool, c *targetConn) {
 	defer t.flight.End()
-	unhook := context.AfterFunc(t.ctx, ex.quitter(t))
+	stay := t.stay()
+	unhook := context.AfterFunc(stay, ex.quitter(stay))
 	defer unhook()
 	ex.dismount()
 	ex.leave()

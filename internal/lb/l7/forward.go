@@ -105,7 +105,8 @@ func (ex *exchange) attempt(t *target, out *http.Request) error {
 	ex.target = t
 	ex.tell(t)
 	t.requests.Add(1)
-	unhook := context.AfterFunc(t.ctx, ex.quitter(t))
+	stay := t.stay()
+	unhook := context.AfterFunc(stay, ex.quitter(stay))
 	defer unhook()
 	out = out.WithContext(ex.ctx)
 	ex.address(out, t)

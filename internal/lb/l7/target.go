@@ -55,8 +55,9 @@ type target struct {
 	id            cookie.ID
 	flight        *flight.Target
 	transport     sender
-	ctx           context.Context // ends when the deregistration delay does
-	end           context.CancelCauseFunc
+	server        *Server
+	stays         atomic.Pointer[stay]
+	staying       sync.Mutex   // held while a stay is made
 	refusedUntil  atomic.Int64 // Unix nanoseconds
 	requests      atomic.Int64 // since anomalies were looked for
 	errors        atomic.Int64
@@ -187,24 +188,54 @@ func addressOf(t *model.Target) string { return net.JoinHostPort(t.Address, strc
 func (s *Server) newTarget(g *model.TargetGroup, rt *routing.Target, f *flight.Target) *target {
 	t := &target{
 		path: rt.Path, address: addressOf(rt.Record),
-		id: cookie.NewID(rt.Path), flight: f,
+		id: cookie.NewID(rt.Path), flight: f, server: s,
 	}
-	t.ctx, t.end = context.WithCancelCause(s.ctx)
 	t.transport = s.transport(g, t.address)
+	t.stay()
+	return t
+}
+
+// stay is the time of a target from when it is registered until its deregistration delay is over.
+type stay struct {
+	quit <-chan struct{}
+	ctx  context.Context
+}
+
+// stay gives the context of what takes off to the target now. A target that is registered again, when its delay was over and
+// it was not forgotten yet, is the same target with another stay.
+func (t *target) stay() context.Context {
+	quit := t.flight.Quitted()
+	if now := t.stays.Load(); now != nil && now.quit == quit {
+		return now.ctx
+	}
+	t.staying.Lock()
+	defer t.staying.Unlock()
+	if now := t.stays.Load(); now != nil && now.quit == quit {
+		return now.ctx
+	}
+	ctx, end := context.WithCancelCause(t.server.ctx)
+	t.stays.Store(&stay{quit, ctx})
+	t.server.await(quit, func() {
+		end(errQuit)
+		t.transport.CloseIdleConnections()
+	})
+	return ctx
+}
+
+// await calls done when a target has to quit, unless the server ends before.
+func (s *Server) await(quit <-chan struct{}, done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
-		return t
+		return
 	}
 	s.work.Go(func() { // ends when the target is forgotten, or with the server
 		select {
-		case <-f.Quitted():
-			t.end(errQuit)
-			t.transport.CloseIdleConnections()
+		case <-quit:
+			done()
 		case <-s.ctx.Done():
 		}
 	})
-	return t
 }
 
 // transport makes the connections to one target: a task that gets the address of another is not sent what was meant for

@@ -107,7 +107,8 @@ func (ex *exchange) begin(agent string) {
 	e.LoadBalancer = ex.profile.name
 }
 
-// The exchange looks after itself after firstLook, when most are long over, and then every nextLook.
+// The exchange looks after itself after firstLook, when most are long over, and then every nextLook, or four times in the idle
+// timeout if that is short.
 const (
 	firstLook = 10 * time.Millisecond
 	nextLook  = time.Second
@@ -134,6 +135,9 @@ func (ex *exchange) look() {
 	if ex.over || !ex.watched { // the timer belonged to a request before
 		return
 	}
+	if ex.killed == nil && ex.client.progress() {
+		ex.client.pulse().beat()
+	}
 	still := ex.client.pulse().since()
 	if still >= ex.idle {
 		ex.killLocked(errIdle)
@@ -143,7 +147,7 @@ func (ex *exchange) look() {
 		ex.unhook = context.AfterFunc(ex.ridden, ex.quitter(ex.ridden))
 	}
 	ex.client.watch(func() { ex.kill(errGone) })
-	ex.timer.Reset(min(nextLook, ex.idle-still))
+	ex.timer.Reset(min(nextLook, ex.idle/4, ex.idle-still))
 }
 
 // kill ends the exchange for a reason.

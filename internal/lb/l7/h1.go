@@ -42,6 +42,7 @@ type h1 struct {
 	before int64
 
 	cutOff   atomic.Bool // reads fail because we want it
+	taken    atomic.Uint64
 	aborted  bool
 	hijacked bool
 	parted   bool // the client has said that the present request is its last one
@@ -242,10 +243,20 @@ func (h *h1) Header() http.Header         { return h.out.Header() }
 func (h *h1) Write(p []byte) (int, error) { return h.out.Write(p) }
 func (h *h1) Flush() error                { return h.out.Flush() }
 func (h *h1) pulse() *pulse               { return &h.life }
-func (h *h1) sent() int64                 { return h.wire.n - h.before }
-func (h *h1) received() int64             { return h.in.got - int64(len(h.in.buffered())) - h.first }
-func (h *h1) left() error                 { return h.body.fault() }
-func (h *h1) touched() bool               { return h.body.touched() }
+
+func (h *h1) progress() bool {
+	taken := wire.Acked(h.conn.raw)
+	if h.taken.Swap(taken) >= taken {
+		return false
+	}
+	_ = h.conn.raw.SetWriteDeadline(time.Now().Add(h.wire.idle + slack(h.wire.idle)))
+	return true
+}
+
+func (h *h1) sent() int64     { return h.wire.n - h.before }
+func (h *h1) received() int64 { return h.in.got - int64(len(h.in.buffered())) - h.first }
+func (h *h1) left() error     { return h.body.fault() }
+func (h *h1) touched() bool   { return h.body.touched() }
 
 func (h *h1) start(code int, length int64, bodyless bool) {
 	if !h.body.done() || h.conn.server.isDraining() { // what it still sends may be read by nobody

@@ -313,6 +313,7 @@ func (st *stream) left() error {
 
 func (st *stream) touched() bool                  { return st.body.Load() > 0 }
 func (st *stream) pulse() *pulse                  { return &st.life }
+func (st *stream) progress() bool                 { return false } // each write is a sign of life
 func (st *stream) sent() int64                    { return st.out }
 func (st *stream) received() int64                { return st.size + st.body.Load() }
 func (st *stream) hijack() (io.ReadWriter, error) { return nil, http.ErrNotSupported }

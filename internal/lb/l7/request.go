@@ -87,6 +87,9 @@ type client interface {
 	// hijack gives the connection itself, for a tunnel.
 	hijack() (io.ReadWriter, error)
 	pulse() *pulse
+	// progress says whether the client has taken anything since it was asked last, and gives it another idle timeout then: what
+	// the kernel moves is known to nobody else while it does.
+	progress() bool
 	sent() int64
 	received() int64
 }

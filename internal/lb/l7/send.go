@@ -98,7 +98,10 @@ func (s *sending) startUpload() {
 		defer close(s.upload)
 		if err := s.sendBody(); err != nil {
 			s.failed.Store(true)
-			_ = s.conn.Close()
+			// A target that takes no more may have answered before: that is still to be read.
+			if !errors.Is(err, errNotTaken) {
+				_ = s.conn.Close()
+			}
 		}
 	}()
 }
@@ -108,8 +111,8 @@ const expectFor = time.Second
 
 func (s *sending) sendBody() error {
 	if s.goOn != nil {
-		if err := s.conn.out.Flush(); err != nil {
-			return err //nolint:wrapcheck // the answer tells
+		if err := s.flush(); err != nil {
+			return err
 		}
 		select {
 		case <-s.goOn:
@@ -148,12 +151,22 @@ func (s *sending) sendPiece(piece []byte, chunked bool) error {
 	if chunked {
 		_, _ = w.WriteString("\r\n")
 	}
-	return w.Flush() //nolint:wrapcheck // the answer tells
+	return s.flush()
+}
+
+// errNotTaken is a body that the target does not take any more.
+var errNotTaken = errors.New("the target takes no more of the body")
+
+func (s *sending) flush() error {
+	if err := s.conn.out.Flush(); err != nil {
+		return fmt.Errorf("%w: %w", errNotTaken, err)
+	}
+	return nil
 }
 
 func (s *sending) endBody(chunked bool) error {
 	if !chunked {
-		return s.conn.out.Flush() //nolint:wrapcheck // the answer tells
+		return s.flush()
 	}
 	w := s.conn.out
 	_, _ = w.WriteString("0\r\n")
@@ -163,7 +176,7 @@ func (s *sending) endBody(chunked bool) error {
 		}
 	}
 	_, _ = w.WriteString("\r\n")
-	return w.Flush() //nolint:wrapcheck // the answer tells
+	return s.flush()
 }
 
 // lastLook is how long the end of an upload is waited for when the answer is there.

@@ -29,21 +29,40 @@ func Bulk(c *net.TCPConn) {
 func near(d time.Duration) bool { return d > 0 && d <= nearTime }
 
 // roundTrip is the shortest one lately, zero if that is not known.
-func roundTrip(c *net.TCPConn) (d time.Duration) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0
+func roundTrip(c *net.TCPConn) time.Duration {
+	if info := infoOf(c); info != nil && info.Min_rtt != neverSeen {
+		return time.Duration(info.Min_rtt) * time.Microsecond
 	}
-	err = raw.Control(func(fd uintptr) {
-		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil && info.Min_rtt != neverSeen {
-			d = time.Duration(info.Min_rtt) * time.Microsecond
-		}
-	})
-	if err != nil {
-		return 0
-	}
-	return d
+	return 0
 }
 
 // neverSeen is what the kernel gives as the shortest round trip before there was any.
 const neverSeen = 1<<32 - 1
+
+// Acked is how many bytes the peer of a TCP connection has acknowledged, zero for other connections. What TLS makes of them
+// is counted in.
+func Acked(c net.Conn) uint64 {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		if info := infoOf(tcp); info != nil {
+			return info.Bytes_acked
+		}
+	}
+	return 0
+}
+
+// infoOf is what the kernel knows of a connection, nil if it is closed.
+func infoOf(c *net.TCPConn) (info *unix.TCPInfo) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	err = raw.Control(func(fd uintptr) {
+		if i, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			info = i
+		}
+	})
+	if err != nil {
+		return nil
+	}
+	return info
+}

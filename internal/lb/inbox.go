@@ -15,7 +15,8 @@ type inbox struct {
 	paths   map[string]bool   // of targets of which something changed
 	reports map[string]report // what the prober said last of each target
 	lost    []loss
-	drains  bool // something changed of all that are being deregistered
+	drains  bool                 // something changed of all that are being deregistered
+	waits   map[string]time.Time // groups for which something waits since a time, or nothing any more
 }
 
 // report is what the prober says of a target.
@@ -59,6 +60,25 @@ func (i *inbox) lose(l loss) {
 	defer i.mu.Unlock()
 	i.lost = append(i.lost, l)
 	i.wake()
+}
+
+// wait has the loop tell the heir that something waits for a group, or nothing any more.
+func (i *inbox) wait(group string, since time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.waits == nil {
+		i.waits = map[string]time.Time{}
+	}
+	i.waits[group] = since
+	i.wake()
+}
+
+func (i *inbox) takeWaits() map[string]time.Time {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	waits := i.waits
+	i.waits = nil
+	return waits
 }
 
 // review has the loop look at all targets that are being deregistered.

@@ -73,8 +73,10 @@ type Balancer struct {
 	census  census
 	meter   *meter // nil: nothing is measured
 	leaving atomic.Bool
-	peer    *model.Peer // of the record
-	gate    *gate.Gate
+	// bequeathing: what waits here is told to the balancer that has taken over.
+	bequeathing atomic.Bool
+	peer        *model.Peer // of the record
+	gate        *gate.Gate
 }
 
 // New makes a balancer; Run makes it serve.

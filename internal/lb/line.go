@@ -30,6 +30,8 @@ type message struct {
 	// Drained is the path of a target to which nothing is in flight any more, and At when its deregistration began.
 	Drained string    `json:"drained,omitempty"`
 	At      time.Time `json:"at,omitzero"`
+	// Waits is the ARN of a target group for which something waits since At, or nothing any more if that is not said.
+	Waits string `json:"waits,omitempty"`
 }
 
 // lineMax bounds a line.

@@ -84,6 +84,7 @@ func (l *loop) run(ctx context.Context) {
 		case offers := <-l.asks:
 			offers <- l.ports.offer()
 		case l.heir = <-l.heirs:
+			l.bequeathDemands()
 			l.observe(slices.Collect(maps.Keys(l.drains)))
 			if l.over == nil {
 				l.leave(ctx)
@@ -200,6 +201,9 @@ func (l *loop) pass(ctx context.Context) {
 	began := l.config.Now()
 	changes, all, view := l.watcher.Snapshot()
 	told, lost, drains := l.inbox.take()
+	for group, since := range l.inbox.takeWaits() {
+		l.tellDemand(group, since)
+	}
 	l.view = view
 	var changed []string
 	for _, c := range changes {

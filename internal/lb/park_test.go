@@ -1,6 +1,8 @@
 package lb_test
 
 import (
+	"fmt"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -42,4 +44,41 @@ func TestParked(t *testing.T) {
 		}
 	}
 	w.until("nobody is said to wait", func(v *store.View) bool { return len(demands(v)) == 0 })
+}
+
+// TestParkedAtTakeover has a request wait at a balancer from which another one takes over: that one tells the store of it.
+func TestParkedAtTakeover(t *testing.T) {
+	t.Parallel()
+	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
+	f.group.Wake = &model.Wake{Service: "web", Queue: 10, Deadline: time.Minute}
+	f.put(w)
+	dir := t.TempDir()
+	demands := func(v *store.View, elder bool) (n int) {
+		for d := range v.Demands(balancerID) {
+			if d.Elder == elder && d.Group == groupARN {
+				n++
+			}
+		}
+		return n
+	}
+	first := w.run(in(dir))
+	w.until("the first one serves", func(*store.View) bool {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", f.listener.Port))
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+	parked := later(t.Context(), f.url())
+	w.until("a request is said to wait", func(v *store.View) bool { return demands(v, false) == 1 })
+	second := w.run(in(dir))
+	w.until("the second one says that it waits at the first", func(v *store.View) bool { return demands(v, false) == 0 && demands(v, true) == 1 })
+	x := b.target(t, "")
+	w.put(x)
+	if got := <-parked; got.code != http.StatusOK || got.body != "one" {
+		t.Errorf("it is answered by %+v, %v", got, got.err)
+	}
+	w.until("nobody is said to wait", func(v *store.View) bool { return demands(v, true) == 0 })
+	first.takenOver(t)
+	second.end(t)
 }

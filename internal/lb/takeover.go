@@ -18,7 +18,7 @@ import (
 //	old: its sockets, each with a line; "done", and it writes nothing from now on
 //	new: serves the sockets; "serving"
 //	old: "leaving", accepts no more connections, and lets its requests end
-//	old: the targets that are drained, as far as it is concerned; then it ends
+//	old: the targets that are drained, as far as it is concerned, and for whose tasks something waits; then it ends
 //
 // Both accept from the same sockets in between, so that no client is turned away. If the new one ends before it serves,
 // the old one goes on as if nothing had been. The lock, which makes them one at a time, is passed on like a socket.
@@ -178,8 +178,9 @@ type elder struct {
 }
 
 // follow hears what an elder says, until it ends.
-func (e *elder) follow(from *line, in *inbox) {
+func (e *elder) follow(from *line, in *inbox, waits func(group string, since time.Time), gone func()) {
 	defer in.review()
+	defer gone()
 	defer close(e.gone)
 	for {
 		m, _, err := from.receive()
@@ -191,6 +192,9 @@ func (e *elder) follow(from *line, in *inbox) {
 			e.said[m.Drained] = m.At
 			e.mu.Unlock()
 			in.notice(m.Drained)
+		}
+		if m.Waits != "" {
+			waits(m.Waits, m.At)
 		}
 	}
 }
@@ -349,13 +353,16 @@ func (l *loop) bequeath(path string, at time.Time) {
 		return
 	}
 	l.bequeathed[path] = at
-	err := l.heir.conn.SetWriteDeadline(time.Now().Add(tellTimeout))
-	if err == nil {
-		err = l.heir.send(message{Drained: path, At: at}, nil)
-	}
-	if err != nil {
+	if err := l.tellHeir(message{Drained: path, At: at}); err != nil {
 		l.config.Log.Warn("the balancer that has taken over does not hear that a target is drained", "target", path, "error", err)
 	}
+}
+
+func (l *loop) tellHeir(m message) error {
+	if err := l.heir.conn.SetWriteDeadline(time.Now().Add(tellTimeout)); err != nil {
+		return err
+	}
+	return l.heir.send(m, nil)
 }
 
 // begin makes the first pass, with what was inherited, and then has the last word on it. Afterwards others counts what
@@ -379,7 +386,7 @@ func (l *loop) begin(ctx context.Context, e *estate, others *sync.WaitGroup) (cl
 	}
 	if e.elder != nil {
 		l.elder = &elder{gone: make(chan struct{}), said: map[string]time.Time{}}
-		others.Go(func() { l.elder.follow(e.elder, &l.inbox) })
+		others.Go(func() { l.elder.follow(e.elder, &l.inbox, l.adoptDemand, l.forgetElder) })
 	}
 	attending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	others.Go(func() { l.attend(attending, door, e.lock) })

@@ -22,10 +22,14 @@ type Demand struct {
 	Balancer string    `json:"balancer"` // id
 	Group    string    `json:"group"`    // ARN
 	Since    time.Time `json:"since"`    // when the first of them came
+	// Elder says that they wait at the process from which the balancer has taken over.
+	Elder bool `json:"elder,omitempty"`
 }
 
-// Key implements Record.
-func (d *Demand) Key() Key { return DemandKey(d.Balancer, d.Group) }
-
-// DemandKey is the key of a demand: those of a balancer (given by id) are one prefix.
-func DemandKey(balancer, group string) Key { return Key{KindDemand, balancer + "/" + group} }
+// Key implements Record: those of a balancer are one prefix.
+func (d *Demand) Key() Key {
+	if d.Elder {
+		return Key{KindDemand, d.Balancer + "/elder/" + d.Group}
+	}
+	return Key{KindDemand, d.Balancer + "/" + d.Group}
+}

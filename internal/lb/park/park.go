@@ -7,6 +7,7 @@
 package park
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -94,6 +95,13 @@ func (l *Lot) Look(open func(group string) bool) {
 			q.callFirst()
 		}
 	}
+}
+
+// Groups are those for which something waits.
+func (l *Lot) Groups() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.queues))
 }
 
 // Waiting counts what waits for a group.

@@ -190,7 +190,7 @@ func (r *request) absolute(raw []byte) {
 		end = len(raw)
 	}
 	host, rest := string(raw[:end]), string(raw[end:])
-	if host == "" || strings.ContainsAny(host, "@,\\") {
+	if host == "" || strings.ContainsAny(host, "@,\\") || !desync.ValidHost(host) {
 		r.refuse, r.class, r.reason = http.StatusBadRequest, desync.Severe, desync.BadURI
 	}
 	if !strings.HasPrefix(rest, "/") {

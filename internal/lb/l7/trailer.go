@@ -27,9 +27,12 @@ var barredTrailers = func() map[string]bool {
 	return barred
 }()
 
-// passable says whether a trailer field may be passed on. Its name is in the form of net/http.
+// passable says whether a trailer field may be passed on. Its name is in the form of net/http. Many programs take an
+// underscore for a hyphen, so it is looked at in that way too.
 func passable(name string) bool {
-	return desync.IsToken(name) && !barredTrailers[name] && !strings.HasPrefix(name, "X-Forwarded-") && !strings.HasPrefix(name, "X-Amzn-")
+	alike := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	return desync.IsToken(name) && !desync.Reserved(name) && !barredTrailers[alike] &&
+		!strings.HasPrefix(alike, "X-Forwarded-") && !strings.HasPrefix(alike, "X-Amzn-")
 }
 
 // trailersOf gives the trailer fields of a response that may be passed on.

@@ -76,6 +76,7 @@ func TestHostileTrailers(t *testing.T) {
 		"routing":        {"Host: evil\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nForwarded: for=1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\n", "", "200 200"},
 		"who it is":      {"Authorization: Basic YTpi\r\nCookie: a=b\r\nX-Amzn-Oidc-Identity: evil\r\nX-Amzn-Mtls-Clientcert-Subject: evil\r\n", "", "200 200"},
 		"hop-by-hop":     {"Connection: close\r\nUpgrade: h2c\r\nTE: gzip\r\nTrailer: x\r\nKeep-Alive: 1\r\n", "", "200 200"},
+		"look-alikes":    {"Content_Length: 5\r\nTransfer_Encoding: chunked\r\nX_Forwarded_For: 1.2.3.4\r\nX-Amzn_Oidc-Identity: evil\r\n", "", "200 200"},
 		"a folded one":   {"X-Sum: 1\r\n 2\r\n", "", "400"},
 		"no colon":       {"X-Sum\r\n", "", "400"},
 		"a space":        {"X-Sum : 1\r\n", "", "400"},

@@ -184,7 +184,8 @@ func (f *Follower) lines(ctx context.Context, from io.Reader, c cursor, alive fu
 		if seq <= c.seq {
 			continue // it was read before
 		}
-		if err := f.Box.move(ctx, c.server, c.run, seq); err != nil {
+		// To the end, also when this server ends: broken off, it may be written down and yet not be put.
+		if err := f.Box.move(context.WithoutCancel(ctx), c.server, c.run, seq); err != nil {
 			return err
 		}
 		c.seq = seq

@@ -95,11 +95,10 @@ func (d *decider) fastCounts(p *model.ScalingPolicy, points []Second, whole bool
 		return f
 	}
 	f.load, f.seconds = mean(loads), len(loads)
-	f.in = ceil(f.load / (fastLow * target))
 	if step := stepped(loads, f.load); step > 0 && !whole {
 		f.load, f.seconds = step, fastLeast
 	}
-	f.out = ceil(f.load / target)
+	f.out, f.in = ceil(f.load/target), ceil(f.load/(fastLow*target))
 	return f
 }
 

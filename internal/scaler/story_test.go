@@ -95,6 +95,8 @@ func (r *rig) register(d *datadriven.TestData) {
 func (r *rig) tracking(d *datadriven.TestData) {
 	p := model.Tracking{Predefined: "ECSServiceAverageCPUUtilization", OutCooldown: time.Minute, InCooldown: time.Minute}
 	d.ScanArgs(r.t, "value", &p.Value)
+	name := "tracking"
+	d.MaybeScanArgs(r.t, "name", &name)
 	if d.HasArg("fine") {
 		p.Predefined = control.PredefinedFastCPU
 	}
@@ -106,7 +108,7 @@ func (r *rig) tracking(d *datadriven.TestData) {
 			Dimensions: []model.Dimension{{Name: "ClusterName", Value: "default"}, {Name: "ServiceName", Value: "web"}},
 		}}}
 	}
-	r.policy(control.PolicyUpdate{Resource: resource, Name: "tracking", Tracking: &p})
+	r.policy(control.PolicyUpdate{Resource: resource, Name: name, Tracking: &p})
 }
 
 func (r *rig) policy(in control.PolicyUpdate) (arn string) {

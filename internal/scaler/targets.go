@@ -87,7 +87,8 @@ func (l *Loop) fired(t *turn, look map[string]bool) {
 }
 
 // target decides on one target and writes what comes of it. The decision is made again inside the transaction, so that it
-// is about what is there when it is written.
+// is about what is there when it is written. The windows of the fast lane move when that has been done, and not before: both
+// decisions are about the same second, and one that is not written has not begun any window anew.
 func (l *Loop) target(ctx context.Context, t *turn, path string, s *scaled) error {
 	in, _, ok := l.input(t, t.view, path, s)
 	if !ok {
@@ -95,15 +96,15 @@ func (l *Loop) target(ctx context.Context, t *turn, path string, s *scaled) erro
 		return nil
 	}
 	d := scaling.Decide(in)
-	s.recent = d.State.Recent
 	s.due = s.usage.lookBy(d.Wake)
 	if s.fast = len(s.written.fast) > 0; s.fast {
 		s.due = nextSecond(t.now)
 	}
 	if !d.Save && !d.Change && len(d.Activities) == 0 && d.Min == nil && d.Max == nil && len(d.Ended) == 0 && len(d.Told) == 0 && !s.open {
+		s.recent = d.State.Recent
 		return nil
 	}
-	open, scaled := false, false
+	open, scaled, recent := false, false, s.recent
 	_, err := l.Store.Update(ctx, func(tx *store.Tx) error {
 		l.guard(tx)
 		in, svc, ok := l.input(t, tx.View(), path, s)
@@ -111,7 +112,7 @@ func (l *Loop) target(ctx context.Context, t *turn, path string, s *scaled) erro
 			return nil
 		}
 		decision := scaling.Decide(in)
-		scaled = decision.Change
+		scaled, recent = decision.Change, decision.State.Recent
 		open = l.write(tx, in, svc, decision)
 		return nil
 	})
@@ -121,7 +122,7 @@ func (l *Loop) target(ctx context.Context, t *turn, path string, s *scaled) erro
 	if scaled {
 		l.turned.Scaled++
 	}
-	s.open = open
+	s.open, s.recent = open, recent
 	return nil
 }
 

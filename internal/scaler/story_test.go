@@ -60,6 +60,11 @@ func (r *rig) command(d *datadriven.TestData) {
 		r.run(span)
 	case "set":
 		r.set(d)
+	case "actions":
+		r.update(func(tx *store.Tx) error {
+			control.SetAlarmActions(tx, r.call("SetAlarmActions"), []string{d.CmdArgs[0].String()}, d.CmdArgs[1].String() == "on")
+			return nil
+		})
 	case "group", "balancer", "requests", "flows", "tag", "wakes", "events":
 		r.zero(d)
 	case "activities":

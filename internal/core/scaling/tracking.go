@@ -95,14 +95,14 @@ func metricOfAlarm(a *model.Alarm) string {
 }
 
 // floor is how many tasks a policy that never scales in needs, so that others do not scale in to where it would at once
-// scale out; 0 if its measurements are not known.
+// scale out; 0 if its measurements are not known, or it will not scale out as the actions of its alarm are disabled.
 func (d *decider) floor(p *model.ScalingPolicy) int {
 	if f, whole := d.second(p); f != nil {
 		return d.fastCounts(p, f, whole).out
 	}
 	count := 0
 	for _, s := range d.signals {
-		if points := finite(s.Points); s.Policy == p.Name && s.State != model.AlarmInsufficient && len(points) > 0 {
+		if points := finite(s.Points); s.Policy == p.Name && s.Alarm.ActionsEnabled && s.State != model.AlarmInsufficient && len(points) > 0 {
 			count = max(count, proportional(d.base(), slices.Max(points), p.Tracking.Value))
 		}
 	}

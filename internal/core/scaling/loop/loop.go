@@ -145,8 +145,8 @@ const (
 
 func (w *world) signals() []scaling.Signal {
 	target := w.Policy.Tracking.Value
-	high := scaling.Signal{Policy: w.Policy.Name, High: true, Alarm: &model.Alarm{Name: "high", Threshold: target}}
-	low := scaling.Signal{Policy: w.Policy.Name, Alarm: &model.Alarm{Name: "low", Threshold: scaling.LowFactor * target}}
+	high := scaling.Signal{Policy: w.Policy.Name, High: true, Alarm: &model.Alarm{Name: "high", ActionsEnabled: true, Threshold: target}}
+	low := scaling.Signal{Policy: w.Policy.Name, Alarm: &model.Alarm{Name: "low", ActionsEnabled: true, Threshold: scaling.LowFactor * target}}
 	breach := func(s *scaling.Signal, n int, breaches func(float64) bool) {
 		s.State = model.AlarmOK
 		s.Points = w.minutes[:min(n, len(w.minutes))]

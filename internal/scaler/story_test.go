@@ -53,11 +53,7 @@ func (r *rig) command(d *datadriven.TestData) {
 	case "desired":
 		r.declare(int(number(r.t, d.CmdArgs[0].String())))
 	case "run":
-		span, err := time.ParseDuration(d.CmdArgs[0].String())
-		if err != nil {
-			d.Fatalf(r.t, "%v", err)
-		}
-		r.run(span)
+		r.run(span(r.t, d.CmdArgs[0].String()))
 	case "set":
 		r.set(d)
 	case "actions":
@@ -65,7 +61,7 @@ func (r *rig) command(d *datadriven.TestData) {
 			control.SetAlarmActions(tx, r.call("SetAlarmActions"), []string{d.CmdArgs[0].String()}, d.CmdArgs[1].String() == "on")
 			return nil
 		})
-	case "group", "balancer", "requests", "flows", "tag", "wakes", "events":
+	case "group", "balancer", "requests", "flows", "health", "tag", "wakes", "events":
 		r.zero(d)
 	case "activities":
 		r.activities()
@@ -104,6 +100,9 @@ func (r *rig) tracking(d *datadriven.TestData) {
 	d.MaybeScanArgs(r.t, "name", &name)
 	if d.HasArg("fine") {
 		p.Predefined = control.PredefinedFastCPU
+	}
+	if d.HasArg("requests") {
+		p.Predefined, p.Label = control.PredefinedRequests, "app/front/0123456789abcdef/targetgroup/front/0123456789abcdef"
 	}
 	if d.HasArg("backlog") {
 		p.Predefined = ""

@@ -103,7 +103,7 @@ func addTracking(t *rapid.T, in *scaling.Input, name string) {
 	series := scaling.Series{Policy: name}
 	for i := range rapid.IntRange(0, 5).Draw(t, "seconds") {
 		series.Points = append(series.Points, scaling.Second{
-			At: in.Now.Add(-time.Duration(i) * time.Second), Value: rapid.Float64Range(0, 200).Draw(t, "value"), Running: in.Running,
+			At: in.Now.Add(-time.Duration(i) * time.Second), Value: rapid.Float64Range(0, 200).Draw(t, "value"), Tasks: float64(in.Running),
 		})
 	}
 	in.Series = append(in.Series, series)
@@ -275,7 +275,7 @@ func FuzzDecide(f *testing.F) {
 			return
 		}
 		p := &model.ScalingPolicy{Name: "p", Tracking: &model.Tracking{Value: target, Fast: fast}}
-		second := scaling.Second{At: start(), Value: value, Running: running}
+		second := scaling.Second{At: start(), Value: value, Tasks: float64(running)}
 		for _, high := range []bool{true, false} {
 			d := scaling.Decide(scaling.Input{
 				Now: start(), Target: &model.ScalableTarget{Min: 1, Max: upper}, Policies: []*model.ScalingPolicy{p},

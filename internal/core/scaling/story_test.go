@@ -326,7 +326,7 @@ func (s *story) second(words []string) {
 	series := scaling.Series{Policy: words[0]}
 	for i, value := range s.points(words[1:]) {
 		series.Points = append(series.Points, scaling.Second{
-			At: s.in.Now.Add(-time.Duration(i) * time.Second), Value: value, Running: s.in.Running,
+			At: s.in.Now.Add(-time.Duration(i) * time.Second), Value: value, Tasks: float64(s.in.Running),
 		})
 	}
 	s.in.Series = []scaling.Series{series}

@@ -117,7 +117,7 @@ func (w *world) measure(second int, now time.Time) {
 		value = min(value, w.Limit)
 	}
 	w.sum += value
-	w.seconds = front(w.seconds, scaling.Second{At: now, Value: value, Running: w.running}, 5)
+	w.seconds = front(w.seconds, scaling.Second{At: now, Value: value, Tasks: float64(w.running)}, 5)
 	w.trace.Running = append(w.trace.Running, w.running)
 }
 

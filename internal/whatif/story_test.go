@@ -114,7 +114,8 @@ func TestRequestsPerTarget(t *testing.T) {
 	v, svc := server(t)
 	s := &Scenario{View: v, Service: svc, Load: flat(1200, 40), Tasks: Tasks{Capacity: 100, Start: time.Second}, Count: 2}
 	out := run1(t, s, Change{Policies: []control.PolicyUpdate{perTask(600)}}) // 10 per second
-	if last := tasksAt(&out, 19); last != 4 { // what was measured of two does not count for four
+	// 4 are needed; what was measured of two does not count for four.
+	if last := tasksAt(&out, 19); last != 4 {
 		t.Errorf("got %v tasks, want 4", last)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/core/scaling"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/scaler"
 	"github.com/maitred/maitred/internal/store"
@@ -129,9 +130,10 @@ func (s *server) why(w http.ResponseWriter, r *http.Request) {
 	viewer := why.Viewer{
 		View: s.store.View(), Now: now, Refuse: refuse, Output: s.output(ctx), OutputIn: s.outputIn,
 		Connected: func(m *model.Machine) bool { return control.AgentConnected(m, now) },
-		Points:    func(a *model.Alarm) []float64 { return s.measured(scaler.Recent(s.metrics, a, now)) },
-		Seconds: func(p *model.ScalingPolicy, svc *model.Service) []float64 {
-			return s.measured(scaler.Seconds(s.metrics, p, svc, now))
+		Points:    func(a *model.Alarm) []float64 { return measured[[]float64](s)(scaler.Recent(s.metrics, a, now)) },
+		Targets:   func(a *model.Alarm) float64 { return measured[float64](s)(scaler.RecentTargets(s.metrics, a, now)) },
+		Seconds: func(p *model.ScalingPolicy, svc *model.Service, running int) scaling.Series {
+			return measured[scaling.Series](s)(scaler.Seconds(s.metrics, p, svc, running, now))
 		},
 	}
 	story, err := viewer.Of(r.URL.Query().Get("of"))
@@ -147,12 +149,14 @@ func (s *server) why(w http.ResponseWriter, r *http.Request) {
 	s.write(w, story)
 }
 
-// measured is what was measured, nothing where it cannot be read: a story is told without it.
-func (s *server) measured(values []float64, err error) []float64 {
-	if err != nil {
-		s.cfg.Log.Debug("measurements for a story could not be read", "error", err)
+// measured gives what was measured, nothing where it cannot be read: a story is told without it.
+func measured[V any](s *server) func(V, error) V {
+	return func(v V, err error) V {
+		if err != nil {
+			s.cfg.Log.Debug("measurements for a story could not be read", "error", err)
+		}
+		return v
 	}
-	return values
 }
 
 // refused answers {"code", "message"}.

@@ -82,6 +82,7 @@ func (l *Loop) restated(view *store.View, path string) {
 	}
 	_ = json.Unmarshal([]byte(s.ReasonData), &data) // without measurements a policy does nothing
 	slices.Reverse(data.Points)                     // the oldest is the first there
+	w.newest = time.Time{}
 	w.points, w.fires, w.fired = data.Points, len(data.Points) > 0, s.UpdatedAt
 }
 
@@ -133,15 +134,23 @@ func (l *Loop) evaluateMetric(ctx context.Context, view *store.View, w *watched,
 	}
 	w.told = ""
 	v := alarm.Evaluate(w.of, prev, points, settled(w.of, now))
-	w.points = w.points[:0]
-	for _, p := range v.Points {
-		w.points = append(w.points, p.Value)
-	}
+	w.look(v.Points)
 	if v.Kept {
 		l.repeat(w, prev, now)
 		return false, nil
 	}
 	return l.become(ctx, w, v, now)
+}
+
+// look remembers what an evaluation looked at.
+func (w *watched) look(points []alarm.Point) {
+	w.points, w.newest = w.points[:0], time.Time{}
+	for i, p := range points {
+		if i == 0 {
+			w.newest = p.At
+		}
+		w.points = append(w.points, p.Value)
+	}
 }
 
 // tell logs an error of an alarm once.

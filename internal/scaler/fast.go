@@ -19,6 +19,7 @@ type fastPolicy struct {
 	queries []model.MetricQuery
 	factor  float64
 	whole   bool
+	targets *model.Metric // the requests that each target got, where what is measured is of these; else nil
 }
 
 // fastPolicies are those of a service that are looked at each second.
@@ -27,10 +28,14 @@ func fastPolicies(policies []*model.ScalingPolicy, svc *model.Service) (all []fa
 		if p.Tracking == nil || !p.Tracking.Fast && !tagged(svc) {
 			continue
 		}
-		queries, factor := bySecond(p, svc)
-		all = append(all, fastPolicy{p, queries, factor, whole(queries)})
+		all = append(all, fastOf(p, svc))
 	}
 	return all
+}
+
+func fastOf(p *model.ScalingPolicy, svc *model.Service) fastPolicy {
+	queries, factor := bySecond(p, svc)
+	return fastPolicy{p, queries, factor, whole(queries), perTarget(queries)}
 }
 
 // series reads the seconds of the policies of the fast lane.
@@ -39,24 +44,52 @@ func (l *Loop) series(t *turn, k *written, s *scaled) (all []scaling.Series) {
 		return nil
 	}
 	end := t.now.Truncate(time.Second)
-	running := l.runningBySecond(k, end)
+	running := runningBySecond(l.Metrics, k.svc.Region, k.running, end)
 	all = make([]scaling.Series, 0, len(k.fast))
 	for i := range k.fast {
 		p := &k.fast[i]
-		points, err := ReadQueries(l.Metrics, k.svc.Region, p.queries, s.plan(p.ScalingPolicy, p.queries), end.Add(-fastRange), end)
+		r := seconds{from: l.Metrics, region: k.svc.Region, end: end, running: running, now: k.in.Running}
+		one, err := r.of(p, s.plan(p.ScalingPolicy, p.queries))
 		if err != nil {
 			l.Log.Error("a policy of the fast lane cannot be measured; it follows its alarms", "policy", p.ARN, "error", err)
 			continue
 		}
-		one := scaling.Series{Policy: p.Name, Whole: p.whole, Points: make([]scaling.Second, 0, len(points))}
-		for _, point := range slices.Backward(points) {
-			one.Points = append(one.Points, scaling.Second{
-				At: point.At, Value: point.Value * p.factor, Running: runningAt(running, point.At, k.in.Running),
-			})
-		}
 		all = append(all, one)
 	}
 	return all
+}
+
+// seconds reads what policies of a service measured in the last ones before an end.
+type seconds struct {
+	from    metrics.Reader
+	region  string
+	end     time.Time
+	running []metrics.Point // how many tasks ran
+	now     int             // how many run
+}
+
+func (r *seconds) of(p *fastPolicy, plan *expr.Plan) (scaling.Series, error) {
+	one := scaling.Series{Policy: p.Name, Whole: p.whole}
+	start := r.end.Add(-fastRange)
+	points, err := ReadQueries(r.from, r.region, p.queries, plan, start, r.end)
+	if err != nil {
+		return one, err
+	}
+	var targets byStart
+	if p.targets != nil {
+		if targets, err = targetsOf(r.from, r.region, p.targets, start, r.end, time.Second); err != nil {
+			return one, err
+		}
+	}
+	one.Points = make([]scaling.Second, 0, len(points))
+	for _, point := range slices.Backward(points) {
+		tasks := float64(runningAt(r.running, point.At, r.now))
+		if n, ok := targets[point.At.Unix()]; ok {
+			tasks = min(tasks, n)
+		}
+		one.Points = append(one.Points, scaling.Second{At: point.At, Value: point.Value * p.factor, Tasks: tasks})
+	}
+	return one, nil
 }
 
 // plan is the metric math of a policy, nil for a single metric.
@@ -75,9 +108,9 @@ func (s *scaled) plan(p *model.ScalingPolicy, queries []model.MetricQuery) *expr
 }
 
 // runningBySecond is how many tasks of a service ran, by second.
-func (l *Loop) runningBySecond(k *written, end time.Time) []metrics.Point {
-	points, err := l.Metrics.Read(metrics.Query{
-		Region: k.svc.Region, Metric: k.running, Statistic: "Maximum", Period: time.Second, Start: end.Add(-fastRange), End: end,
+func runningBySecond(from metrics.Reader, region string, of model.Metric, end time.Time) []metrics.Point {
+	points, err := from.Read(metrics.Query{
+		Region: region, Metric: of, Statistic: "Maximum", Period: time.Second, Start: end.Add(-fastRange), End: end,
 	})
 	if err != nil {
 		return nil // the count of now is used
@@ -141,7 +174,7 @@ func fastMetric(m *model.Metric, svc *model.Service) *model.Metric {
 	case m.Namespace == model.NamespaceECS && (m.Name == model.MetricCPU || m.Name == model.MetricMemory):
 		fast := ofService(m.Name, svc)
 		return &fast
-	case m.Namespace == model.NamespaceApplication && m.Name == "RequestCountPerTarget":
+	case m.Namespace == model.NamespaceApplication && m.Name == requestsPerTarget:
 		fast := model.Metric{Namespace: model.NamespaceFast, Name: m.Name}
 		for _, d := range m.Dimensions {
 			if d.Name == "TargetGroup" {

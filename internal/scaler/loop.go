@@ -28,6 +28,7 @@ type watched struct {
 	fired  time.Time // when the scaling actions of its state were last carried out
 	fires  bool      // in this turn
 	points []float64 // that the last evaluation looked at, newest first
+	newest time.Time // when the period of the newest began; zero: not known
 	plan   *expr.Plan
 	of     *model.Alarm // what due and plan were made for
 	told   string       // the error that was last logged

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/maitred/maitred/internal/core/scaling"
 	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/metrics/expr"
 	"github.com/maitred/maitred/internal/model"
@@ -26,20 +27,23 @@ func Recent(from metrics.Reader, a *model.Alarm, now time.Time) ([]float64, erro
 	}
 	end := now.Truncate(period)
 	points, err := ReadQueries(from, a.Region, queries, plan, end.Add(-period*time.Duration(max(3, a.EvaluationPeriods))), end)
-	return newestValues(points, 1), err
+	return newestValues(points), err
 }
 
 // Seconds gives what a target tracking policy measured in each of the last seconds that the fast lane reads, newest first.
-// The error is that of a query that cannot be read.
-func Seconds(from metrics.Reader, p *model.ScalingPolicy, svc *model.Service, now time.Time) ([]float64, error) {
-	queries, factor := bySecond(p, svc)
-	plan, err := planOf(queries)
+// running is how many tasks run, for the seconds of which that is not known. The error is that of a query that cannot be read.
+func Seconds(from metrics.Reader, p *model.ScalingPolicy, svc *model.Service, running int, now time.Time) (scaling.Series, error) {
+	policy := fastOf(p, svc)
+	plan, err := planOf(policy.queries)
 	if err != nil {
-		return nil, err
+		return scaling.Series{Policy: p.Name}, err
 	}
 	end := now.Truncate(time.Second)
-	points, err := ReadQueries(from, svc.Region, queries, plan, end.Add(-fastRange), end)
-	return newestValues(points, factor), err
+	r := seconds{
+		from: from, region: svc.Region, end: end, now: running,
+		running: runningBySecond(from, svc.Region, ofService("RunningTaskCount", svc), end),
+	}
+	return r.of(&policy, plan)
 }
 
 // planOf is the metric math of queries, nil for a single metric.
@@ -50,9 +54,9 @@ func planOf(queries []model.MetricQuery) (*expr.Plan, error) {
 	return expr.NewPlan(queries)
 }
 
-func newestValues(points []metrics.Point, factor float64) (values []float64) {
+func newestValues(points []metrics.Point) (values []float64) {
 	for _, p := range slices.Backward(points) {
-		values = append(values, p.Value*factor)
+		values = append(values, p.Value)
 	}
 	return values
 }

@@ -38,6 +38,7 @@ type rig struct {
 	fine    bool    // the service has its metrics by 20 s
 	blind   bool    // nothing is measured by the second
 	tasks   int
+	born    []time.Time // when each of the tasks ran
 	front   front
 	told    strings.Builder
 }
@@ -102,6 +103,7 @@ func (r *rig) create(desired int, tags []model.Tag) {
 		}
 		return nil
 	})
+	r.born = make([]time.Time, desired)
 }
 
 func (r *rig) deployment(tx *store.Tx, rollout model.Rollout) {
@@ -136,7 +138,10 @@ func (r *rig) follow() {
 		}
 		return nil
 	})
-	r.tasks = svc.DesiredCount
+	for r.tasks = svc.DesiredCount; len(r.born) < r.tasks; {
+		r.born = append(r.born, r.now)
+	}
+	r.born = r.born[:r.tasks]
 }
 
 // measure puts what is measured in the second that ends now, and in the minute, if one ends.
@@ -251,4 +256,13 @@ func number(t testing.TB, text string) float64 {
 		t.Fatal(err)
 	}
 	return v
+}
+
+func span(t testing.TB, text string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }

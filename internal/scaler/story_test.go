@@ -53,14 +53,15 @@ func (r *rig) command(d *datadriven.TestData) {
 	case "desired":
 		r.declare(int(number(r.t, d.CmdArgs[0].String())))
 	case "run":
-		span, err := time.ParseDuration(d.CmdArgs[0].String())
-		if err != nil {
-			d.Fatalf(r.t, "%v", err)
-		}
-		r.run(span)
+		r.run(span(r.t, d.CmdArgs[0].String()))
 	case "set":
 		r.set(d)
-	case "group", "balancer", "requests", "flows", "tag", "wakes", "events":
+	case "actions":
+		r.update(func(tx *store.Tx) error {
+			control.SetAlarmActions(tx, r.call("SetAlarmActions"), []string{d.CmdArgs[0].String()}, d.CmdArgs[1].String() == "on")
+			return nil
+		})
+	case "group", "balancer", "requests", "flows", "health", "tag", "wakes", "events":
 		r.zero(d)
 	case "activities":
 		r.activities()
@@ -95,8 +96,13 @@ func (r *rig) register(d *datadriven.TestData) {
 func (r *rig) tracking(d *datadriven.TestData) {
 	p := model.Tracking{Predefined: "ECSServiceAverageCPUUtilization", OutCooldown: time.Minute, InCooldown: time.Minute}
 	d.ScanArgs(r.t, "value", &p.Value)
+	name := "tracking"
+	d.MaybeScanArgs(r.t, "name", &name)
 	if d.HasArg("fine") {
 		p.Predefined = control.PredefinedFastCPU
+	}
+	if d.HasArg("requests") {
+		p.Predefined, p.Label = control.PredefinedRequests, "app/front/0123456789abcdef/targetgroup/front/0123456789abcdef"
 	}
 	if d.HasArg("backlog") {
 		p.Predefined = ""
@@ -106,7 +112,7 @@ func (r *rig) tracking(d *datadriven.TestData) {
 			Dimensions: []model.Dimension{{Name: "ClusterName", Value: "default"}, {Name: "ServiceName", Value: "web"}},
 		}}}
 	}
-	r.policy(control.PolicyUpdate{Resource: resource, Name: "tracking", Tracking: &p})
+	r.policy(control.PolicyUpdate{Resource: resource, Name: name, Tracking: &p})
 }
 
 func (r *rig) policy(in control.PolicyUpdate) (arn string) {

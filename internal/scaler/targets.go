@@ -313,10 +313,17 @@ func (l *Loop) signal(h *heard) (scaling.Signal, bool) {
 	if w == nil {
 		return scaling.Signal{}, false
 	}
-	return scaling.Signal{
+	signal := scaling.Signal{
 		Policy: h.policy.Name, Alarm: w.of, State: h.state.Value, High: h.high, Points: w.points, Cause: &h.state.Cause,
 		Fire: w.fires && triggers(w.of, h.state.Value, h.policy),
-	}, true
+	}
+	if signal.Fire && h.policy.Tracking != nil {
+		var err error
+		if signal.Tasks, err = targetsOfAlarm(l.Metrics, w.of, w.newest); err != nil {
+			l.tell(w, err)
+		}
+	}
+	return signal, true
 }
 
 // triggers says whether a policy is among the actions of an alarm in a state.

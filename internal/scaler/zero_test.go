@@ -3,6 +3,8 @@ package scaler_test
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 
@@ -11,13 +13,17 @@ import (
 	"github.com/maitred/maitred/internal/store"
 )
 
-const groupARN = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/front/0123456789abcdef"
+const (
+	groupARN    = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/front/0123456789abcdef"
+	balancerARN = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/front/0123456789abcdef"
+)
 
 // front is a target group of the service, and the balancer that serves it.
 type front struct {
 	group           bool
 	up, measured    bool // the balancer
 	requests, flows float64
+	health          time.Duration // how long a task runs until it is healthy, and gets requests
 }
 
 func (f *front) of() []model.ServiceBalancer {
@@ -32,6 +38,7 @@ func (f *front) of() []model.ServiceBalancer {
 //	group [protocol]: the service has a target group from now on
 //	balancer up|silent|unmeasured|waits|served: it serves, is gone, is not measured, has requests that wait, or none any more
 //	requests <n>, flows <n>: in each second
+//	health <duration>: how long a task runs until it is healthy
 //	tag [value]: of the service
 //	wakes, events: what the group says, and what the service's events do
 func (r *rig) zero(d *datadriven.TestData) {
@@ -45,6 +52,10 @@ func (r *rig) zero(d *datadriven.TestData) {
 		r.front.group = true
 		r.update(func(tx *store.Tx) error {
 			tx.Put(&model.TargetGroup{ARN: groupARN, Name: "front", Region: region, Protocol: arg})
+			tx.Put(&model.LoadBalancer{ARN: balancerARN, Name: "front", Region: region, Type: model.Application})
+			tx.Put(&model.Listener{ARN: strings.Replace(balancerARN, ":loadbalancer/", ":listener/", 1) + "/1", LoadBalancer: balancerARN, Region: region, Actions: []model.Action{
+				{Type: "forward", Forward: &model.Forward{Groups: []model.WeightedGroup{{Group: groupARN}}}},
+			}})
 			r.deployment(tx, model.RolloutCompleted)
 			return nil
 		})
@@ -65,6 +76,8 @@ func (r *rig) zero(d *datadriven.TestData) {
 		r.front.requests = number(r.t, arg)
 	case "flows":
 		r.front.flows = number(r.t, arg)
+	case "health":
+		r.front.health = span(r.t, arg)
 	case "tag":
 		r.tag(arg)
 	case "wakes":
@@ -111,12 +124,40 @@ func (r *rig) balance() {
 	if !r.front.measured {
 		return
 	}
-	for name, v := range map[string]float64{r.begins(): r.front.requests, "ActiveConnectionCount": r.front.flows} {
-		r.metrics.Put([]metrics.Datum{{
-			Series: metrics.Series{Region: region, Unit: "Count", Metric: model.Metric{
-				Namespace: model.NamespaceFast, Name: name, Dimensions: []model.Dimension{{Name: "TargetGroup", Value: "targetgroup/front/0123456789abcdef"}},
-			}},
-			At: r.now.Add(-1e9), Stats: metrics.One(v), Resolution: 1,
-		}})
+	r.count(model.NamespaceFast, "ActiveConnectionCount", r.front.flows, 1, group())
+	r.count(model.NamespaceFast, r.begins(), r.front.requests, 1, group())
+	if r.begins() != "RequestCount" {
+		return
 	}
+	per := r.front.requests / float64(max(1, r.healthy()))
+	r.count(model.NamespaceFast, "RequestCountPerTarget", per, 1, group())
+	both := append([]model.Dimension{{Name: "LoadBalancer", Value: "app/front/0123456789abcdef"}}, group()...)
+	r.count(model.NamespaceApplication, "RequestCount", r.front.requests, 60, both)
+	r.count(model.NamespaceApplication, "RequestCountPerTarget", per, 60, both)
+}
+
+// healthy counts the tasks that get requests.
+func (r *rig) healthy() (n int) {
+	for _, at := range r.born {
+		if !r.now.Before(at.Add(r.front.health)) {
+			n++
+		}
+	}
+	return n
+}
+
+func group() []model.Dimension {
+	return []model.Dimension{{Name: "TargetGroup", Value: "targetgroup/front/0123456789abcdef"}}
+}
+
+// count puts what was counted in the second that ends now, as package meter does.
+func (r *rig) count(namespace, name string, v float64, resolution int, of []model.Dimension) {
+	unit := "Count"
+	if namespace == model.NamespaceApplication && name == "RequestCountPerTarget" {
+		unit = "None"
+	}
+	r.metrics.Put([]metrics.Datum{{
+		Series: metrics.Series{Region: region, Unit: unit, Metric: model.Metric{Namespace: namespace, Name: name, Dimensions: of}},
+		At:     r.now.Add(-time.Second), Stats: metrics.One(v), Resolution: resolution,
+	}})
 }

@@ -3,7 +3,6 @@ package why
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/maitred/maitred/internal/core/scaling"
 	"github.com/maitred/maitred/internal/model"
@@ -44,7 +43,7 @@ func (v Viewer) scalingInput(s *model.Service, target *model.ScalableTarget) sca
 	for _, p := range in.Policies {
 		in.Signals = append(in.Signals, v.signals(target, p)...)
 		if fast(p, s) && v.Seconds != nil {
-			in.Series = append(in.Series, v.series(p, s, in.Running))
+			in.Series = append(in.Series, v.Seconds(p, s, in.Running))
 		}
 	}
 	return in
@@ -74,21 +73,11 @@ func (v Viewer) signals(target *model.ScalableTarget, p *model.ScalingPolicy) (a
 			high = a.Comparison == model.Greater || a.Comparison == model.GreaterOrEqual
 		}
 		all = append(all, scaling.Signal{
-			Policy: p.Name, Alarm: a, State: state.Value, High: high, Points: v.points(a),
+			Policy: p.Name, Alarm: a, State: state.Value, High: high, Points: v.points(a), Tasks: v.targets(a),
 			Fire: state.Value == model.AlarmAlarm && a.ActionsEnabled,
 		})
 	}
 	return all
-}
-
-// series are the seconds of a policy as if they had been measured of the tasks that run now.
-func (v Viewer) series(p *model.ScalingPolicy, s *model.Service, running int) scaling.Series {
-	series := scaling.Series{Policy: p.Name}
-	for i, value := range v.Seconds(p, s) {
-		at := v.Now.Add(-time.Duration(i+1) * time.Second)
-		series.Points = append(series.Points, scaling.Second{At: at, Value: value, Running: running})
-	}
-	return series
 }
 
 func (v Viewer) points(a *model.Alarm) []float64 {
@@ -96,6 +85,13 @@ func (v Viewer) points(a *model.Alarm) []float64 {
 		return nil
 	}
 	return v.Points(a)
+}
+
+func (v Viewer) targets(a *model.Alarm) float64 {
+	if v.Targets == nil {
+		return 0
+	}
+	return v.Targets(a)
 }
 
 // notScaled says why the desired count stays what it is: what core would say to what is there now.

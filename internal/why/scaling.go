@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/core/scaling"
 	"github.com/maitred/maitred/internal/core/schedule"
 	"github.com/maitred/maitred/internal/model"
 )
@@ -59,7 +60,7 @@ func (v Viewer) scaling(s *model.Service) *Scaling {
 	in := v.scalingInput(s, target)
 	now := &Scaling{Target: target.ARN, Min: target.Min, Max: target.Max, Desired: s.DesiredCount, Running: in.Running}
 	for _, p := range in.Policies {
-		now.Policies = append(now.Policies, v.policyNow(target, s, p))
+		now.Policies = append(now.Policies, v.policyNow(target, s, p, in.Series))
 	}
 	for a := range v.View.ScheduledActions(target.Path()) {
 		now.Schedules = append(now.Schedules, v.scheduleNow(a))
@@ -73,13 +74,18 @@ func scalablePath(s *model.Service) string {
 	return model.ScalablePath(arn.ScopeOf(s.ARN).Region, "service/"+arn.Name(s.Cluster)+"/"+s.Name)
 }
 
-func (v Viewer) policyNow(t *model.ScalableTarget, s *model.Service, p *model.ScalingPolicy) PolicyNow {
+func (v Viewer) policyNow(t *model.ScalableTarget, s *model.Service, p *model.ScalingPolicy, seconds []scaling.Series) PolicyNow {
 	now := PolicyNow{ARN: p.ARN, Name: p.Name, Text: policyText(p, fast(p, s)), Cooldown: v.cooldown(t.Path(), p)}
 	for _, a := range v.alarmsOf(t.Region, p) {
 		now.Alarms = append(now.Alarms, v.alarmNow(a))
 	}
-	if fast(p, s) && v.Seconds != nil {
-		now.Seconds = v.Seconds(p, s)
+	for _, series := range seconds {
+		if series.Policy != p.Name {
+			continue
+		}
+		for _, point := range series.Points {
+			now.Seconds = append(now.Seconds, point.Value)
+		}
 	}
 	return now
 }

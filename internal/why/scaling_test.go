@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/maitred/maitred/internal/core/scaling"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/why"
 )
@@ -199,7 +200,10 @@ func TestFastPolicy(t *testing.T) {
 		40:  "policy cpu: the desired count is 1, and the last second was 40; it scales in when fewer tasks have sufficed for 60 s",
 		120: "not yet: at the next look the desired count becomes 3: ceil(120 load of 3 s / 50) = 3",
 	} {
-		v.Seconds = func(*model.ScalingPolicy, *model.Service) []float64 { return []float64{value, value, value} }
+		v.Seconds = func(p *model.ScalingPolicy, _ *model.Service, running int) scaling.Series {
+			second := scaling.Second{At: v.Now.Add(-time.Second), Value: value, Tasks: float64(running)}
+			return scaling.Series{Policy: p.Name, Points: []scaling.Second{second, second, second}}
+		}
 		got := tell(t, v, "web").Scaling
 		if !slices.Equal(got.Held, []string{want}) || len(got.Policies[0].Seconds) != 3 || !strings.HasSuffix(got.Policies[0].Text, "looked at each second") {
 			t.Errorf("at %v: got %+v, want %q", value, got, want)
@@ -308,5 +312,17 @@ func TestAlarmAndPolicy(t *testing.T) {
 		if story.Kind != "policy" || story.Subject != policyARN || len(story.Steps) != 2 || story.Scaling == nil {
 			t.Errorf("%s: got %+v, want the two decisions of the policy", ref, story)
 		}
+	}
+}
+
+// TestTargets: what was measured of fewer targets than tasks run is not told as if all had a part in it.
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	v := viewer(t, scaled(running(), completed(), inState("high", model.AlarmAlarm))...)
+	v.Points = func(*model.Alarm) []float64 { return []float64{90.5, 80, 70} }
+	v.Targets = func(*model.Alarm) float64 { return 0.5 }
+	want := []string{"policy cpu: AlreadyAtDesiredCapacity: as many as there are: ceil(0.5 of 1 running × 90.5 / 50) = 1"}
+	if got := tell(t, v, "web").Scaling.Held; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/maitred/maitred/internal/core/scaling"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -61,8 +62,10 @@ type Viewer struct {
 	OutputIn func(task, container string, attempt int) string
 	// Points gives what an alarm measures, of its newest periods, newest first. It may be nil.
 	Points func(*model.Alarm) []float64
-	// Seconds gives what a policy that is looked at each second measures, newest first. It may be nil.
-	Seconds func(*model.ScalingPolicy, *model.Service) []float64
+	// Targets gives of how many targets the newest of Points was measured, 0 if it is not of targets. It may be nil.
+	Targets func(*model.Alarm) float64
+	// Seconds gives what a policy that is looked at each second measures, of a service of which so many tasks run. It may be nil.
+	Seconds func(p *model.ScalingPolicy, s *model.Service, running int) scaling.Series
 }
 
 // Of tells the story of a task, service, deployment, alarm or scaling policy, given by ARN, id, a unique beginning of an id,

@@ -12,7 +12,7 @@ import (
 func BenchmarkDecideFast(b *testing.B) {
 	series := scaling.Series{Policy: "cpu"}
 	for i := range 5 {
-		series.Points = append(series.Points, scaling.Second{At: start().Add(-time.Duration(i) * time.Second), Value: 44, Running: 10})
+		series.Points = append(series.Points, scaling.Second{At: start().Add(-time.Duration(i) * time.Second), Value: 44, Tasks: 10})
 	}
 	in := scaling.Input{
 		Now: start(), Target: &model.ScalableTarget{Min: 1, Max: 100}, Running: 10, Desired: 10, Series: []scaling.Series{series},

@@ -65,7 +65,9 @@ func addStep(t *rapid.T, in *scaling.Input, name string) {
 	}})
 	in.Signals = append(in.Signals, scaling.Signal{
 		Policy: name, State: alarmValue(t), Fire: rapid.Bool().Draw(t, "fire"), Points: points(t, 0, 100),
-		Alarm: &model.Alarm{Name: name + "-alarm", Threshold: 50, Comparison: model.Greater},
+		Alarm: &model.Alarm{
+			Name: name + "-alarm", Threshold: 50, Comparison: model.Greater, ActionsEnabled: rapid.IntRange(0, 3).Draw(t, "enabled") > 0,
+		},
 	})
 }
 
@@ -82,7 +84,9 @@ func addTracking(t *rapid.T, in *scaling.Input, name string) {
 	for _, high := range []bool{true, false} {
 		s := scaling.Signal{
 			Policy: name, High: high, Fire: rapid.Bool().Draw(t, "fire"), State: alarmValue(t),
-			Alarm: &model.Alarm{Name: fmt.Sprint(name, "-high-", high), Threshold: 50},
+			Alarm: &model.Alarm{
+				Name: fmt.Sprint(name, "-high-", high), Threshold: 50, ActionsEnabled: rapid.IntRange(0, 3).Draw(t, "enabled") > 0,
+			},
 		}
 		s.Points = points(t, 0, 44.9)
 		if high {
@@ -99,7 +103,7 @@ func addTracking(t *rapid.T, in *scaling.Input, name string) {
 	series := scaling.Series{Policy: name}
 	for i := range rapid.IntRange(0, 5).Draw(t, "seconds") {
 		series.Points = append(series.Points, scaling.Second{
-			At: in.Now.Add(-time.Duration(i) * time.Second), Value: rapid.Float64Range(0, 200).Draw(t, "value"), Running: in.Running,
+			At: in.Now.Add(-time.Duration(i) * time.Second), Value: rapid.Float64Range(0, 200).Draw(t, "value"), Tasks: float64(in.Running),
 		})
 	}
 	in.Series = append(in.Series, series)
@@ -271,13 +275,13 @@ func FuzzDecide(f *testing.F) {
 			return
 		}
 		p := &model.ScalingPolicy{Name: "p", Tracking: &model.Tracking{Value: target, Fast: fast}}
-		second := scaling.Second{At: start(), Value: value, Running: running}
+		second := scaling.Second{At: start(), Value: value, Tasks: float64(running)}
 		for _, high := range []bool{true, false} {
 			d := scaling.Decide(scaling.Input{
 				Now: start(), Target: &model.ScalableTarget{Min: 1, Max: upper}, Policies: []*model.ScalingPolicy{p},
 				Running: running, Desired: desired, Series: []scaling.Series{{Policy: "p", Points: []scaling.Second{second, second}}},
 				Signals: []scaling.Signal{{
-					Policy: "p", High: high, Fire: true, State: model.AlarmAlarm, Points: []float64{value}, Alarm: &model.Alarm{Name: "a"},
+					Policy: "p", High: high, Fire: true, State: model.AlarmAlarm, Points: []float64{value}, Alarm: &model.Alarm{Name: "a", ActionsEnabled: true},
 				}},
 			})
 			if d.Change && (d.Desired < 1 || d.Desired > upper) {
@@ -311,7 +315,7 @@ func TestCauseOfAlarm(t *testing.T) {
 	} {
 		s := scaling.Signal{
 			Policy: "p", High: true, Fire: true, State: model.AlarmAlarm, Points: []float64{80},
-			Alarm: &model.Alarm{Name: "high", Threshold: 50, Comparison: model.Greater, Queries: queries},
+			Alarm: &model.Alarm{Name: "high", ActionsEnabled: true, Threshold: 50, Comparison: model.Greater, Queries: queries},
 		}
 		if c.by == known {
 			s.Cause = known

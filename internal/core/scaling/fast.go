@@ -11,8 +11,8 @@ import (
 // The fast lane looks at a policy each second. It scales out at once by the load of the last seconds, and in by what was
 // needed at most in a window.
 //
-// Three things keep it from flapping. It reckons with load, which is value × running of the same second: what was measured
-// before new tasks ran does not count for them. It scales in by the highest proposal of FastWindow. And a proposal for that
+// Three things keep it from flapping. It reckons with load, which is value × tasks of the same second: what was measured
+// before new tasks had a part in it does not count for them. It scales in by the highest proposal of FastWindow. And a proposal for that
 // leaves room: it is for fastLow of the target value, so that after it the load has to grow by more than a sixth above what
 // was the most in the window before it scales out again.
 //
@@ -73,7 +73,7 @@ type proposals struct {
 	out, in int
 	whole   bool
 	values  []float64
-	load    float64 // value × running: the mean, or after a step what it is since
+	load    float64 // value × tasks: the mean, or after a step what it is since
 	seconds int     // of which that is
 }
 
@@ -85,7 +85,7 @@ func (d *decider) fastCounts(p *model.ScalingPolicy, points []Second, whole bool
 	for i, s := range points {
 		loads[i] = s.Value
 		if !whole {
-			loads[i] *= float64(s.Running)
+			loads[i] *= s.Tasks
 		}
 		f.values = append(f.values, s.Value)
 	}
@@ -95,11 +95,10 @@ func (d *decider) fastCounts(p *model.ScalingPolicy, points []Second, whole bool
 		return f
 	}
 	f.load, f.seconds = mean(loads), len(loads)
-	f.in = ceil(f.load / (fastLow * target))
 	if step := stepped(loads, f.load); step > 0 && !whole {
 		f.load, f.seconds = step, fastLeast
 	}
-	f.out = ceil(f.load / target)
+	f.out, f.in = ceil(f.load/target), ceil(f.load/(fastLow*target))
 	return f
 }
 

@@ -54,6 +54,8 @@ type Signal struct {
 	// Fire says that the alarm carries out its actions now: it has come into ALARM, or has stayed there another minute.
 	Fire   bool
 	Points []float64 // that the alarm looked at last, newest first
+	// Tasks is of how many tasks the newest was measured, as that of Second; 0: of all that run.
+	Tasks float64
 	// Cause is why the alarm is in its state; nil: the measurements.
 	Cause *model.Cause
 }
@@ -71,8 +73,10 @@ type Series struct {
 type Second struct {
 	At    time.Time
 	Value float64
-	// Running is of how many tasks it was measured: with it, what was measured before others started still counts.
-	Running int
+	// Tasks is of how many tasks it was measured: with it, what was measured before others started still counts. Those that
+	// run and have no part in it are not among them, as the ones that get no requests yet. It need not be whole: balancers may
+	// not agree on who is healthy.
+	Tasks float64
 }
 
 // Decision is what to write for a scalable target.

@@ -26,6 +26,7 @@ import (
 //	service running=3 [desired=3] [deploying] [external]
 //	alarm|ok|insufficient <policy> [high|low] <points, 40x15 for fifteen of them>
 //	quiet <policy> …: the alarm does not repeat its actions
+//	mute <policy> [high|low]: the actions of the alarm are disabled
 //	second <policy> <values>: of the last seconds, newest first
 //	seconds <n> <policy> <value>: so many decisions a second apart; those are shown that change anything
 //	zero <idle time>, zero problem <text with _ for blanks>, zero off
@@ -85,6 +86,8 @@ func (s *story) statement(words []string) {
 		s.service(rest)
 	case "alarm", "ok", "insufficient", "quiet":
 		s.alarm(words[0], rest)
+	case "mute":
+		s.mute(rest[0], len(rest) > 1 && rest[1] == "high")
 	case "second":
 		s.second(rest)
 	case "seconds":
@@ -190,7 +193,7 @@ func (s *story) tracking(words []string) {
 	s.put(p)
 	alarm := func(kind, op string, threshold float64) scaling.Signal {
 		return scaling.Signal{Policy: p.Name, High: kind == "high", State: model.AlarmOK, Alarm: &model.Alarm{
-			Name: p.Name + "-" + kind, Comparison: op, Threshold: threshold,
+			Name: p.Name + "-" + kind, ActionsEnabled: true, Comparison: op, Threshold: threshold,
 		}}
 	}
 	s.in.Signals = append(s.in.Signals, alarm("high", model.Greater, p.Tracking.Value))
@@ -202,7 +205,7 @@ func (s *story) tracking(words []string) {
 func (s *story) step(words []string) {
 	p := &model.ScalingPolicy{Name: words[0], Step: &model.Step{Adjustment: words[1]}}
 	alarm := &model.Alarm{
-		Name: p.Name + "-alarm", Comparison: model.GreaterOrEqual,
+		Name: p.Name + "-alarm", ActionsEnabled: true, Comparison: model.GreaterOrEqual,
 		Metric: &model.Metric{Namespace: "Demo", Name: "Load"},
 	}
 	for _, o := range words[2:] {
@@ -309,11 +312,21 @@ func (s *story) alarm(kind string, words []string) {
 	}
 }
 
+func (s *story) mute(policy string, high bool) {
+	for i := range s.in.Signals {
+		if signal := &s.in.Signals[i]; signal.Policy == policy && signal.High == high {
+			muted := *signal.Alarm
+			muted.ActionsEnabled = false
+			signal.Alarm, signal.Fire = &muted, false
+		}
+	}
+}
+
 func (s *story) second(words []string) {
 	series := scaling.Series{Policy: words[0]}
 	for i, value := range s.points(words[1:]) {
 		series.Points = append(series.Points, scaling.Second{
-			At: s.in.Now.Add(-time.Duration(i) * time.Second), Value: value, Running: s.in.Running,
+			At: s.in.Now.Add(-time.Duration(i) * time.Second), Value: value, Tasks: float64(s.in.Running),
 		})
 	}
 	s.in.Series = []scaling.Series{series}

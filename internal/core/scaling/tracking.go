@@ -36,7 +36,8 @@ func proportionText(base int, value, target float64, count int) string {
 
 // trackingVote is what a target tracking policy wants when an alarm triggers it. AWS does not say which of an alarm's points
 // it takes, only that it adds enough and never removes too much ("Target tracking scaling policies"). To scale out it is
-// the newest here, because older ones were measured of fewer tasks while a scale-out goes on; to scale in the largest.
+// the newest here, because older ones were measured of fewer tasks while a scale-out goes on; to scale in the largest. Tasks that run and get
+// no requests yet have no part in what is measured of those that do, so they are not reckoned with to scale out.
 func (d *decider) trackingVote(p *model.ScalingPolicy, s *Signal) *vote {
 	v := d.newVote(p, s, d.base())
 	target := p.Tracking.Value
@@ -51,8 +52,13 @@ func (d *decider) trackingVote(p *model.ScalingPolicy, s *Signal) *vote {
 		value = slices.Max(points)
 	}
 	v.inputs.Points, v.inputs.Value = points, value
-	v.count = proportional(v.base, value, target)
-	v.inputs.Formula = proportionText(v.base, value, target, v.count)
+	if s.High && s.Tasks > 0 && s.Tasks < float64(v.base) && target > 0 {
+		v.count = ceil(s.Tasks * (value / target))
+		v.inputs.Formula = fmt.Sprintf("ceil(%s of %d running × %s / %s) = %d", number(s.Tasks), v.base, number(value), number(target), v.count)
+	} else {
+		v.count = proportional(v.base, value, target)
+		v.inputs.Formula = proportionText(v.base, value, target, v.count)
+	}
 	v.direction = cmp.Compare(v.count, v.base)
 	if v.direction > 0 != s.High && v.direction != 0 {
 		v.direction = 0 // the alarm is behind what it measured
@@ -95,14 +101,14 @@ func metricOfAlarm(a *model.Alarm) string {
 }
 
 // floor is how many tasks a policy that never scales in needs, so that others do not scale in to where it would at once
-// scale out; 0 if its measurements are not known.
+// scale out; 0 if its measurements are not known, or it will not scale out as the actions of its alarm are disabled.
 func (d *decider) floor(p *model.ScalingPolicy) int {
 	if f, whole := d.second(p); f != nil {
 		return d.fastCounts(p, f, whole).out
 	}
 	count := 0
 	for _, s := range d.signals {
-		if points := finite(s.Points); s.Policy == p.Name && s.State != model.AlarmInsufficient && len(points) > 0 {
+		if points := finite(s.Points); s.Policy == p.Name && s.Alarm.ActionsEnabled && s.State != model.AlarmInsufficient && len(points) > 0 {
 			count = max(count, proportional(d.base(), slices.Max(points), p.Tracking.Value))
 		}
 	}

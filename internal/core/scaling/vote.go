@@ -56,12 +56,14 @@ func (d *decider) votes() []*vote {
 	return all
 }
 
+// alarmVotes are those of a policy's alarms. One whose actions are disabled has none: it could never carry out what it wants,
+// and others would wait for it.
 func (d *decider) alarmVotes(p *model.ScalingPolicy) []*vote {
 	var all []*vote
 	for i := range d.signals {
 		s := &d.signals[i]
 		switch {
-		case s.Policy != p.Name || s.State != model.AlarmAlarm:
+		case s.Policy != p.Name || s.State != model.AlarmAlarm || !s.Alarm.ActionsEnabled:
 		case p.Step != nil:
 			all = append(all, d.stepVote(p, s))
 		case s.High || !p.Tracking.NoScaleIn:
@@ -248,7 +250,7 @@ func (d *decider) agreed(v, want *vote, trackers []*vote) bool {
 func (d *decider) notReady(another *model.ScalingPolicy, trackers []*vote) string {
 	var names []string
 	for _, p := range d.policies {
-		if p == another || p.Tracking == nil || p.Tracking.NoScaleIn {
+		if p == another || p.Tracking == nil || d.neverIn(p) {
 			continue
 		}
 		c, _, cools := d.cooling(p)
@@ -263,10 +265,22 @@ func (d *decider) notReady(another *model.ScalingPolicy, trackers []*vote) strin
 	return "not ready to scale in: policy " + strings.Join(names, ", ")
 }
 
+// neverIn says whether a target tracking policy never scales in: because it shall not, or because nothing would make it, as
+// the actions of its low alarm are disabled.
+func (d *decider) neverIn(p *model.ScalingPolicy) bool {
+	if p.Tracking.NoScaleIn {
+		return true
+	}
+	if seconds, _ := d.second(p); seconds != nil {
+		return false
+	}
+	return slices.ContainsFunc(d.signals, func(s Signal) bool { return s.Policy == p.Name && !s.High && !s.Alarm.ActionsEnabled })
+}
+
 // needed is how many tasks the target tracking policies need that never scale in, and the name of the one that needs most.
 func (d *decider) needed() (name string, count int) {
 	for _, p := range d.policies {
-		if p.Tracking != nil && p.Tracking.NoScaleIn {
+		if p.Tracking != nil && d.neverIn(p) {
 			if n := d.floor(p); n > count {
 				name, count = p.Name, n
 			}

@@ -21,6 +21,9 @@ type Model struct {
 	Limit float64
 	// Start is how long tasks take to start; they stop at once.
 	Start time.Duration
+	// Health is how long tasks run until they are healthy: until then they get no work, and what is measured is what each of
+	// the others gets, as requests per target are. 0: all that run have a part in it.
+	Health time.Duration
 	// Policy is a target tracking policy: with the metric of the tasks, 100 when they are busy all the time.
 	Policy   *model.ScalingPolicy
 	Min, Max int
@@ -69,11 +72,13 @@ type world struct {
 	began            time.Time
 	running, desired int
 	starts           []start // that are under way, oldest first
+	checks           []start // of those that run and are not healthy yet, oldest first
 	state            *model.ScalingState
 	activities       []model.ScalingActivity // in progress
 	seconds          []scaling.Second        // newest first
 	minutes          []float64               // newest first
-	sum              float64                 // of the minute
+	sum, work        float64                 // of the minute: the metric, and that times those which it was measured of
+	targets          float64                 // of how many the newest minute was measured
 	trace            Trace
 }
 
@@ -90,34 +95,52 @@ func (w *world) tick(second int) {
 	closed := second%60 == 59
 	if closed {
 		w.minutes = front(w.minutes, w.sum/60, lowMinutes)
-		w.sum = 0
+		w.targets = w.work / w.sum
+		w.sum, w.work = 0, 0
 	}
 	if closed || w.Policy.Tracking.Fast {
 		w.decide(second, now, closed)
 	}
 }
 
-// begin lets tasks run whose start is over.
+// begin lets tasks run whose start is over, and gives work to those that are healthy by now.
 func (w *world) begin(second int) {
 	for len(w.starts) > 0 && w.starts[0].at <= second {
 		w.running += w.starts[0].count
+		w.checks = append(w.checks, start{second + seconds(w.Health), w.starts[0].count})
 		w.starts = w.starts[1:]
+	}
+	for len(w.checks) > 0 && w.checks[0].at <= second {
+		w.checks = w.checks[1:]
 	}
 }
 
-func (w *world) measure(second int, now time.Time) {
-	load, value := w.Load(second), 0.0
-	if w.running > 0 {
-		value = 100 * load / (w.Capacity * float64(w.running))
+// seconds are those of a duration, a part of one being a whole.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
+// healthy counts those that get work.
+func (w *world) healthy() int {
+	n := w.running
+	for _, c := range w.checks {
+		n -= c.count
 	}
-	if value > 100 || w.running == 0 && load > 0 {
+	return n
+}
+
+func (w *world) measure(second int, now time.Time) {
+	load, value, healthy := w.Load(second), 0.0, w.healthy()
+	if healthy > 0 {
+		value = 100 * load / (w.Capacity * float64(healthy))
+	}
+	if value > 100 || healthy == 0 && load > 0 {
 		w.trace.Over++
 	}
 	if w.Limit > 0 {
 		value = min(value, w.Limit)
 	}
 	w.sum += value
-	w.seconds = front(w.seconds, scaling.Second{At: now, Value: value, Running: w.running}, 5)
+	w.work += value * float64(healthy)
+	w.seconds = front(w.seconds, scaling.Second{At: now, Value: value, Tasks: float64(healthy)}, 5)
 	w.trace.Running = append(w.trace.Running, w.running)
 }
 
@@ -145,8 +168,11 @@ const (
 
 func (w *world) signals() []scaling.Signal {
 	target := w.Policy.Tracking.Value
-	high := scaling.Signal{Policy: w.Policy.Name, High: true, Alarm: &model.Alarm{Name: "high", Threshold: target}}
-	low := scaling.Signal{Policy: w.Policy.Name, Alarm: &model.Alarm{Name: "low", Threshold: scaling.LowFactor * target}}
+	high := scaling.Signal{Policy: w.Policy.Name, High: true, Alarm: &model.Alarm{Name: "high", ActionsEnabled: true, Threshold: target}}
+	low := scaling.Signal{Policy: w.Policy.Name, Alarm: &model.Alarm{Name: "low", ActionsEnabled: true, Threshold: scaling.LowFactor * target}}
+	if w.Health > 0 {
+		high.Tasks = w.targets
+	}
 	breach := func(s *scaling.Signal, n int, breaches func(float64) bool) {
 		s.State = model.AlarmOK
 		s.Points = w.minutes[:min(n, len(w.minutes))]
@@ -186,22 +212,30 @@ func (w *world) decide(second int, now time.Time, closed bool) {
 	}
 }
 
-// change starts or stops tasks; those that are still starting are the first to go.
+// change starts or stops tasks; those that are still starting are the first to go, then those that are not healthy yet.
 func (w *world) change(second, to int) {
 	for surplus := w.desired - to; surplus > 0; {
-		last := len(w.starts) - 1
-		if last < 0 {
+		if len(w.starts) == 0 {
 			w.running -= surplus
+			for surplus > 0 && len(w.checks) > 0 {
+				surplus -= newest(&w.checks, surplus)
+			}
 			break
 		}
-		gone := min(surplus, w.starts[last].count)
-		surplus -= gone
-		if w.starts[last].count -= gone; w.starts[last].count == 0 {
-			w.starts = w.starts[:last]
-		}
+		surplus -= newest(&w.starts, surplus)
 	}
 	if to > w.desired {
-		w.starts = append(w.starts, start{second + int((w.Start+time.Second-1)/time.Second), to - w.desired})
+		w.starts = append(w.starts, start{second + seconds(w.Start), to - w.desired})
 	}
 	w.desired = to
+}
+
+// newest takes so many out of a list, or as many as its newest entry has, and says how many.
+func newest(list *[]start, count int) int {
+	last := len(*list) - 1
+	gone := min(count, (*list)[last].count)
+	if (*list)[last].count -= gone; (*list)[last].count == 0 {
+		*list = (*list)[:last]
+	}
+	return gone
 }

@@ -114,24 +114,28 @@ func policy(fast bool) *model.ScalingPolicy {
 	}}
 }
 
-func run(s shape, fast bool) loop.Trace {
+func run(s shape, fast bool, health time.Duration) loop.Trace {
 	return loop.Run(loop.Model{
-		Load: s.load, Capacity: 100, Start: time.Second, Policy: policy(fast), Min: 1, Max: 200, Initial: s.initial, Length: hour * time.Second,
+		Load: s.load, Capacity: 100, Start: time.Second, Health: health, Policy: policy(fast), Min: 1, Max: 200, Initial: s.initial, Length: hour * time.Second,
 	})
 }
 
-// TestNoFlapping runs all shapes through the standard policy and the fast lane. Under a constant load with noise no change
+// TestNoFlapping runs all shapes through the standard policy and the fast lane: by what all tasks that run measure, as their
+// CPU, and by what each healthy one gets, as requests per target, with tasks that take a while to become healthy. Under a constant load with noise no change
 // is ever taken back; else the direction turns at most as often as that of the load, and the changes are bounded.
 func TestNoFlapping(t *testing.T) {
 	t.Parallel()
-	for _, fast := range []bool{false, true} {
+	for _, c := range []struct {
+		fast   bool
+		health time.Duration
+	}{{false, 0}, {true, 0}, {false, 100 * time.Second}, {true, 10 * time.Second}} {
 		for i := range append(constants(), moving()...) {
 			s := append(constants(), moving()...)[i] // with a generator of its own
-			t.Run(fmt.Sprintf("fast=%v/%s", fast, s.name), func(t *testing.T) {
+			t.Run(fmt.Sprintf("fast=%v health=%s/%s", c.fast, c.health, s.name), func(t *testing.T) {
 				t.Parallel()
-				trace := run(s, fast)
+				trace := run(s, c.fast, c.health)
 				turns := s.standard
-				if fast {
+				if c.fast {
 					turns = s.fast
 				}
 				n := trace.Reversals()
@@ -166,7 +170,7 @@ func TestStep(t *testing.T) {
 		}
 		return 200
 	}
-	trace := run(shape{load: load, initial: 1}, true)
+	trace := run(shape{load: load, initial: 1}, true, 0)
 	if got, want := fmt.Sprint(counts(trace)), "[10m0s 1→2 10m1s 2→4]"; got != want {
 		t.Errorf("changes %s, want %s", got, want)
 	}

@@ -236,5 +236,5 @@ func onQueries(x *model.Alarm, in *client.PutMetricAlarmInput) (err error) {
 		return invalid("The metrics list has %d metrics and %d expressions; at most %d of each are allowed.",
 			measured, len(x.Queries)-measured, alarmMetricsMax)
 	}
-	return nil
+	return computable(x.Queries)
 }

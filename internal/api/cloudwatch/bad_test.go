@@ -273,6 +273,11 @@ func TestBadAlarms(t *testing.T) {
 		{"no metric in math", mathAlarm(math("e1", "TIME_SERIES(1)")), validation, "must have a MetricStat"},
 		{"bad expression", mathAlarm(m1, math("e1", "m1 ** 2")), validation, "Error in expression 'e1'"},
 		{"unknown id", mathAlarm(m1, math("e1", "m1+m2")), validation, "Error in expression 'e1'"},
+		{"search", mathAlarm(m1, math("e1", `SUM(SEARCH('{AWS/ECS,ClusterName} CPU', 'Sum', 60))`)), validation, "Error in expression 'e1': SEARCH is not supported"},
+		{"several series", mathAlarm(m1, hidden(metric("m2", 60, "Sum")), math("e1", "METRICS()")), validation, "It must return a single time series, not an array of 2"},
+		{"a number", mathAlarm(m1, math("e1", "AVG(m1)")), validation, "must return a time series"},
+		{"an argument of another kind", mathAlarm(m1, math("e1", "IF(METRICS(), 1, 0)")), validation, "Function 'IF': argument 1"},
+		{"statistic of a query", mathAlarm(metric("m1", 60, "p101")), validation, "The value p101 for parameter Metrics.member.1.MetricStat.Stat is not supported."},
 		{"too many queries", mathAlarm(repeated(m1, 21)...), validation, "must not have a size greater than 20"},
 		{"period of math", mathAlarm(hidden(metric("m1", 3600, "Sum")), math("e1", "m1"), hidden(metric("m2", 45, "Sum"))), validation, "Period is invalid"},
 	})

@@ -32,11 +32,8 @@ func steady(text string) string { return ownPort.ReplaceAllString(text, "") }
 // may find it otherwise, so that it is read is told by who failed to read it before, or has just begun; and that it is not, once
 // for each time that somebody told that it was.
 func (r *reading) tell(ctx context.Context, message string) {
-	before := r.said
-	if r.said = message; message == readAgain && before == readAgain {
-		return
-	}
-	last := r.toldLast()
+	before, last := r.said, r.toldLast()
+	r.said = message
 	if message == last || message == before && last != readAgain {
 		return
 	}

@@ -42,7 +42,7 @@ func measured(s *metrics.Series) bool {
 }
 
 // History is an http.Handler of GET ?from=UNIX&to=UNIX: what a server measured in that time, in lines of JSON: each has data of
-// one series, in the order of time, and a series has as many lines as it needs.
+// one series, and a series has as many lines as it needs.
 type History struct {
 	Archive Archive
 	Log     *slog.Logger

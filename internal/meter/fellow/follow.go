@@ -184,7 +184,8 @@ func (f *Follower) lines(ctx context.Context, from io.Reader, c cursor, alive fu
 		if seq <= c.seq {
 			continue // it was read before
 		}
-		if err := f.Box.move(ctx, c.server, c.run, seq); err != nil {
+		// Who is told to end in the middle of it would not know whether it was written down, and lose the batch if it was.
+		if err := f.Box.move(context.WithoutCancel(ctx), c.server, c.run, seq); err != nil {
 			return err
 		}
 		c.seq = seq

@@ -151,8 +151,8 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/api/autoscaling",
-			may:      shared("internal/control", "internal/store", "internal/core/schedule", "internal/metrics/expr"),
-			why:      "an API converts at the border and writes through control; what a schedule means is core's business",
+			may:      shared("internal/control", "internal/store", "internal/core/schedule", "internal/metrics", "internal/metrics/expr"),
+			why:      "an API converts at the border and writes through control; what a schedule means is core's business, and what a statistic means that of metrics",
 		},
 		{
 			packages: "internal/api/apitest",

@@ -136,11 +136,11 @@ func without[V any](m map[string]V, key string) map[string]V {
 }
 
 // PolicyAlarms gives the alarms that drive each scaling policy of a region, by the policy's ARN: those that it made, and
-// those of the user whose actions name it.
+// those of the user that name it in what they do in ALARM: a policy is carried out then alone.
 func PolicyAlarms(v *store.View, region string) map[string][]*model.Alarm {
 	driven := map[string][]*model.Alarm{}
 	for a := range v.Alarms(region) {
-		for _, action := range slices.Concat(a.AlarmActions, a.OKActions, a.InsufficientActions) {
+		for _, action := range a.AlarmActions {
 			if policy, _, ok := arn.PolicyOfAction(action); ok && !slices.Contains(driven[policy], a) {
 				driven[policy] = append(driven[policy], a)
 			}

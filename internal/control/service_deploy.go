@@ -18,7 +18,8 @@ type made struct {
 func deploy(tx *store.Tx, call Call, svc *model.Service, of made) {
 	d := &model.Deployment{
 		ID: call.IDs.Deployment(), Token: call.IDs.Token(), Service: svc.ARN, TaskDefinition: of.definition,
-		LaunchType: svc.LaunchType, Network: of.network, LoadBalancers: of.balancers, Rollout: model.RolloutInProgress, Status: model.DeploymentInProgress, Current: true,
+		LaunchType: svc.LaunchType, Network: of.network, LoadBalancers: of.balancers, Fine: svc.Fine,
+		Rollout: model.RolloutInProgress, Status: model.DeploymentInProgress, Current: true,
 		CreatedAt: call.Now, StartedAt: call.Now, UpdatedAt: call.Now, Document: of.document, Cause: svc.Cause,
 		Monitors: svc.Monitors, Watched: watch(tx.View(), svc),
 	}

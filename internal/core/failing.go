@@ -211,7 +211,7 @@ func (w *work) goBack(target, failed *model.Deployment, f failure) {
 	}
 	w.event(" rolling back to deployment " + d.ID + ".")
 	svc := *w.svc
-	svc.Primary = d.ID
+	svc.Primary, svc.Fine = d.ID, d.Fine
 	w.change.Puts = append(w.change.Puts, &svc)
 }
 

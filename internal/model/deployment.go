@@ -81,9 +81,11 @@ type Deployment struct {
 	Network *NetworkConfiguration `json:"network,omitempty"`
 	// LoadBalancers are the target groups in which the tasks are registered.
 	LoadBalancers []ServiceBalancer `json:"lbs,omitempty"`
-	Rollout       Rollout           `json:"rollout"`
-	Status        DeploymentStatus  `json:"status"`
-	StatusReason  string            `json:"reason,omitempty"`
+	// Fine is what Service.Fine is while this is the primary one.
+	Fine         []string         `json:"fine,omitempty"`
+	Rollout      Rollout          `json:"rollout"`
+	Status       DeploymentStatus `json:"status"`
+	StatusReason string           `json:"reason,omitempty"`
 	// Images are the digests that the first tasks found behind the images of their containers, by container: later tasks
 	// run these very images, wherever the names point to by then ("Container image resolution").
 	Images map[string]string `json:"images,omitempty"`

@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-
-	"github.com/maitred/maitred/internal/model"
 )
 
 // What the events of a service tell of its backlog. All begin in the same way, by which the last one is found again: it says
@@ -30,23 +28,30 @@ var ownPort = regexp.MustCompile(`[^ ]+:[0-9]+->`)
 // steady is what a failure says each time that it is the same one.
 func steady(text string) string { return ownPort.ReplaceAllString(text, "") }
 
-// tell tells the service's events how it is with its backlog, unless that is what they told last. That it is read is not told
-// of one that always was.
-func (w *Watcher) tell(ctx context.Context, svc *model.Service, message string) {
-	last := readAgain
-	for e := range w.Store.View().Events(svc.ARN) { // the newest first
-		if _, text, _ := strings.Cut(e.Message, ") "); strings.HasPrefix(text, ofBacklog) {
-			last = text
-			break
-		}
-	}
-	if message == last {
+// tell tells the service's events how it is with its backlog, unless that is what they told last. Other servers read it too, and
+// may find it otherwise, so that it is read is told by who failed to read it before, or has just begun; and that it is not, once
+// for each time that somebody told that it was.
+func (r *reading) tell(ctx context.Context, message string) {
+	before, last := r.said, r.toldLast()
+	r.said = message
+	if message == last || message == before && last != readAgain {
 		return
 	}
-	w.Log.Warn("the backlog of a service", "service", svc.ARN, "told", message)
-	if err := w.Tell(ctx, svc.ARN, message); err != nil && ctx.Err() == nil {
-		w.Log.Error("an event of a service cannot be told", "service", svc.ARN, "error", err)
+	r.Log.Warn("the backlog of a service", "service", r.svc.ARN, "told", message)
+	if err := r.Tell(ctx, r.svc.ARN, message); err != nil && ctx.Err() == nil {
+		r.said = before // it is tried again
+		r.Log.Error("an event of a service cannot be told", "service", r.svc.ARN, "error", err)
 	}
+}
+
+// toldLast is what the events of the service told of its backlog last: of one that always was read, nothing was.
+func (r *reading) toldLast() string {
+	for e := range r.Store.View().Events(r.svc.ARN) { // the newest first
+		if _, text, _ := strings.Cut(e.Message, ") "); strings.HasPrefix(text, ofBacklog) {
+			return text
+		}
+	}
+	return readAgain
 }
 
 // discreet is a source whose errors do not tell its secrets.

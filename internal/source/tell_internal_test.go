@@ -43,6 +43,13 @@ func (a *answers) Read(context.Context) (float64, error) {
 
 func (a *answers) Close() error { return nil }
 
+// opens has a service's source be another one.
+func (w *world) opens(s Source) *Watcher {
+	one := *w.Watcher
+	one.open = func(context.Context, string, Secrets) (Source, error) { return s, nil }
+	return &one
+}
+
 // world is a service and what its events tell.
 type world struct {
 	*Watcher
@@ -52,6 +59,7 @@ type world struct {
 	secrets map[string]string
 	told    []string
 	numbers int // of events, before those
+	closed  int // sources
 }
 
 func newWorld(t *testing.T) *world {
@@ -63,6 +71,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(s.Close)
 	w := &world{t: t, secrets: map[string]string{}, svc: &model.Service{
 		ARN: "arn:aws:ecs:us-east-1:000000000000:service/default/web", Name: "web", Cluster: "arn:aws:ecs:us-east-1:000000000000:cluster/default",
+		Tags: []model.Tag{{Key: Tag, Value: "json+http://127.0.0.1:1/ value=/a"}},
 	}}
 	w.Watcher = &Watcher{Store: s, Put: nowhere{}, Now: time.Now, Log: slog.New(slog.DiscardHandler), Tell: w.note, Secrets: func(*model.Service) Secrets {
 		return func(_ context.Context, name string) (string, error) {
@@ -114,7 +123,7 @@ func TestTold(t *testing.T) {
 		w := newWorld(t)
 		s := &answers{}
 		ctx, stop := context.WithCancel(t.Context())
-		go w.poll(ctx, w.svc, s)
+		go w.opens(s).read(ctx, w.svc)
 		time.Sleep(10 * time.Second)
 		w.tells()
 		for _, x := range []struct{ says, told string }{
@@ -145,7 +154,7 @@ func TestToldAfterRestart(t *testing.T) {
 		s := &answers{err: "connect: refused"}
 		run := func() {
 			ctx, stop := context.WithCancel(t.Context())
-			go w.poll(ctx, w.svc, s)
+			go w.opens(s).read(ctx, w.svc)
 			time.Sleep(time.Minute)
 			stop()
 			synctest.Wait()
@@ -158,7 +167,7 @@ func TestToldAfterRestart(t *testing.T) {
 		run()
 		w.tells("its backlog is read again")
 		ctx, stop := context.WithCancel(t.Context())
-		go w.poll(ctx, w.svc, s)
+		go w.opens(s).read(ctx, w.svc)
 		time.Sleep(1500 * time.Millisecond)
 		s.says("once")
 		time.Sleep(time.Second)
@@ -166,6 +175,104 @@ func TestToldAfterRestart(t *testing.T) {
 		time.Sleep(time.Minute)
 		stop()
 		w.tells()
+	})
+}
+
+// TestToldByTwo: where one of two servers does not reach a source, that is told, and not again for each that the other one reads.
+func TestToldByTwo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		near, far := &answers{}, &answers{}
+		ctx, stop := context.WithCancel(t.Context())
+		begin := func(s Source) (end func()) {
+			ctx, end := context.WithCancel(ctx)
+			go w.opens(s).read(ctx, w.svc)
+			return end
+		}
+		end := begin(near)
+		begin(far)
+		for _, x := range []struct {
+			name, near, far string
+			restart         bool
+			told            []string
+		}{
+			{"both read", "", "", false, nil},
+			{"one fails", "", "refused", false, []string{"its backlog is not read"}},
+			{"and the other one begins anew", "", "refused", true, []string{"its backlog is read again", "its backlog is not read"}},
+			{"it comes back", "", "", false, []string{"its backlog is read again"}},
+			{"both fail, each in its way", "timeout", "refused", false, []string{"its backlog is not read", "its backlog is not read"}},
+			{"one comes back", "", "refused", false, []string{"its backlog is read again", "its backlog is not read"}},
+			{"the other one too", "", "", false, []string{"its backlog is read again"}},
+		} {
+			near.says(x.near)
+			far.says(x.far)
+			if x.restart {
+				end()
+				synctest.Wait()
+				end = begin(near)
+			}
+			time.Sleep(10 * time.Minute)
+			t.Log(x.name)
+			w.tells(x.told...)
+		}
+		end()
+		stop()
+		synctest.Wait()
+	})
+}
+
+// rotated is a source that lets in who comes with the password of now.
+type rotated struct {
+	*world
+	with string
+}
+
+func (r *rotated) password() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.secrets["p"]
+}
+
+func (r *rotated) Read(context.Context) (float64, error) {
+	if r.with != r.password() {
+		return 0, errors.New("wrong password")
+	}
+	return 1, nil
+}
+
+func (r *rotated) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed++
+	return nil
+}
+
+// TestRotatedSecret: a source that fails is opened again, with its secrets of now.
+func TestRotatedSecret(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.secrets["p"] = "old"
+		opened, one := 0, *w.Watcher
+		one.open = func(ctx context.Context, _ string, secrets Secrets) (Source, error) {
+			opened++
+			with, err := secrets(ctx, "p")
+			return &rotated{w, with}, err
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		go one.read(ctx, w.svc)
+		time.Sleep(time.Minute)
+		w.mu.Lock()
+		w.secrets["p"] = "new"
+		w.mu.Unlock()
+		time.Sleep(time.Minute)
+		w.tells("its backlog is not read, and nothing is scaled by it until it is (it is tried again): wrong password", "its backlog is read again")
+		stop()
+		synctest.Wait()
+		if opened != 2 || w.closed != 2 {
+			t.Errorf("opened %d times and closed %d times, want 2", opened, w.closed)
+		}
 	})
 }
 
@@ -181,16 +288,26 @@ func TestTagsTold(t *testing.T) {
 		w.read(t.Context(), w.svc)
 		w.tells()
 		tag("json+http://127.0.0.1:1/ value-secret=where")
-		opened := make(chan Source)
-		go func() { opened <- w.open(t.Context(), w.svc) }()
+		opened, one := make(chan struct{}), *w.Watcher
+		one.open = func(ctx context.Context, tag string, secrets Secrets) (Source, error) {
+			s, err := Open(ctx, tag, secrets)
+			if err == nil {
+				close(opened)
+				s = &answers{}
+			}
+			return s, err
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		go one.read(ctx, w.svc)
 		time.Sleep(time.Minute)
 		w.tells(`its backlog is not read, and nothing is scaled by it until it is (it is tried again): the secret "where" of the backlog's source: there is none`)
 		w.mu.Lock()
 		w.secrets["where"] = "/a"
 		w.mu.Unlock()
-		if s := <-opened; s == nil {
-			t.Error("a source whose secret has come is not opened")
-		}
+		<-opened
+		w.tells("its backlog is read again")
+		stop()
+		synctest.Wait()
 	})
 }
 

@@ -37,6 +37,8 @@ type Watcher struct {
 	Tell func(ctx context.Context, service, message string) error
 	Now  func() time.Time
 	Log  *slog.Logger
+
+	open func(ctx context.Context, tag string, secrets Secrets) (Source, error) // nil: Open
 }
 
 // Run reads until ctx ends. A source that cannot be read is told of in the service's events, and tried again.
@@ -100,82 +102,15 @@ func tagOf(svc *model.Service) string {
 	return ""
 }
 
-// read reads the source of a service until ctx ends.
+// read reads the source of a service until ctx ends, or its tag is wrong.
 func (w *Watcher) read(ctx context.Context, svc *model.Service) {
-	if s := w.open(ctx, svc); s != nil {
-		w.poll(ctx, svc, s)
-		_ = s.Close()
-	}
-}
-
-// poll reads one source each second. One that fails is read less and less often.
-func (w *Watcher) poll(ctx context.Context, svc *model.Service, s Source) {
-	pause, failures := time.Duration(0), 0
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		v, err := w.once(ctx, s)
-		switch {
-		case err == nil:
-			w.publish(svc, v)
-			w.tell(ctx, svc, readAgain)
-			pause, failures = untilNext(w.Now()), 0
-		case ctx.Err() != nil:
-			return
-		default:
-			if failures++; failures > 1 { // once is nothing
-				w.tell(ctx, svc, notRead(err))
-			}
-			pause = min(2*max(every, pause), lastPause)
-		}
-		timer.Reset(pause)
-	}
-}
-
-// open opens the source of a service, again and again if that is for want of a secret. It gives nil where the tag is wrong,
-// or when ctx ends.
-func (w *Watcher) open(ctx context.Context, svc *model.Service) Source {
+	r := &reading{Watcher: w, svc: svc}
 	if err := Check(tagOf(svc)); err != nil {
-		w.tell(ctx, svc, wrongTag(err))
-		return nil
+		r.tell(ctx, wrongTag(err))
+		return
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		s, err := Open(ctx, tagOf(svc), w.Secrets(svc))
-		if err == nil {
-			return s
-		}
-		if ctx.Err() == nil {
-			w.tell(ctx, svc, notRead(err))
-		}
-		timer.Reset(lastPause)
-	}
-}
-
-// untilNext is how long it is until the next reading: that of this second if it is far enough, else that of the next one.
-func untilNext(now time.Time) time.Duration {
-	wait := now.Add(-lead).Truncate(every).Add(every + lead).Sub(now)
-	if wait < every/2 { // a timer may be a little early
-		wait += every
-	}
-	return wait
-}
-
-func (w *Watcher) once(ctx context.Context, s Source) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	return s.Read(ctx)
+	defer r.close()
+	r.poll(ctx)
 }
 
 // publish puts what was read, with the number of tasks that run now.

@@ -203,7 +203,7 @@ func (v Viewer) alarmsOf(region string, p *model.ScalingPolicy) (found []*model.
 		return found
 	}
 	for a := range v.View.Alarms(region) {
-		if slices.ContainsFunc(slices.Concat(a.AlarmActions, a.OKActions, a.InsufficientActions), func(action string) bool {
+		if slices.ContainsFunc(a.AlarmActions, func(action string) bool {
 			policy, _, ok := arn.PolicyOfAction(action)
 			return ok && policy == p.ARN
 		}) {

@@ -229,6 +229,7 @@ func TestAlarmsOfAStepPolicy(t *testing.T) {
 	p := *must(w.PutScalingPolicy(t.Context(), stepping("s", step(aws.Float64(0), nil, 1))))(t).PolicyARN
 	w.put(
 		&model.Alarm{Name: "busy", ARN: "arn:busy", Region: region, AlarmActions: []string{"https://example.com", p}, OKActions: []string{p}},
+		&model.Alarm{Name: "calm", ARN: "arn:calm", Region: region, OKActions: []string{p}, InsufficientActions: []string{p}}, // it never votes
 		&model.Alarm{Name: "else", ARN: "arn:else", Region: region, AlarmActions: []string{p + "x"}},
 	)
 	for name, alarms := range map[string][]types.Alarm{
@@ -240,8 +241,8 @@ func TestAlarmsOfAStepPolicy(t *testing.T) {
 		}
 	}
 	w.deregister()
-	if n := len(w.alarms()); n != 2 {
-		t.Errorf("%d alarms of the user are left of 2", n)
+	if n := len(w.alarms()); n != 3 {
+		t.Errorf("%d alarms of the user are left of 3", n)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 	cloudwatch "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/metrics/expr"
 	"github.com/maitred/maitred/internal/model"
 )
@@ -159,7 +160,11 @@ func queriesIn(t *model.Tracking, in *types.CustomizedMetricSpecification) error
 	if shown != 1 {
 		return invalid("Exactly one element of Metrics has to return data, got %d; set ReturnData to false for all others", shown)
 	}
-	if _, err := expr.NewPlan(t.Queries); err != nil {
+	plan, err := expr.NewPlan(t.Queries)
+	if err == nil {
+		err = plan.Single()
+	}
+	if err != nil {
 		return invalid("%v", err)
 	}
 	return nil
@@ -183,9 +188,6 @@ func queryIn(member string, in types.TargetTrackingMetricDataQuery) (model.Metri
 	return q, err
 }
 
-// statistic is what a metric can be asked for ("Statistics definitions").
-var statistic = regexp.MustCompile(`^(Average|Sum|Minimum|Maximum|SampleCount|IQM|(p|tm|tc|ts|wm)\d{1,3}(\.\d{1,10})?|(TM|TC|TS|WM|PR)\([^()]*:[^()]*\))$`)
-
 func statIn(member string, q *model.MetricQuery, in *types.TargetTrackingMetricStat) error {
 	if in.Metric == nil {
 		return null(member + "metric")
@@ -194,7 +196,7 @@ func statIn(member string, q *model.MetricQuery, in *types.TargetTrackingMetricS
 	if err := first(err, text(member+"stat", in.Stat, metricTextMax, nil), checkUnit(member+"unit", in.Unit)); err != nil {
 		return err
 	}
-	if !statistic.MatchString(*in.Stat) {
+	if _, err := metrics.ParseStatistic(*in.Stat); err != nil {
 		return broken(member+"stat", quoted(*in.Stat), "be a statistic, as Average, Sum, Minimum, Maximum, SampleCount or p99")
 	}
 	q.Metric, q.Statistic, q.Unit = metric, *in.Stat, aws.ToString(in.Unit)

@@ -9,15 +9,21 @@ import (
 
 const actionMax = 1024
 
+// alarmActions is the member with what is done in ALARM.
+const alarmActions = "alarmActions"
+
 // checkAction takes what an alarm can do: a scaling policy of a service, or a URL that is told about the alarm. Composite alarms
-// have no scaling policies ("PutCompositeAlarm"). Anything else is refused, because it would not be done.
-func checkAction(action string, composite bool) error {
-	if err := text("alarmActions", action, 1, actionMax); err != nil {
+// have no scaling policies ("PutCompositeAlarm"), and a policy is carried out in ALARM alone. Anything else is refused, because
+// it would not be done.
+func checkAction(member, action string, composite bool) error {
+	if err := text(member, action, 1, actionMax); err != nil {
 		return err
 	}
 	switch {
 	case isPolicy(action) && composite:
 		return invalid("Invalid action %.300s: composite alarms cannot carry out scaling policies; use a metric alarm", action)
+	case isPolicy(action) && member != alarmActions:
+		return invalid("Invalid action %.300s: scaling policies are carried out by AlarmActions alone; name it there", action)
 	case isPolicy(action), isWebhook(action):
 		return nil
 	case strings.HasPrefix(action, "arn:"):

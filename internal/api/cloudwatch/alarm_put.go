@@ -77,12 +77,12 @@ func checkAlarm(x *model.Alarm) error {
 	for _, list := range []struct {
 		member  string
 		actions []string
-	}{{"alarmActions", x.AlarmActions}, {"oKActions", x.OKActions}, {"insufficientDataActions", x.InsufficientActions}} {
+	}{{alarmActions, x.AlarmActions}, {"oKActions", x.OKActions}, {"insufficientDataActions", x.InsufficientActions}} {
 		if err := count(list.member, len(list.actions), alarmActionsMax); err != nil {
 			return err
 		}
 		for _, action := range list.actions {
-			if err := checkAction(action, x.Composite()); err != nil {
+			if err := checkAction(list.member, action, x.Composite()); err != nil {
 				return err
 			}
 		}
@@ -236,5 +236,5 @@ func onQueries(x *model.Alarm, in *client.PutMetricAlarmInput) (err error) {
 		return invalid("The metrics list has %d metrics and %d expressions; at most %d of each are allowed.",
 			measured, len(x.Queries)-measured, alarmMetricsMax)
 	}
-	return nil
+	return computable(x.Queries)
 }

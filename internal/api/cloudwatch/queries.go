@@ -36,6 +36,18 @@ func (r queryReader) read(in []types.MetricDataQuery) ([]model.MetricQuery, erro
 	return queries, nil
 }
 
+// computable checks that queries come to the one series that an alarm looks at.
+func computable(queries []model.MetricQuery) error {
+	plan, err := expr.NewPlan(queries)
+	if err == nil {
+		err = plan.Single()
+	}
+	if err != nil {
+		return invalid("%s", err.Error())
+	}
+	return nil
+}
+
 func (r queryReader) query(member string, in types.MetricDataQuery) (q model.MetricQuery, err error) {
 	c := complaint(invalid)
 	q = model.MetricQuery{

@@ -91,7 +91,7 @@ func (a *API) presentDocument(v *store.View, svc *model.Service, doc *serviceDoc
 		return err
 	}
 	doc.NetworkConfiguration, doc.PlatformVersion = revision.NetworkConfiguration, revision.PlatformVersion
-	doc.ServiceConnectConfiguration = revision.ServiceConnectConfiguration
+	doc.ServiceConnectConfiguration, doc.Monitoring = revision.ServiceConnectConfiguration, revision.Monitoring
 	return nil
 }
 

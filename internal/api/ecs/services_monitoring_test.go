@@ -2,6 +2,7 @@ package ecs_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,4 +63,52 @@ func TestMonitoring(t *testing.T) {
 	f.advance(time.Second)
 	update(&types.MonitoringConfiguration{MetricConfigurations: []types.MetricConfiguration{}})
 	is("taken back", nil)
+}
+
+// TestMonitoringRollsBack has an update that changes monitoring be rolled back: the service has that of the revision before, and
+// keeps it.
+func TestMonitoringRollsBack(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "m1")
+	f.observe = func(task *model.Task) *model.Observed {
+		if strings.HasSuffix(task.TaskDefinition, "/web:1") {
+			return &model.Observed{Task: task.ARN, Machine: task.Machine, Status: model.TaskRunning, StartedAt: f.now()}
+		}
+		return nil // stays pending
+	}
+	in := newService("web", 2)
+	in.Monitoring = fineCPU()
+	in.DeploymentConfiguration = &types.DeploymentConfiguration{
+		DeploymentCircuitBreaker: &types.DeploymentCircuitBreaker{Enable: true, Rollback: true},
+	}
+	made := must(f.CreateService(t.Context(), in))(t).Service
+	f.pass(5 * time.Second)
+	is := func(what string, fine ...string) {
+		t.Helper()
+		if svc, _ := f.store.View().Service(*made.ServiceArn); !slices.Equal(svc.Fine, fine) {
+			t.Errorf("%s: %v are kept by 20 s, want %v", what, svc.Fine, fine)
+		}
+	}
+	must(f.UpdateService(t.Context(), &client.UpdateServiceInput{
+		Service: in.ServiceName, TaskDefinition: aws.String("web:2"), Monitoring: &types.MonitoringConfiguration{MetricConfigurations: []types.MetricConfiguration{
+			{MetricNames: []string{model.MetricMemory}, ResolutionSeconds: aws.Int32(20)},
+		}},
+	}))(t)
+	is("the update", model.MetricMemory)
+	for range 2 {
+		f.settle()
+		f.failPending()
+	}
+	f.waitStable("web")
+	wantSummary(t, f.describe("web"), "ACTIVE 2/2+0 | PRIMARY web:1 COMPLETED 2/2+0")
+	is("rolled back", model.MetricCPU)
+	f.advance(time.Second)
+	must(f.UpdateService(t.Context(), &client.UpdateServiceInput{Service: in.ServiceName, ForceNewDeployment: true}))(t)
+	f.waitStable("web")
+	is("deployed anew", model.MetricCPU)
+	newest := must(f.ListServiceDeployments(t.Context(), &client.ListServiceDeploymentsInput{Service: in.ServiceName}))(t).ServiceDeployments[0]
+	out := must(f.DescribeServiceRevisions(t.Context(), &client.DescribeServiceRevisionsInput{ServiceRevisionArns: []string{*newest.TargetServiceRevisionArn}}))(t)
+	if diff := cmp.Diff(fineCPU(), out.ServiceRevisions[0].Monitoring, ignoreDocuments); diff != "" {
+		t.Errorf("monitoring of the revision after it (-want +got):\n%s", diff)
+	}
 }

@@ -103,7 +103,33 @@ func (b *Box) begin(ctx context.Context) error {
 	if _, err := b.db.ExecContext(ctx, `INSERT INTO self VALUES (1, ?) ON CONFLICT DO NOTHING`, hex.EncodeToString(id[:])); err != nil {
 		return err
 	}
-	return b.db.QueryRowContext(ctx, `SELECT run FROM self`).Scan(&b.run)
+	if err := b.db.QueryRowContext(ctx, `SELECT run FROM self`).Scan(&b.run); err != nil {
+		return err
+	}
+	return b.leap(ctx)
+}
+
+// leap is how many numbers a box leaves out whenever it is opened: more than it can give between two syncs.
+const leap = 1 << 32
+
+// leap leaves out numbers that the box may have given already. What was put last before a loss of power is forgotten, and others
+// may have read it: they would take what has its number for what they know. With another name they would read all once more.
+func (b *Box) leap(ctx context.Context) error {
+	if _, err := b.db.ExecContext(ctx, `INSERT INTO sqlite_sequence (name, seq)
+		SELECT 'batch', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'batch')`); err != nil {
+		return err
+	}
+	if _, err := b.db.ExecContext(ctx, `UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'batch'`, leap); err != nil {
+		return err
+	}
+	var busy, pages, moved int
+	if err := b.db.QueryRowContext(ctx, `PRAGMA wal_checkpoint(FULL)`).Scan(&busy, &pages, &moved); err != nil {
+		return err
+	}
+	if busy != 0 {
+		return errors.New("it is in use")
+	}
+	return nil
 }
 
 func (b *Box) wrap(err error) error {

@@ -184,7 +184,7 @@ func (f *Follower) lines(ctx context.Context, from io.Reader, c cursor, alive fu
 		if seq <= c.seq {
 			continue // it was read before
 		}
-		// To the end, also when this server ends: broken off, it may be written down and yet not be put.
+		// Who is told to end in the middle of it would not know whether it was written down, and lose the batch if it was.
 		if err := f.Box.move(context.WithoutCancel(ctx), c.server, c.run, seq); err != nil {
 			return err
 		}

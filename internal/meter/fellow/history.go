@@ -2,11 +2,13 @@ package fellow
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -39,11 +41,17 @@ func measured(s *metrics.Series) bool {
 	return strings.HasPrefix(s.Namespace, "AWS/") || s.Namespace == model.NamespaceFast || s.Namespace == model.NamespaceInsights
 }
 
-// History is an http.Handler of GET ?from=UNIX&to=UNIX: what a server measured in that time, a line of JSON for each series.
+// History is an http.Handler of GET ?from=UNIX&to=UNIX: what a server measured in that time, in lines of JSON: each has data of
+// one series, and a series has as many lines as it needs.
 type History struct {
 	Archive Archive
 	Log     *slog.Logger
+
+	most int // bytes of a line, about; 0: lineBytes
 }
+
+// lineBytes is how long a line becomes, about: far less than lineMax, as no more than one datum is beyond it.
+const lineBytes = 4 << 20
 
 // ServeHTTP implements http.Handler.
 func (h *History) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -69,14 +77,52 @@ func (h *History) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		data, err := h.Archive.Export(series[i], start, end)
 		_ = out.SetWriteDeadline(time.Now().Add(writeTimeout)) // where there is none, the connection's end ends it
-		if err == nil && len(data) > 0 {
-			err = lines.Encode(data)
+		for some := range pieces(data, cmp.Or(h.most, lineBytes)) {
+			if err == nil {
+				err = lines.Encode(some)
+			}
 		}
 		if err != nil {
 			h.Log.Debug("what another server asked for was not told wholly", "error", err)
 			panic(http.ErrAbortHandler) // an end in order would say that this was all
 		}
 	}
+}
+
+// pieces cuts data into such as have no more than so many bytes as JSON, but for a single datum that has more by itself.
+func pieces(data []metrics.Datum, most int) iter.Seq[[]metrics.Datum] {
+	return func(yield func([]metrics.Datum) bool) {
+		from, size := 0, 0
+		for i := range data {
+			one := sizeOf(&data[i])
+			if i > from && size+one > most {
+				if !yield(data[from:i]) {
+					return
+				}
+				from, size = i, 0
+			}
+			size += one
+		}
+		if from < len(data) {
+			yield(data[from:])
+		}
+	}
+}
+
+// The most bytes that the parts of a datum have as JSON: a number of 64 bits with its comma; the names of the members with
+// the other numbers and the time; and a character of a text, which may be escaped.
+const (
+	numberBytes = 25
+	datumBytes  = 400
+	textBytes   = 6
+)
+
+func sizeOf(d *metrics.Datum) int {
+	texts := len(d.Region) + len(d.Namespace) + len(d.Name) + len(d.Unit)
+	for _, x := range d.Dimensions {
+		texts += len(x.Name) + len(x.Value) + numberBytes // with the names of its members
+	}
+	return datumBytes + textBytes*texts + numberBytes*(len(d.Values)+len(d.Counts))
 }
 
 // Filler asks another server for what this one did not measure while it was away. What there is already is left as it is.
@@ -186,7 +232,15 @@ func (f *Filler) missing(data []metrics.Datum) ([]metrics.Datum, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
-	known, err := f.Archive.Export(data[0].Series, f.From, f.To)
+	first, last := data[0].At, data[0].At
+	for i := range data {
+		if at := data[i].At; at.Before(first) {
+			first = at
+		} else if at.After(last) {
+			last = at
+		}
+	}
+	known, err := f.Archive.Export(data[0].Series, first.Truncate(time.Minute), last.Truncate(time.Minute).Add(time.Minute))
 	if err != nil {
 		return nil, err
 	}

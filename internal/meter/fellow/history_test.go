@@ -2,14 +2,18 @@ package fellow
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/metrics/keep"
@@ -147,4 +151,66 @@ func TestHistoryRefused(t *testing.T) {
 			t.Errorf("%q is answered with %d", q, w.Code)
 		}
 	}
+}
+
+// TestLongHistory: a series that is too long for a line comes in several, and wholly.
+func TestLongHistory(t *testing.T) {
+	t.Parallel()
+	const most = 8 << 10
+	there, here := archive(t), archive(t)
+	for i := range 300 {
+		put(there, "AWS/ECS", time.Duration(i+1)*time.Minute, 60, float64(i)/3, float64(i)/7, 1e-300/float64(i+3))
+		put(there, "Maitred", time.Duration(i+1)*time.Second, 1, float64(i)/3)
+	}
+	many := make([]float64, 2000)
+	for i := range many {
+		many[i] = 1 / float64(i+1)
+	}
+	put(there, "AWS/ECS", 301*time.Minute, 60, many...) // a store keeps fewer by itself
+	w := httptest.NewRecorder()
+	h := &History{Archive: there, Log: slog.New(slog.DiscardHandler), most: most}
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, HistoryPath+"?from="+strconv.FormatInt(now.Add(-6*time.Hour).Unix(), 10)+"&to="+strconv.FormatInt(now.Unix(), 10), http.NoBody))
+	lines, long := 0, 0
+	for line := range strings.Lines(w.Body.String()) {
+		if lines++; len(line) > most {
+			long++
+		}
+	}
+	if lines < 10 || long > 0 {
+		t.Errorf("%d lines, of which %d are longer than %d bytes", lines, long, most)
+	}
+	f := &Filler{Archive: here, From: now.Add(-6 * time.Hour), To: now, Log: slog.New(slog.DiscardHandler), Client: &http.Client{Transport: direct{h}}}
+	for _, want := range []int{601, 0} {
+		if n, err := f.ask(t.Context(), "a"); err != nil || n != want {
+			t.Errorf("%d measurements were missing, want %d: %v", n, want, err)
+		}
+	}
+}
+
+// TestPieces: what is cut is whole, in order, and as short as it is said to be.
+func TestPieces(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		most := rapid.IntRange(1, 1<<14).Draw(t, "most")
+		var data, got []metrics.Datum
+		for i := range rapid.IntRange(0, 30).Draw(t, "data") {
+			d := metrics.Datum{Series: of(rapid.String().Draw(t, "namespace")), At: now.Add(time.Duration(i)), Resolution: 60}
+			d.Values = rapid.SliceOfN(rapid.Float64(), 0, 50).Draw(t, "values")
+			d.Counts = d.Values
+			data = append(data, d)
+		}
+		for some := range pieces(data, most) {
+			text, err := json.Marshal(some)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(some) == 0 || len(some) > 1 && len(text) > most {
+				t.Errorf("%d data are in %d bytes, of at most %d", len(some), len(text), most)
+			}
+			got = append(got, some...)
+		}
+		if diff := cmp.Diff(data, got); diff != "" {
+			t.Errorf("cut (-in +out):\n%s", diff)
+		}
+	})
 }

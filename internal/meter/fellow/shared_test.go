@@ -223,7 +223,7 @@ func TestWhole(t *testing.T) {
 		t.Fatalf("%v, %v", found, err)
 	}
 	seq, data, err := parse(append([]byte(fmt.Sprint(found[0].seq, " ")), found[0].data...))
-	if err != nil || seq != 1 || len(data) != 1 || fmt.Sprintf("%+v", data[0]) != fmt.Sprintf("%+v", want[0]) {
+	if err != nil || seq != leap+1 || len(data) != 1 || fmt.Sprintf("%+v", data[0]) != fmt.Sprintf("%+v", want[0]) {
 		t.Errorf("got %d, %+v, %v, want %+v", seq, data, err, want)
 	}
 }
@@ -266,7 +266,7 @@ func TestPrune(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, x := range found {
-			seqs = append(seqs, x.seq)
+			seqs = append(seqs, x.seq-leap)
 		}
 		return seqs
 	}

@@ -3,6 +3,7 @@ package keep
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/maitred/maitred/internal/metrics"
@@ -63,9 +64,11 @@ func (s *Store) inMemory(at int64) (keys []string, err error) {
 	return keys, nil
 }
 
-// Export gives what is kept of a series from start until end as Put took it: by the second where it is kept so, else by the
-// minute. Of what is so old that it is kept in longer periods, nothing is given.
+// Export gives what is kept of a series from the minute of start until end as Put took it: first minutes, then seconds. What is
+// kept by the second is given so, and a minute with seconds not once more. Of what is so old that it is kept in longer
+// periods, nothing is given.
 func (s *Store) Export(series metrics.Series, start, end time.Time) ([]metrics.Datum, error) {
+	start = start.Truncate(time.Minute)
 	s.mu.RLock()
 	fine := time.Unix(s.marks[0], 0)
 	s.mu.RUnlock()
@@ -76,10 +79,12 @@ func (s *Store) Export(series metrics.Series, start, end time.Time) ([]metrics.D
 	if err != nil {
 		return nil, err
 	}
-	if len(seconds) > 0 {
-		end = fine // the minutes after it are those of the seconds
+	told := map[int64]bool{} // minutes of the seconds
+	for i := range seconds {
+		told[seconds[i].At.Truncate(time.Minute).Unix()] = true
 	}
 	minutes, err := s.export(series, start, end, time.Minute)
+	minutes = slices.DeleteFunc(minutes, func(d metrics.Datum) bool { return told[d.At.Unix()] })
 	return append(minutes, seconds...), err
 }
 

@@ -24,7 +24,7 @@ import (
 type scaled struct {
 	t    *testing.T
 	cli  cli
-	api  string
+	ecs  *ecs.Client
 	name string
 }
 
@@ -54,7 +54,7 @@ func TestAutoscalingByRequests(t *testing.T) {
 func newScaled(t *testing.T, c cli, api, name, script string, cpu, least, most int, tags ...string) *scaled {
 	t.Helper()
 	c.t = t
-	s := &scaled{t, c, api, name}
+	s := &scaled{t, c, client(api), name}
 	definition, err := json.Marshal([]object{{"name": "app", "image": "process", "command": []string{"/bin/sh", "-c", script}, "cpu": cpu, "memory": 16}})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func (s *scaled) becomes(n int) (took time.Duration) {
 	s.t.Helper()
 	began := time.Now()
 	eventually(s.t, fmt.Sprintf("%s has %d tasks", s.name, n), func() bool {
-		desired, tasks := counted(s.t, s.api, s.name)
+		desired, tasks := counted(s.t, s.ecs, s.name)
 		return desired == n && tasks == n
 	})
 	return time.Since(began)
@@ -147,7 +147,7 @@ func scaleByProcessor(t *testing.T, c cli, api string) {
 func scaleByRequests(t *testing.T, c cli, api string) {
 	b := newBalanced(t, api, elbtypes.LoadBalancerTypeEnumApplication, 1, nil)
 	c.t = t
-	s := &scaled{t, c, api, worker}
+	s := &scaled{t, c, client(api), worker}
 	s.register(1, 4)
 	c.ecs("tag-resource", "--resource-arn", c.ecs("describe-services", "--services", worker, "--query", "services[0].serviceArn", "--output", "text"),
 		"--tags", "key=maitred:scaling,value=fast")
@@ -157,7 +157,7 @@ func scaleByRequests(t *testing.T, c cli, api string) {
 		"PredefinedMetricType": "ALBRequestCountPerTarget", "ResourceLabel": balancer + "/targetgroup/" + group,
 	}})
 	l := flood(t, "http://"+b.address, requests{name: "HTTP/1.1", connections: 3, transport: keepAlive})
-	eventually(t, "desired count changes", func() bool { desired, _ := counted(t, api, worker); return desired > 1 })
+	eventually(t, "desired count changes", func() bool { desired, _ := counted(t, s.ecs, worker); return desired > 1 })
 	s.becomes(4)
 	l.report() // which ends it: no request failed
 	s.becomes(2)
@@ -205,14 +205,14 @@ func scaleByQueue(t *testing.T, c cli, api string) {
 	}})
 	redisDo(t, port, "EVAL", fill, "1", "jobs", "10000")
 	began := time.Now()
-	eventually(t, "10 workers run", func() bool { desired, tasks := counted(t, api, s.name); return desired >= 10 && tasks == desired })
+	eventually(t, "10 workers run", func() bool { desired, tasks := counted(t, s.ecs, s.name); return desired >= 10 && tasks == desired })
 	t.Logf("10,000 things in a queue: 10 workers run after %v", time.Since(began).Round(time.Millisecond))
-	if desired, _ := counted(t, api, s.name); desired != 10 {
+	if desired, _ := counted(t, s.ecs, s.name); desired != 10 {
 		t.Errorf("%d workers for 10,000 things, of which each shall have 1,000", desired)
 	}
 	redisDo(t, port, "DEL", "jobs")
 	// Half of them a minute, so not all the way here: the others go all the way.
-	eventually(t, "at most 5 workers", func() bool { desired, _ := counted(t, api, s.name); return desired <= 5 })
+	eventually(t, "at most 5 workers", func() bool { desired, _ := counted(t, s.ecs, s.name); return desired <= 5 })
 	s.told("policy track")
 }
 
@@ -322,7 +322,7 @@ func scaleByOwnMetric(t *testing.T, c cli, api string) {
 		eventually(t, fmt.Sprintf("%s orders need %d tasks", x.value, x.tasks), func() bool {
 			s.cli.aws("cloudwatch", "put-metric-data", "--namespace", "Shop", "--metric-data",
 				"MetricName=Orders,Value="+x.value+",StorageResolution=1")
-			desired, tasks := counted(t, api, s.name)
+			desired, tasks := counted(t, s.ecs, s.name)
 			return desired == x.tasks && tasks == x.tasks
 		})
 	}
@@ -367,9 +367,9 @@ func wrongBacklog(t *testing.T, c cli, api string) {
 }
 
 // counted is how many tasks a service shall have and has.
-func counted(t *testing.T, api, service string) (desired, tasks int) {
+func counted(t *testing.T, c *ecs.Client, service string) (desired, tasks int) {
 	t.Helper()
-	out, err := client(api).DescribeServices(t.Context(), &ecs.DescribeServicesInput{Services: []string{service}})
+	out, err := c.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Services: []string{service}})
 	if err != nil || len(out.Services) != 1 {
 		t.Fatalf("describe %s: %v", service, err)
 	}

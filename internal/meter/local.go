@@ -174,17 +174,7 @@ func (l *Local) routeFamilies() []exposition.Family {
 	for _, k := range ways(l.routes) {
 		r := l.routes[k]
 		labels := targetLabels(&k)
-		with := func(more ...string) []string { return append(slices.Clip(labels), more...) }
-		for class, name := range [...]string{"2xx", "3xx", "4xx", "5xx"} {
-			if n := r.Answers[class]; n > 0 {
-				answers.Add(float64(n), with("from", "target", "class", name)...)
-			}
-			if n := r.Own[class]; n > 0 {
-				answers.Add(float64(n), with("from", "load_balancer", "class", name)...)
-			}
-		}
-		moved.Add(float64(r.Received), with("direction", "in")...)
-		moved.Add(float64(r.Sent), with("direction", "out")...)
+		addAnswers(&answers, &moved, labels, r)
 		if k.target != "" {
 			requests.Add(float64(r.Chosen), labels...)
 			failed.Add(float64(r.ConnErrors), labels...)

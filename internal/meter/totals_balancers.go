@@ -48,17 +48,7 @@ func (t *totals) requestFamilies() []exposition.Family {
 	}) {
 		r := t.requests[k]
 		labels := append(balancerLabels(k.balancer), "target_group", groupSubject(k.group).group)
-		with := func(more ...string) []string { return append(slices.Clip(labels), more...) }
-		for class, name := range [...]string{"2xx", "3xx", "4xx", "5xx"} {
-			if n := r.Answers[class]; n > 0 {
-				answers.Add(float64(n), with("from", "target", "class", name)...)
-			}
-			if n := r.Own[class]; n > 0 {
-				answers.Add(float64(n), with("from", "load_balancer", "class", name)...)
-			}
-		}
-		moved.Add(float64(r.Received), with("direction", "in")...)
-		moved.Add(float64(r.Sent), with("direction", "out")...)
+		addAnswers(&answers, &moved, labels, r)
 		if k.group == "" {
 			continue
 		}
@@ -142,4 +132,19 @@ func (t *totals) groupFamilies() []exposition.Family {
 		}
 	}
 	return []exposition.Family{healthy, unhealthy, flight}
+}
+
+// addAnswers adds what became of requests: responses by the class of their codes and by who made them, and bytes.
+func addAnswers(answers, moved *exposition.Family, labels []string, r *reading.Requests) {
+	with := func(more ...string) []string { return append(slices.Clip(labels), more...) }
+	for class, name := range [...]string{"2xx", "3xx", "4xx", "5xx"} {
+		if n := r.Answers[class]; n > 0 {
+			answers.Add(float64(n), with("from", "target", "class", name)...)
+		}
+		if n := r.Own[class]; n > 0 {
+			answers.Add(float64(n), with("from", "load_balancer", "class", name)...)
+		}
+	}
+	moved.Add(float64(r.Received), with("direction", "in")...)
+	moved.Add(float64(r.Sent), with("direction", "out")...)
 }

@@ -31,6 +31,7 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 type world struct {
 	*testing.T
 	store *store.Store
+	later sync.WaitGroup // what after has begun
 
 	mu    sync.Mutex
 	logs  map[string]*log
@@ -60,7 +61,20 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) close() { w.store.Close() }
+// close waits for what after has begun: a write that a reader has seen may yet have to return.
+func (w *world) close() {
+	w.later.Wait()
+	w.store.Close()
+}
+
+// after has something happen once a time has passed.
+func (w *world) after(d time.Duration, happens func()) {
+	w.later.Add(1)
+	time.AfterFunc(d, func() {
+		defer w.later.Done()
+		happens()
+	})
+}
 
 func (w *world) put(records ...model.Record) {
 	w.Helper()
@@ -321,10 +335,10 @@ func TestAwayForAWhile(t *testing.T) {
 		w.task("aaaa", model.TaskRunning, 0)
 		w.write("aaaa", line(1, "one"))
 		w.change("aaaa", func(l *log) { l.away = true })
-		time.AfterFunc(20*time.Second, func() {
+		w.after(20*time.Second, func() {
 			w.change("aaaa", func(l *log) { l.away, l.ended = false, true })
 		})
-		time.AfterFunc(40*time.Second, func() { w.task("aaaa", model.TaskStopped, 0) })
+		w.after(40*time.Second, func() { w.task("aaaa", model.TaskStopped, 0) })
 		var got []string
 		for l := range w.reader().Read(t.Context(), live.Subject{Task: arnOf("aaaa")}, live.Options{Tail: -1, Follow: true}) {
 			got = append(got, short(l))

@@ -86,11 +86,12 @@ func (b *Backend) evict(ctx context.Context, holder *mvccpb.KeyValue) error {
 
 var errLeaseLost = errors.New("the lease was lost")
 
-// vacancy waits until the key is deleted.
+// vacancy waits until the key is deleted. The beats end with the lease, or with ctx, which tells which: a context made
+// from it may learn of its end after they do.
 func (b *Backend) vacancy(ctx context.Context, key string, from int64, beats <-chan *clientv3.LeaseKeepAliveResponse) error {
-	ctx, cancel := context.WithCancel(ctx)
+	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
-	watch := b.client.Watch(ctx, key, clientv3.WithRev(from), clientv3.WithFilterPut())
+	watch := b.client.Watch(watching, key, clientv3.WithRev(from), clientv3.WithFilterPut())
 	for {
 		select {
 		case r, ok := <-watch:

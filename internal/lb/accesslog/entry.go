@@ -20,11 +20,12 @@ type Entry struct {
 	Request, Processing, Response time.Duration
 	Code, TargetCode              int
 	Received, Sent                int64 // bytes, heads included
-	Method, URL, Protocol         string
+	Method, Protocol              string
+	URL                           URL
 	UserAgent                     string
 	Cipher, TLS                   string
 	Group                         string // ARN
-	Trace                         string
+	Trace                         []byte // X-Amzn-Trace-Id
 	Domain                        string // of SNI
 	Certificate                   string // ARN, or session-reused
 	Priority                      int    // of the rule; 0 is the default one, -1 none was looked for
@@ -37,6 +38,24 @@ type Entry struct {
 	Class, Reason                 string
 	Connection                    string // TID_ and 32 hex digits
 	Host, URI, Transform          string // what a transform made of them
+}
+
+// URL is the address of a request, in its parts: to put them together would cost an allocation for each request.
+type URL struct {
+	Scheme, Host string
+	Port         int
+	Path, Query  string
+	Asked        bool // there is a query, be it empty
+}
+
+func (u *URL) append(b []byte) []byte {
+	b = append(append(b, u.Scheme...), "://"...)
+	b = append(escaped(b, u.Host), ':')
+	b = escaped(strconv.AppendInt(b, int64(u.Port), 10), u.Path)
+	if u.Asked {
+		b = escaped(append(b, '?'), u.Query)
+	}
+	return b
 }
 
 // appendTime writes a time as 2006-01-02T15:04:05.000000Z; time's own formats take four times as long.
@@ -126,7 +145,7 @@ func (e *Entry) request(b []byte) []byte {
 	b = append(b, '"')
 	b = escaped(b, e.Method)
 	b = append(b, ' ')
-	b = escaped(b, e.URL)
+	b = e.URL.append(b)
 	b = append(b, ' ')
 	b = append(b, e.Protocol...)
 	return append(b, `" `...)
@@ -139,8 +158,8 @@ func word(b []byte, s string) []byte {
 	return append(append(b, s...), ' ')
 }
 
-func quoted(b []byte, s string) []byte {
-	if s == "" {
+func quoted[T string | []byte](b []byte, s T) []byte {
+	if len(s) == 0 {
 		return append(b, `"-" `...)
 	}
 	b = append(b, '"')
@@ -152,7 +171,7 @@ const maxEscaped = 8 << 10
 
 // escaped writes what comes from outside: quotes, backslashes and bytes that are not printable become \xHH, so that no
 // client can end a field or a line.
-func escaped(b []byte, s string) []byte {
+func escaped[T string | []byte](b []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	s = s[:min(len(s), maxEscaped)]
 	clean := 0 // where what can be written as it is begins

@@ -47,17 +47,23 @@ const rootField = "Root="
 // maxTraced is how long the fields of a request may be for its trace to be kept: with more, only Root is.
 const maxTraced = 7 << 10
 
-// Trace gives the X-Amzn-Trace-Id of a request from the one with which it came, "" for none. size is how many bytes its
-// fields have; chance is 96 bits' worth of randomness.
-func Trace(came string, size int, now time.Time, chance [2]uint64) string {
-	var fresh [len(rootField) + len("1-") + 8 + len("-") + 24]byte
-	b := append(append(fresh[:0], rootField...), "1-"...)
-	b = append(hex(b, uint64(uint32(now.Unix())), 8), '-') //nolint:gosec // eight digits until 2106
-	b = hex(hex(b, chance[0], 16), chance[1], 8)
+// AppendTrace appends the X-Amzn-Trace-Id of a request, made from the one with which it came, "" for none. size is how many
+// bytes its fields have; chance is 96 bits' worth of randomness.
+func AppendTrace(b []byte, came string, size int, now time.Time, chance [2]uint64) []byte {
 	if !traceable(came) {
-		return string(b)
+		return appendID(append(b, rootField...), now, chance)
 	}
-	id := string(b[len(rootField):])
+	return append(b, continued(came, size, string(appendID(nil, now, chance)))...)
+}
+
+// appendID appends the name of a new trace.
+func appendID(b []byte, now time.Time, chance [2]uint64) []byte {
+	b = append(hex(append(b, "1-"...), uint64(uint32(now.Unix())), 8), '-') //nolint:gosec // eight digits until 2106
+	return hex(hex(b, chance[0], 16), chance[1], 8)
+}
+
+// continued is the trace that came, with our part of it.
+func continued(came string, size int, id string) string {
 	var rest []string
 	root := ""
 	for part := range strings.SplitSeq(came, ";") {

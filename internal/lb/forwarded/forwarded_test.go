@@ -83,7 +83,7 @@ func TestTrace(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := forwarded.Trace(tt.came, tt.size, now, [2]uint64{10, 11}); got != tt.want {
+			if got := string(forwarded.AppendTrace(nil, tt.came, tt.size, now, [2]uint64{10, 11})); got != tt.want {
 				t.Errorf("Trace(%q): got %q, want %q", tt.came, got, tt.want)
 			}
 		})
@@ -122,7 +122,7 @@ func FuzzForwarded(f *testing.F) {
 	f.Fuzz(func(t *testing.T, xff, trace, host string) {
 		forwarded.TooMany([]string{xff})
 		forwarded.For([]string{xff}, netip.MustParseAddrPort("10.0.0.1:1"), "append", true)
-		got := forwarded.Trace(trace, len(trace), time.Unix(1, 0), [2]uint64{1, 2})
+		got := string(forwarded.AppendTrace(nil, trace, len(trace), time.Unix(1, 0), [2]uint64{1, 2}))
 		if !strings.Contains(got, "Root=") && !strings.Contains(strings.ToLower(got), "root=") || strings.ContainsAny(got, "\r\n\x00\"") {
 			t.Errorf("Trace(%q): got %q", trace, got)
 		}

@@ -128,8 +128,10 @@ func (h *h1) writePlain(ex *exchange) {
 	}
 	b = h.appendForwarded(b, p)
 	random := ex.server.config.Random
-	ex.entry.Trace = forwarded.Trace(string(h.plain.trace), r.size, r.start, [2]uint64{random(), random()})
-	b = append(append(b, "X-Amzn-Trace-Id: "...), ex.entry.Trace...)
+	b = append(b, "X-Amzn-Trace-Id: "...)
+	at := len(b)
+	b = forwarded.AppendTrace(b, string(h.plain.trace), r.size, r.start, [2]uint64{random(), random()})
+	ex.entry.Trace = b[at:]
 	if r.length > 0 || r.method == http.MethodPost || r.method == http.MethodPut || r.method == http.MethodPatch {
 		b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), r.length, 10)
 	}

@@ -294,8 +294,8 @@ func (ex *exchange) setForwarded(h http.Header) {
 	h["X-Forwarded-Proto"] = []string{c.kind()}
 	h["X-Forwarded-Port"] = []string{itoa(int64(c.settings.port))}
 	random := ex.server.config.Random
-	trace := forwarded.Trace(h.Get("X-Amzn-Trace-Id"), ex.request.size, ex.request.start, [2]uint64{random(), random()})
-	h["X-Amzn-Trace-Id"] = []string{trace}
+	trace := forwarded.AppendTrace(nil, h.Get("X-Amzn-Trace-Id"), ex.request.size, ex.request.start, [2]uint64{random(), random()})
+	h["X-Amzn-Trace-Id"] = []string{string(trace)}
 	ex.entry.Trace = trace
 	delete(h, "X-Amzn-Tls-Version")
 	delete(h, "X-Amzn-Tls-Cipher-Suite")

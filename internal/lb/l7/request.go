@@ -6,11 +6,11 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/maitred/maitred/internal/lb/accesslog"
 	"github.com/maitred/maitred/internal/lb/desync"
 	"github.com/maitred/maitred/internal/lb/forwarded"
 )
@@ -201,21 +201,8 @@ func (r *request) absolute(raw []byte) {
 }
 
 // url is the request's address as access logs have it.
-func (r *request) url(scheme string, port int) string {
-	var b strings.Builder
-	b.Grow(len(scheme) + len(r.host) + len(r.path) + len(r.query) + 12)
-	b.WriteString(scheme)
-	b.WriteString("://")
-	b.WriteString(forwarded.Name(r.host))
-	b.WriteByte(':')
-	var digits [5]byte
-	b.Write(strconv.AppendInt(digits[:0], int64(port), 10))
-	b.WriteString(r.path)
-	if r.asked {
-		b.WriteByte('?')
-		b.WriteString(r.query)
-	}
-	return b.String()
+func (r *request) url(scheme string, port int) accesslog.URL {
+	return accesslog.URL{Scheme: scheme, Host: forwarded.Name(r.host), Port: port, Path: r.path, Query: r.query, Asked: r.asked}
 }
 
 // The causes with which an exchange is cut off.

@@ -108,9 +108,10 @@ func (ex *exchange) begin(agent string) {
 }
 
 // The exchange looks after itself after firstLook, when most are long over, and then every nextLook, or four times in the idle
-// timeout if that is short.
+// timeout if that is short. A look costs more than all else about a small request: where the machine is so busy that most of
+// them take longer than firstLook, all would take longer still.
 const (
-	firstLook = 10 * time.Millisecond
+	firstLook = 200 * time.Millisecond
 	nextLook  = time.Second
 )
 

@@ -69,13 +69,13 @@ func (l *line) send(m message, file *os.File) error {
 // receive hears something, with the file that comes with it.
 func (l *line) receive() (m message, file *os.File, err error) {
 	for {
-		if i := bytes.IndexByte(l.got, '\n'); i >= 0 {
-			text := l.got[:i]
-			l.got = l.got[i+1:]
-			return l.parse(text)
-		}
-		if len(l.got) > lineMax {
+		text, rest, whole := bytes.Cut(l.got, []byte{'\n'})
+		if len(text) > lineMax {
 			return m, nil, errors.New("another balancer says too much at once")
+		}
+		if whole {
+			l.got = rest
+			return l.parse(text)
 		}
 		if err := l.more(); err != nil {
 			return m, nil, fmt.Errorf("hear from another balancer: %w", err)

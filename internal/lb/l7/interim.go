@@ -80,6 +80,9 @@ func (f framedSender) send(r *http.Request, to hint) (*http.Response, error) {
 	return f.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace))) //nolint:wrapcheck // judged by the exchange
 }
 
+// end implements sender. A connection of HTTP/2 on which something is under way lasts for IdleConnTimeout after that.
+func (f framedSender) end() { f.CloseIdleConnections() }
+
 // relay has interim answers passed on by a goroutine of its own, in their order.
 type relay struct {
 	to hint

@@ -17,6 +17,9 @@ type sender interface {
 	// hint, which is not called any more when send has returned.
 	send(r *http.Request, to hint) (*http.Response, error)
 	CloseIdleConnections()
+	// end closes them too, and those that are in use when they are not any more: nobody will ask the target again but those
+	// who have begun.
+	end()
 }
 
 // pool is the connections of HTTP/1.1 to one target. In place of http.Transport it reads what targets answer as strictly as
@@ -28,7 +31,7 @@ type pool struct {
 	mu      sync.Mutex
 	idle    []*targetConn // the one that was used last is the last one
 	sweeper *time.Timer
-	closed  bool
+	ended   bool // no connection is kept any more
 }
 
 const (
@@ -145,7 +148,7 @@ func (p *pool) put(c *targetConn, now time.Time) {
 	c.used, c.since = true, now
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.idle) >= maxIdle || len(c.in.buffered()) > 0 {
+	if p.ended || len(p.idle) >= maxIdle || len(c.in.buffered()) > 0 {
 		_ = c.Close()
 		return
 	}
@@ -168,7 +171,7 @@ func (p *pool) sweep() {
 		old++
 	}
 	p.idle = append(p.idle[:0], p.idle[old:]...)
-	if p.sweeper = nil; len(p.idle) > 0 && !p.closed {
+	if p.sweeper = nil; len(p.idle) > 0 {
 		p.sweeper = time.AfterFunc(idleLife-time.Since(p.idle[0].since)+time.Millisecond, p.sweep)
 	}
 }
@@ -186,6 +189,13 @@ func (p *pool) CloseIdleConnections() {
 		p.sweeper.Stop()
 		p.sweeper = nil
 	}
+}
+
+func (p *pool) end() {
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
+	p.CloseIdleConnections()
 }
 
 // silent looks, without waiting, whether nothing has come on a connection that is not in use: neither its end nor an

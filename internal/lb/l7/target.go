@@ -102,7 +102,7 @@ func (gs *groups) prune(t *routing.Table) {
 func (x *group) drop() {
 	if v := x.view.Load(); v != nil {
 		for _, t := range v.targets {
-			t.transport.CloseIdleConnections()
+			t.transport.end()
 		}
 	}
 }
@@ -136,7 +136,7 @@ func (x *group) renew(g *routing.Group) *view {
 		v.index(left, fresh)
 	}
 	for _, t := range left {
-		t.transport.CloseIdleConnections()
+		t.transport.end()
 	}
 	x.view.Store(v)
 	return v

@@ -199,15 +199,7 @@ func (ex *exchange) outgoing() *http.Request {
 // address sets the URL of an outgoing request: the path and the query are what the client sent, byte for byte.
 func (ex *exchange) address(out *http.Request, t *target) {
 	r := ex.request
-	u := &url.URL{Scheme: strings.ToLower(ex.group.Record.Protocol), Host: t.address, RawQuery: r.query, ForceQuery: r.asked}
-	if !strings.HasPrefix(r.path, "//") {
-		u.Opaque = r.path
-	} else if path, err := url.PathUnescape(r.path); err == nil {
-		u.Path, u.RawPath = path, r.path // an opaque URL that begins like this would be written with its scheme
-	} else {
-		u.Path = r.path
-	}
-	out.URL = u
+	out.URL = &url.URL{Scheme: strings.ToLower(ex.group.Record.Protocol), Host: t.address, Opaque: r.path, RawQuery: r.query, ForceQuery: r.asked}
 }
 
 // hopByHop are the fields that are meant for us (RFC 9110, 7.6.1), and those that only we may set.

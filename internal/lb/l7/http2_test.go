@@ -75,6 +75,37 @@ func (f *frames) answer(stream uint32) string {
 	}
 }
 
+// ask sends a request without a body.
+func (f *frames) ask(stream uint32, fields ...string) {
+	f.t.Helper()
+	if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: f.block(fields...), EndStream: true, EndHeaders: true}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// text reads frames up to the end of a stream and gives what its body was, or how it failed.
+func (f *frames) text(stream uint32) string {
+	var text []byte
+	for {
+		fr, err := f.ReadFrame()
+		if err != nil {
+			return err.Error()
+		}
+		if fr.Header().StreamID != stream {
+			continue
+		}
+		switch fr := fr.(type) {
+		case *http2.RSTStreamFrame:
+			return "reset " + fr.ErrCode.String()
+		case *http2.DataFrame:
+			text = append(text, fr.Data()...)
+		}
+		if fr.Header().Flags.Has(http2.FlagDataEndStream) {
+			return string(text)
+		}
+	}
+}
+
 // TestHTTP2Requests sends requests that would mean something else to a target of HTTP/1.1.
 func TestHTTP2Requests(t *testing.T) {
 	t.Parallel()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
 	"net/textproto"
 	"sync"
 
@@ -67,21 +66,6 @@ func (st *stream) hint(code int, header http.Header) {
 	clear(h)
 	st.life.beat()
 }
-
-// framedSender sends requests by HTTP/2.
-type framedSender struct{ *http.Transport }
-
-// send implements sender. What comes before the answer is told on the goroutine that reads for all streams of the
-// connection: the client is told on another, so that a slow one keeps nobody else waiting.
-func (f framedSender) send(r *http.Request, to hint) (*http.Response, error) {
-	l := &relay{to: to}
-	defer l.end()
-	trace := &httptrace.ClientTrace{Got1xxResponse: l.add}
-	return f.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace))) //nolint:wrapcheck // judged by the exchange
-}
-
-// end implements sender. A connection of HTTP/2 on which something is under way lasts for IdleConnTimeout after that.
-func (f framedSender) end() { f.CloseIdleConnections() }
 
 // relay has interim answers passed on by a goroutine of its own, in their order.
 type relay struct {

@@ -1,6 +1,7 @@
 package l7
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,11 +60,11 @@ func (s *sending) writeHead() {
 			_, _ = w.WriteString(p)
 		}
 	}
-	host := r.Host
-	if host == "" {
-		host = r.URL.Host
+	write(r.Method, " ", r.URL.Opaque)
+	if r.URL.ForceQuery {
+		write("?", r.URL.RawQuery)
 	}
-	write(r.Method, " ", r.URL.RequestURI(), " HTTP/1.1\r\nHost: ", host, "\r\n")
+	write(" HTTP/1.1\r\nHost: ", cmp.Or(r.Host, r.URL.Host), "\r\n")
 	for name, values := range r.Header {
 		for _, v := range values {
 			if name != "User-Agent" || v != "" {

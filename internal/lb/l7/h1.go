@@ -278,13 +278,8 @@ func (h *h1) abort() {
 
 func (h *h1) cut() {
 	h.cutOff.Store(true)
-	past := time.Unix(1, 0)
-	h.conn.readBy(past)
-	h.out.mu.Lock()
-	defer h.out.mu.Unlock()
-	if h.out.head {
-		_ = h.conn.raw.SetWriteDeadline(past)
-	}
+	h.conn.readBy(time.Unix(1, 0))
+	h.out.cut()
 }
 
 // watch reads ahead: that is how one learns that a client has left. What it sends is its next request.

@@ -17,9 +17,12 @@ type answer struct {
 	h   *h1
 	buf *bufio.Writer // nil until something is written that is not plain
 
-	mu      sync.Mutex // goOn comes from whoever reads the body
+	pen     sync.Mutex // held by who writes up to the head: goOn comes from whoever reads the body
+	mu      sync.Mutex // of what follows; nothing is written under it, as a slow client must not keep whoever cuts it off
 	expects bool       // the client waits for 100 before it sends its body
-	head    bool       // the response's head is written
+	interim bool       // an interim answer is being written
+	head    bool       // the response's head is written, or being so
+	cutOff  bool       // nothing is written any more
 
 	header  http.Header
 	minor   int  // of the request's version
@@ -38,14 +41,23 @@ var (
 )
 
 func (a *answer) reset(minor int, expects bool) {
-	a.mu.Lock()
-	a.expects, a.head, a.minor = expects, false, minor
-	a.mu.Unlock()
+	a.renew(expects)
+	a.minor = minor
 	a.header = make(http.Header, 16)
 	if a.buf == nil {
 		a.buf = bufio.NewWriterSize(&a.h.wire, smallBuffer)
 	}
 	a.chunked, a.endless, a.close, a.left, a.sent, a.err = false, false, false, 0, 0, nil
+}
+
+// renew begins another response.
+func (a *answer) renew(expects bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cutOff { // at the very end of the response before
+		a.h.wire.past = time.Time{}
+	}
+	a.expects, a.interim, a.head, a.cutOff = expects, false, false, false
 }
 
 // forget drops what a connection before has left.
@@ -58,10 +70,8 @@ func (a *answer) forget() {
 
 // resetPlain is reset for the express way, on which the response is not written here.
 func (a *answer) resetPlain() {
-	a.mu.Lock()
-	a.expects, a.head, a.minor = false, false, 1
-	a.mu.Unlock()
-	a.header = nil
+	a.renew(false)
+	a.header, a.minor = nil, 1
 	a.chunked, a.endless, a.close, a.left, a.sent, a.err = false, false, false, 0, 0, nil
 }
 
@@ -77,26 +87,70 @@ func (a *answer) Header() http.Header { return a.header }
 
 // goOn sends 100 Continue, once, to a client that waits for it.
 func (a *answer) goOn() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.expects || a.head {
+	if !a.waited() {
 		return
 	}
+	a.pen.Lock()
+	defer a.pen.Unlock()
+	if !a.waited() { // meanwhile
+		return
+	}
+	a.mu.Lock()
 	a.expects = false
-	a.note(a.buf.WriteString("HTTP/1.1 100 Continue\r\n\r\n"))
+	a.mu.Unlock()
+	a.now(func() { a.note(a.buf.WriteString("HTTP/1.1 100 Continue\r\n\r\n")) })
+}
+
+// waited says that the client waits for 100, which may still be sent.
+func (a *answer) waited() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.expects && !a.head
+}
+
+// now writes an interim answer, which the client is sent at once. The pen is held.
+func (a *answer) now(write func()) {
+	a.setInterim(true)
+	write()
 	a.noteError(a.buf.Flush())
+	a.setInterim(false)
+}
+
+func (a *answer) setInterim(on bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.interim = on
+}
+
+// cut ends what is being written, and what will be: of an answer that has not begun nothing is lost.
+func (a *answer) cut() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.head || a.interim {
+		a.cutOff = true
+		_ = a.h.conn.raw.SetWriteDeadline(time.Unix(1, 0))
+	}
+}
+
+// writeBy bounds the time of writing.
+func (a *answer) writeBy(t time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.cutOff {
+		_ = a.h.wire.conn.SetWriteDeadline(t)
+	}
 }
 
 // start writes the head of a response: length is that of the body, -1 if it is not known. The head goes out with the
 // first of the body, or with Flush.
 func (a *answer) start(code int, length int64, bodyless bool) {
+	a.pen.Lock()
+	defer a.pen.Unlock()
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.head = true
+	a.close = a.close || a.expects // it may send its body or not: where its next request begins cannot be known
+	a.mu.Unlock()
 	a.bodyOK = !bodyless && code != http.StatusNoContent && code != http.StatusNotModified
-	if a.expects { // it may send its body or not: where its next request begins cannot be known
-		a.close = true
-	}
 	a.status(code)
 	a.frame(code, length)
 	if a.header.Get("Date") == "" && code != http.StatusSwitchingProtocols {
@@ -237,6 +291,6 @@ func (w *deadlineWriter) renew(now time.Time) {
 	until := now.Add(w.idle)
 	if late := w.past.Sub(until); late < 0 || late > slack(w.idle) {
 		w.past = until.Add(slack(w.idle))
-		_ = w.conn.SetWriteDeadline(w.past)
+		w.h.out.writeBy(w.past)
 	}
 }

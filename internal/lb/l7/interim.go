@@ -37,16 +37,17 @@ func (ex *exchange) hint(code int, h http.Header) {
 
 // hint writes an interim answer. The client is sent it at once.
 func (a *answer) hint(code int, h http.Header) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.status(code)
-	for name, values := range h {
-		for _, v := range values {
-			a.field(name, v)
+	a.pen.Lock()
+	defer a.pen.Unlock()
+	a.now(func() {
+		a.status(code)
+		for name, values := range h {
+			for _, v := range values {
+				a.field(name, v)
+			}
 		}
-	}
-	a.note(a.buf.WriteString("\r\n"))
-	a.noteError(a.buf.Flush())
+		a.note(a.buf.WriteString("\r\n"))
+	})
 }
 
 func (h *h1) hint(code int, header http.Header) { h.out.hint(code, header) }

@@ -256,6 +256,62 @@ func TestIdleClients(t *testing.T) {
 	})
 }
 
+// TestQuitOfUnread ends the deregistration delay of a target whose client reads nothing: the request is over at once, whatever
+// the client does not read.
+func TestQuitOfUnread(t *testing.T) {
+	t.Parallel()
+	large := "Link: " + strings.Repeat("x", 20_000) + "\r\n"
+	for name, tt := range map[string]struct{ request, answer string }{
+		"an interim answer":   {getHead + "\r\n", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"},
+		"large interim ones":  {getHead + "\r\n", "HTTP/1.1 103 Early Hints\r\n" + large + "\r\n"},
+		"leave for its body":  {postHead + "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", ""},
+		"a large head":        {getHead + "\r\n", "HTTP/1.1 200 OK\r\n" + large + "\r\n"},
+		"a body":              {getHead + "\r\n", "HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 100_000)},
+		"the express way one": {getHead + "\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + large + "\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := func(c net.Conn) {
+				in := bufio.NewReader(c)
+				for {
+					req, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					if req.URL.Path == "/prime" {
+						_, _ = io.WriteString(c, fine)
+						continue
+					}
+					if tt.answer != "" {
+						_, _ = io.WriteString(c, tt.answer)
+					}
+					_, _ = in.ReadByte()
+				}
+			}
+			inTime(t, target, func(t *testing.T, r *rig, front *pipes) {
+				c := front.dial()
+				_, _ = io.WriteString(c, "GET /prime HTTP/1.1\r\nHost: a\r\n\r\n")
+				response(t, c)
+				_, _ = io.WriteString(c, tt.request)
+				pause(2 * time.Second) // targets have one to ask for a body
+				f := r.flights.Target(r.targets[r.groups[0].ARN][0].Path())
+				if n := f.InFlight(); n != 1 {
+					t.Fatalf("%d requests are in flight", n)
+				}
+				f.Quit()
+				synctest.Wait()
+				if n := f.InFlight(); n != 0 {
+					t.Errorf("%d requests are in flight when the delay is over", n)
+				}
+				if e := r.entry(2); e.Error != "the deregistration delay of the target is over" {
+					t.Errorf("the access log says %s", e.Append(nil))
+				}
+				_ = c.Close()
+			})
+		})
+	}
+}
+
 // TestShutdown lets a request end that is at work, and an idle client send one more.
 func TestShutdown(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,7 @@ type answer struct {
 	buf *bufio.Writer // nil until something is written that is not plain
 
 	pen     sync.Mutex // held by who writes up to the head: goOn comes from whoever reads the body
-	mu      sync.Mutex // of what follows; nothing is written under it, as a slow client must not keep whoever cuts it off
+	mu      sync.Mutex // of the next four; nothing is written under it: a slow client must not keep whoever cuts it off
 	expects bool       // the client waits for 100 before it sends its body
 	interim bool       // an interim answer is being written
 	head    bool       // the response's head is written, or being so

@@ -38,7 +38,7 @@ func (s *Server) h2server(idle time.Duration) *h2server {
 	h.http = &http.Server{
 		Handler: http.HandlerFunc(s.serveStream), Protocols: &protocols,
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: idle, PingTimeout: idle, WriteByteTimeout: idle},
-		IdleTimeout: idle, ReadHeaderTimeout: idle, MaxHeaderBytes: maxHead,
+		IdleTimeout: idle, ReadHeaderTimeout: idle, MaxHeaderBytes: 2 * maxHead, // beyond that it answers itself, with 431
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // what clients do wrong is no event of ours
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, connOf(nc))
@@ -219,14 +219,33 @@ func (st *stream) makeRequest(now time.Time) *request { //nolint:gocyclo // one 
 	if !desync.IsToken(r.method) || !desync.ValidHost(r.host) || uri == "" || uri[0] != '/' && (uri != "*" || r.method != http.MethodOptions) {
 		r.refuse = http.StatusBadRequest
 	}
+	if r.refuse == 0 && tooLarge(hr.Header) {
+		r.refuse, r.class, r.reason = http.StatusBadRequest, desync.Severe, desync.BadHeader
+	}
 	if hr.ContentLength != 0 {
 		r.body, r.trailers = st.reader(), func() http.Header { return hr.Trailer }
 	}
 	if len(hr.Trailer) > 0 && r.body != nil {
-		r.length = -1 // in HTTP/1.1, only chunked bodies have trailers
+		r.length = -1 // in HTTP/1.1, only chunked bodies have trailers; net/http keeps those alone that were announced
 		r.header["Trailer"] = []string{trailerNames(hr.Trailer)}
 	}
 	return r
+}
+
+// tooLarge says whether a header is longer than one of HTTP/1.1 may be.
+func tooLarge(h http.Header) bool {
+	size, count := 0, 0
+	for name, values := range h {
+		for _, v := range values {
+			line := len(name) + len(v) + len(": \r\n")
+			if line > maxLine {
+				return true
+			}
+			size += line
+			count++
+		}
+	}
+	return size > maxHead || count > desync.MaxFields
 }
 
 func (st *stream) reader() io.Reader { return streamBody{st} }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +148,10 @@ func TestHTTP2Requests(t *testing.T) {
 		{"TRACE", []string{":method", "TRACE", ":scheme", "http", ":authority", "a", ":path", "/a"}, "", "405", false},
 		{"CONNECT", []string{":method", "CONNECT", ":authority", "a:443"}, "", "", false},
 		{"a path of 20 KiB", []string{":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/" + strings.Repeat("a", 20<<10)}, "", "414", false},
+		{"a field of 17 KiB", with("x", strings.Repeat("a", 17<<10)), "", "400", false},
+		{"fields of 17 KiB with one name", with(slices.Repeat([]string{"x", strings.Repeat("a", 10<<10)}, 2)...), "", "200", true},
+		{"a head of 100 KiB", with(slices.Repeat([]string{"x", strings.Repeat("a", 10<<10)}, 10)...), "", "400", false},
+		{"2,000 fields", with(slices.Repeat([]string{"x", "y"}, 2000)...), "", "400", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

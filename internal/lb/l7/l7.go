@@ -12,8 +12,9 @@
 // Nothing is kept of the route table but for the length of a request, and what is remembered of targets (connections,
 // whose turn it is, who fails) moves from table to table by their paths.
 //
-// What a hostile client or target can make this process hold is bounded: the head of a request 64 KiB and 1,000 fields,
-// that of a response 32 KiB, a body one buffer in each direction; what moves nothing for the idle timeout is cut.
+// What a hostile client or target can make this process hold is bounded: the head of a request 64 KiB and 1,000 fields (of
+// HTTP/2, until it is refused, twice that), that of a response 32 KiB, a body one buffer in each direction; what moves
+// nothing for the idle timeout is cut.
 package l7
 
 import (

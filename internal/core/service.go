@@ -200,6 +200,7 @@ func (w *work) done() Change {
 // judge says how far the service is: deployment completed, stuck, held up by protected tasks, steady.
 func (w *work) judge(c rollout.Counts, allowed rollout.Allowance) {
 	w.tell(allowed)
+	w.tellHeldBack(c, allowed)
 	w.retire()
 	completed := w.primary.Rollout == model.RolloutCompleted
 	if !completed && w.failed == nil && rollout.Complete(c, w.pool.StaleRunning) && len(w.older) <= maxMoves && w.baked() {

@@ -73,6 +73,17 @@ type ServiceState struct {
 	ThrottledUntil time.Time `json:"throttledUntil,omitzero"`
 	// Failure is the end of the last task that failed to start: the cause of what the throttle does.
 	Failure *Cause `json:"failure,omitempty"`
+	// HeldBack is what was last said of unhealthy tasks that are not replaced yet; nil when none has been unhealthy since.
+	HeldBack *HeldBack `json:"heldBack,omitempty"`
+}
+
+// HeldBack is when it was said how many unhealthy tasks the bounds of a service held back, and which bounds.
+type HeldBack struct {
+	Tasks      int       `json:"tasks"`
+	MinHealthy int       `json:"min"`
+	MaxPercent int       `json:"max"`
+	At         time.Time `json:"at"`
+	Event      int       `json:"event"` // its number
 }
 
 // Saying is a message and when it was said.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/maitred/maitred/internal/core"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -92,8 +93,8 @@ func (v Viewer) running(d *model.Deployment) int {
 	return n
 }
 
-// held says what keeps a service from being as it is wanted: a pause after failures, what is short on each machine, and
-// tasks that are protected.
+// held says what keeps a service from being as it is wanted: a pause after failures, what is short on each machine, bounds
+// that hold back the replacement of unhealthy tasks, and tasks that are protected.
 func (v Viewer) held(s *model.Service) []string {
 	held := v.protected(s)
 	state, ok := v.View.ServiceState(s.ARN)
@@ -109,6 +110,9 @@ func (v Viewer) held(s *model.Service) []string {
 	}
 	if _, waits := state.Said["placement"]; waits {
 		held = append(held, v.shortage(s)...)
+	}
+	if bounds := core.HeldBack(v.View, core.Input{Now: v.Now, Timings: v.Timings, Refuse: v.Refuse}, s.ARN); bounds != "" {
+		held = append(held, "unhealthy tasks are not all replaced at once: "+strings.TrimSuffix(bounds, "."))
 	}
 	return held
 }

@@ -52,6 +52,8 @@ type Viewer struct {
 	View   *store.View
 	Now    time.Time
 	Refuse func(*model.Machine, *model.TaskDefinition) string
+	// Timings are those with which the scheduler decides.
+	Timings model.Timings
 	// Connected says whether a machine's agent is there; nil: as its record says.
 	Connected func(*model.Machine) bool
 	// Output gives the last that a container of a task (ARN) printed, line by line; none when it is not known here. It may

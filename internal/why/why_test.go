@@ -2,6 +2,7 @@ package why_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +151,30 @@ func TestHeldUp(t *testing.T) {
 		if !strings.Contains(held[i], want[i]) {
 			t.Errorf("got %q, want %q in it", held[i], want[i])
 		}
+	}
+}
+
+// TestHeldBack tells which bounds hold back the replacement of unhealthy tasks: of four, two go on without one.
+func TestHeldBack(t *testing.T) {
+	t.Parallel()
+	records := []model.Record{&model.ServiceState{Service: service}, &model.Service{
+		ARN: service, Name: "web", Cluster: cluster, Status: model.Active, Scheduling: model.Replica, DesiredCount: 4, MinHealthy: 100, MaxPercent: 150,
+		Primary: "ecs-svc/0000000000000000001",
+	}}
+	for i := range 5 {
+		task := strings.Replace(first, "0001", fmt.Sprintf("1%03d", i), 1)
+		records = append(records, &model.Task{
+			ARN: task, Cluster: cluster, Machine: "m1", Instance: "arn:aws:ecs:us-east-1:123456789012:container-instance/default/i1", Service: service,
+			Deployment: "ecs-svc/0000000000000000001", TaskDefinition: revision, Desired: model.TaskRunning, CreatedAt: at(10),
+		})
+		if i < 4 {
+			records = append(records, &model.Observed{Task: task, Machine: "m1", Status: model.TaskRunning, StartedAt: at(11), Health: model.Unhealthy})
+		}
+	}
+	held := tell(t, viewer(t, records...), "web").Held
+	if len(held) != 1 || !strings.Contains(held[0], "4 are unhealthy, 2 replacements are on their way, and for 2 there is no room yet") ||
+		!strings.Contains(held[0], "6 tasks at most (maximumPercent 150), of which 4 have to run") {
+		t.Errorf("got %q", held)
 	}
 }
 

@@ -30,7 +30,8 @@ type balanced struct {
 	address  string                     // of the listener
 	balancer string                     // ARNs
 	group    string
-	version  int // of the newest task definition
+	version  int    // of the newest task definition
+	sick     string // while there is such a file, no task is well
 }
 
 // drainDelay is the longest that a task which leaves waits for what is in flight. Only connections of a network
@@ -41,7 +42,7 @@ const drainDelay = 5 * time.Second
 // completes the listener, which forwards to the tasks.
 func newBalanced(t *testing.T, api string, kind elbtypes.LoadBalancerTypeEnum, n int32, listen func(*elb.CreateListenerInput)) *balanced {
 	t.Helper()
-	b := &balanced{t: t}
+	b := &balanced{t: t, sick: filepath.Join(t.TempDir(), "sick")}
 	b.connect(api)
 	protocol := elbtypes.ProtocolEnumHttp
 	if kind == elbtypes.LoadBalancerTypeEnumNetwork {
@@ -150,6 +151,7 @@ func (b *balanced) define() string {
 		Environment: []types.KeyValuePair{
 			{Name: aws.String("ADDRESS"), Value: aws.String("127.0.0.1")},
 			{Name: aws.String("VERSION"), Value: aws.String(strconv.Itoa(b.version))},
+			{Name: aws.String("SICK"), Value: &b.sick},
 		},
 	})
 }

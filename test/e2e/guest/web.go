@@ -9,13 +9,14 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
 )
 
 // web is a web server behind a load balancer. It listens on PORT (8080 without it) of ADDRESS (all without it), answers
-// who it is in headers, and the body of a request with the same; /healthz is well, and /hold answers after as many
+// who it is in headers, and the body of a request with the same; /healthz is well (see illness), and /hold answers after as many
 // milliseconds as its query says, unless the client gives up. /ws is a WebSocket that sends back what it gets. On SIGTERM it finishes what it has in hand.
 func web([]string) error {
 	asked, done := make(chan struct{}), make(chan error, 1)
@@ -43,7 +44,7 @@ func webHandler() http.Handler {
 		w.Header().Set("X-Process", me)
 		w.Header().Set("X-Port", os.Getenv("PORT"))
 	}
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /healthz", illness())
 	mux.HandleFunc("/hold", func(w http.ResponseWriter, r *http.Request) {
 		ms, _ := strconv.Atoi(r.URL.RawQuery)
 		over := time.NewTimer(time.Duration(ms) * time.Millisecond)
@@ -79,4 +80,26 @@ func webHandler() http.Handler {
 		_, _ = w.Write(body)
 	})
 	return mux
+}
+
+// illness is a health check that fails as long as the file SICK is there, as if something was away that all tasks need. Whoever
+// had it and lost it does not get well again; whoever was started meanwhile does.
+func illness() http.HandlerFunc {
+	var lost atomic.Bool
+	sick := func() bool {
+		_, err := os.Stat(os.Getenv("SICK"))
+		return err == nil
+	}
+	had := !sick()
+	return func(w http.ResponseWriter, _ *http.Request) {
+		ill := sick()
+		if ill && had {
+			lost.Store(true)
+		}
+		if ill || lost.Load() {
+			http.Error(w, "what I need is away", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	}
 }

@@ -19,7 +19,8 @@ func newTop(p *cli.Printer) *cobra.Command {
 		Use:   "top",
 		Short: "Show live what runs: services, their tasks, machines, load and health",
 		Long: "Show live what runs, as busy and as healthy as it is: services, with enter their tasks, with m the machines. s sorts\n" +
-			"by another column, ? lists the keys, q ends it. Without a terminal, with --once or with --json it is written once.",
+			"by another column, / shows only what has a text in it, ? lists the keys, q ends it. Without a terminal, with --once or\n" +
+			"with --json it is written once.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if url, ok := os.LookupEnv("AWS_ENDPOINT_URL"); ok && !cmd.Flags().Changed("endpoint") {

@@ -292,6 +292,10 @@ func owners() []owner {
 			library: "github.com/moby/moby/...", packages: []string{"internal/driver/docker/...", "bench"}, // which measures Docker itself
 			why: "Docker is one driver; all others see driver's interface",
 		},
+		{
+			library: "github.com/gdamore/tcell/v3/...", packages: []string{"internal/top"},
+			why: "the live view alone draws on the terminal and reads its keys; all others write text",
+		},
 	}
 }
 

@@ -10,15 +10,18 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gdamore/tcell/v3"
+
 	"github.com/maitred/maitred/internal/top"
 )
 
 // rig is a view on a terminal that remembers what was drawn last, and a source that remembers what was asked.
 type rig struct {
-	sync.Mutex // of drawn, asked and answer
-	input      chan []byte
-	sizes      chan top.Size
-	drawn      []top.Line
+	sync.Mutex // of all but the channels
+	events     chan tcell.Event
+	columns    int
+	drawing    []string // until Show
+	drawn      []string
 	asked      []top.Ask
 	answer     func(context.Context) error
 	ended      chan error
@@ -26,7 +29,7 @@ type rig struct {
 
 func start(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{input: make(chan []byte), sizes: make(chan top.Size), ended: make(chan error, 1), answer: func(context.Context) error { return nil }}
+	r := &rig{events: make(chan tcell.Event), columns: 80, ended: make(chan error, 1), answer: func(context.Context) error { return nil }}
 	source := func(ctx context.Context, ask top.Ask) (top.Snapshot, error) {
 		r.Lock()
 		r.asked = append(r.asked, ask)
@@ -36,29 +39,54 @@ func start(t *testing.T) *rig {
 		snap.At = time.Now()
 		return snap, answer(ctx)
 	}
-	draw := func(lines []top.Line) error { //nolint:unparam // a terminal that is there
-		r.Lock()
-		defer r.Unlock()
-		r.drawn = lines
-		return nil
-	}
-	go func() {
-		r.ended <- top.Run(t.Context(), source, snapshot(), top.Terminal{Input: r.input, Sizes: r.sizes, Draw: draw})
-	}()
-	r.sizes <- top.Size{Columns: 80, Rows: 10}
+	go func() { r.ended <- top.Run(t.Context(), source, snapshot(), r) }()
 	synctest.Wait()
 	return r
 }
 
-func (r *rig) press(keys string) {
-	r.input <- []byte(keys)
+// A rig is the terminal too.
+
+func (r *rig) EventQ() chan tcell.Event { return r.events }
+
+func (r *rig) Size() (columns, rows int) {
+	r.Lock()
+	defer r.Unlock()
+	return r.columns, 10
+}
+
+func (r *rig) Clear() {
+	r.Lock()
+	defer r.Unlock()
+	r.drawing = make([]string, 10)
+}
+
+func (r *rig) PutStrStyled(_, y int, text string, _ tcell.Style) {
+	r.Lock()
+	defer r.Unlock()
+	r.drawing[y] = text
+}
+
+func (r *rig) Show() {
+	r.Lock()
+	defer r.Unlock()
+	r.drawn = r.drawing
+}
+
+func (r *rig) press(key tcell.Key, text string) {
+	r.events <- tcell.NewEventKey(key, text, tcell.ModNone)
 	synctest.Wait()
+}
+
+func (r *rig) typed(text string) {
+	for _, c := range text {
+		r.press(tcell.KeyRune, string(c))
+	}
 }
 
 func (r *rig) screen() string {
 	r.Lock()
 	defer r.Unlock()
-	return shown(r.drawn)
+	return strings.Join(r.drawn, "\n")
 }
 
 // questions are all that was asked.
@@ -94,14 +122,14 @@ func TestRefresh(t *testing.T) {
 		if want := make([]top.Ask, 3); !slices.Equal(r.questions(), want) {
 			t.Errorf("asked %+v, want three times for services", r.questions())
 		}
-		r.press("\r")
+		r.press(tcell.KeyEnter, "")
 		if asked := r.questions(); len(asked) != 4 || asked[3].Service != "arn:api" {
 			t.Errorf("asked %+v, want the tasks at once", asked)
 		}
 		r.shows(t, "0123456789abc")
-		r.press("m")
+		r.typed("m")
 		r.shows(t, "cellar")
-		r.press("q")
+		r.typed("q")
 		if err := <-r.ended; err != nil {
 			t.Error(err)
 		}
@@ -128,9 +156,9 @@ func TestSlowAndAway(t *testing.T) {
 		if len(r.questions()) != 1 {
 			t.Errorf("asked %d times, want once: it is not answered", len(r.questions()))
 		}
-		r.press("?")
+		r.typed("?")
 		r.shows(t, "this help")
-		r.press("?")
+		r.typed("?")
 		release <- errors.New("no maitred answers")
 		synctest.Wait()
 		r.shows(t, "no news since 12:00:00: no maitred answers")
@@ -142,21 +170,67 @@ func TestSlowAndAway(t *testing.T) {
 			t.Error("the trouble is over and still shown")
 		}
 		after(time.Second) // a question is open when it ends
-		close(r.input)
+		close(r.events)
 		if err := <-r.ended; err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// TestUndrawable ends with the error of a terminal that is gone.
-func TestUndrawable(t *testing.T) {
+// TestResize draws anew, for the size that there is then.
+func TestResize(t *testing.T) {
 	t.Parallel()
-	sizes := make(chan top.Size, 1)
-	sizes <- top.Size{Columns: 80, Rows: 24}
-	gone := errors.New("gone")
-	err := top.Run(t.Context(), nil, snapshot(), top.Terminal{Sizes: sizes, Draw: func([]top.Line) error { return gone }})
-	if !errors.Is(err, gone) {
-		t.Errorf("got %v, want %v", err, gone)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t)
+		if strings.Contains(r.screen(), "LAST SCALING") {
+			t.Errorf("80 columns have room for too much:\n%s", r.screen())
+		}
+		r.Lock()
+		r.columns = 140
+		r.Unlock()
+		r.events <- tcell.NewEventResize(140, 10)
+		synctest.Wait()
+		r.shows(t, "LAST SCALING")
+		r.press(tcell.KeyCtrlC, "")
+		if err := <-r.ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestKeys tells keys of a terminal: what is typed into a filter does nothing else.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t)
+		r.typed("s")
+		r.shows(t, "s sort (cpu)")
+		r.typed("/mq")
+		r.shows(t, "/mq_")
+		r.press(tcell.KeyBackspace2, "")
+		r.press(tcell.KeyEscape, "")
+		r.events <- tcell.NewEventKey(tcell.KeyRune, "q", tcell.ModAlt)
+		synctest.Wait()
+		r.press(tcell.KeyDown, "")
+		r.press(tcell.KeyRight, "")
+		r.shows(t, "service default/api")
+		r.press(tcell.KeyLeft, "")
+		r.shows(t, "3 services")
+		r.press(tcell.KeyCtrlD, "")
+		if err := <-r.ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestGone ends with the error of a terminal that is gone.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, gone := start(t), errors.New("gone")
+		r.events <- tcell.NewEventError(gone)
+		if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "gone") {
+			t.Errorf("got %v, want %v", err, gone)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -25,25 +26,55 @@ type Line struct {
 	Style Style
 }
 
-// Key is a key that somebody pressed.
-type Key int
+// Key is a key that somebody pressed: a character, or one of those below.
+type Key rune
 
 // The keys that mean something.
 const (
-	None Key = iota
-	Quit
+	None        Key = 0
+	MachinesKey Key = 'm'
+	SortKey     Key = 's'
+	HelpKey     Key = '?'
+	FilterKey   Key = '/'
+)
+
+// The keys without a character.
+const (
+	Quit Key = -1 - iota
 	Up
 	Down
+	Left
+	Right
 	PageUp
 	PageDown
 	Home
 	End
 	Enter
 	Back
-	MachinesKey
-	SortKey
-	HelpKey
+	Erase
 )
+
+// meaning is the key that a character stands for, outside of a text that is typed.
+func meaning(k Key) Key {
+	switch k {
+	case 'q', 'Q':
+		return Quit
+	case 'k':
+		return Up
+	case 'j':
+		return Down
+	case 'l', Right:
+		return Enter
+	case 'h', Left, Erase:
+		return Back
+	case 'g':
+		return Home
+	case 'G':
+		return End
+	default:
+		return k
+	}
+}
 
 // Size is that of a terminal, in cells.
 type Size struct{ Columns, Rows int }
@@ -61,11 +92,13 @@ const (
 type Screen struct {
 	page    page
 	help    bool
-	service Service // whose tasks are shown
-	sort    [3]int  // by page, the column that rows are sorted by: an index into orders
-	cursor  int     // row
-	chosen  string  // ARN of the service under the cursor, which it follows
-	top     int     // the first row that is seen
+	service Service   // whose tasks are shown
+	sort    [3]int    // by page, the column that rows are sorted by: an index into orders
+	filter  [3]string // by page, what rows have to have in them
+	typing  bool      // the filter
+	cursor  int       // row
+	chosen  string    // ARN of the service under the cursor, which it follows
+	top     int       // the first row that is seen
 }
 
 // Asks says what the screen needs.
@@ -81,6 +114,10 @@ func (s *Screen) Asks() Ask {
 
 // Press does what a key means; true for the end.
 func (s *Screen) Press(k Key, snap *Snapshot) (quit bool) {
+	if s.typing && s.typed(k) {
+		return false
+	}
+	k = meaning(k)
 	switch {
 	case k == Quit:
 		return true
@@ -88,7 +125,11 @@ func (s *Screen) Press(k Key, snap *Snapshot) (quit bool) {
 		s.help = !s.help
 	case s.help:
 		s.help = k == None
-	case k == MachinesKey && s.page == machines, k == Back:
+	case k == FilterKey:
+		s.typing = true
+	case k == Back:
+		s.back()
+	case k == MachinesKey && s.page == machines:
 		s.turn(services)
 	case k == MachinesKey:
 		s.turn(machines)
@@ -105,7 +146,47 @@ func (s *Screen) Press(k Key, snap *Snapshot) (quit bool) {
 	return false
 }
 
-func (s *Screen) turn(p page) { s.page, s.cursor, s.top = p, 0, 0 }
+// turn shows another page. What tasks were filtered by was meant for those of one service.
+func (s *Screen) turn(p page) { s.page, s.cursor, s.top, s.filter[tasks] = p, 0, 0, "" }
+
+// back ends the filter, or leads back to the services.
+func (s *Screen) back() {
+	if s.filter[s.page] != "" {
+		s.filter[s.page] = ""
+		return
+	}
+	s.turn(services)
+}
+
+// maxFilter is how many characters a filter has at most.
+const maxFilter = 64
+
+// typed changes the filter that is typed; false for a key that is no part of one, as those that move the cursor.
+func (s *Screen) typed(k Key) bool {
+	text := []rune(s.filter[s.page])
+	switch {
+	case k == Enter:
+		s.typing = false
+	case k == Back:
+		s.typing, text = false, nil
+	case k == Erase && len(text) == 0:
+		s.typing = false
+	case k == Erase:
+		text = text[:len(text)-1]
+	case k > 0 && len(text) < maxFilter && narrow(rune(k)) == rune(k):
+		text = append(text, rune(k))
+	case k < 0:
+		return false
+	}
+	s.filter[s.page] = string(text)
+	return true
+}
+
+// shows says whether a row has what is filtered by in one of its texts, in capitals or not.
+func (s *Screen) shows(p page, texts ...string) bool {
+	want := strings.ToLower(s.filter[p])
+	return want == "" || slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(strings.ToLower(text), want) })
+}
 
 const pageRows = 10
 
@@ -132,11 +213,11 @@ func (s *Screen) place(snap *Snapshot) int {
 func (s *Screen) rows(snap *Snapshot) int {
 	switch s.page {
 	case tasks:
-		return len(snap.Tasks)
+		return len(s.tasks(snap))
 	case machines:
-		return len(snap.Machines)
+		return len(s.machines(snap))
 	}
-	return len(snap.Services)
+	return len(s.services(snap))
 }
 
 // orders are the names of what the rows of the page can be sorted by.
@@ -154,7 +235,9 @@ func (s *Screen) order() string { return s.orders()[s.sort[s.page]] }
 
 // services are the services as they are sorted: by name, or with the largest number first.
 func (s *Screen) services(snap *Snapshot) []Service {
-	rows := slices.Clone(snap.Services)
+	rows := slices.DeleteFunc(slices.Clone(snap.Services), func(svc Service) bool {
+		return !s.shows(services, svc.Cluster+"/"+svc.Name)
+	})
 	by := map[string]func(*Service) *float64{
 		"cpu": func(s *Service) *float64 { return s.CPU }, "memory": func(s *Service) *float64 { return s.Memory },
 		"requests": func(s *Service) *float64 { return s.Requests }, "p99": func(s *Service) *float64 { return s.P99 },
@@ -171,7 +254,9 @@ func (s *Screen) services(snap *Snapshot) []Service {
 }
 
 func (s *Screen) tasks(snap *Snapshot) []Task {
-	rows := slices.Clone(snap.Tasks)
+	rows := slices.DeleteFunc(slices.Clone(snap.Tasks), func(t Task) bool {
+		return !s.shows(tasks, t.ID, t.Status, t.Health, t.Definition, t.Host)
+	})
 	slices.SortStableFunc(rows, func(a, b Task) int {
 		c := 0
 		switch s.order() {
@@ -186,7 +271,7 @@ func (s *Screen) tasks(snap *Snapshot) []Task {
 }
 
 func (s *Screen) machines(snap *Snapshot) []Machine {
-	rows := slices.Clone(snap.Machines)
+	rows := slices.DeleteFunc(slices.Clone(snap.Machines), func(m Machine) bool { return !s.shows(machines, m.Host, m.ID, m.Driver) })
 	slices.SortStableFunc(rows, func(a, b Machine) int {
 		c := 0
 		switch s.order() {
@@ -282,7 +367,8 @@ func (s *Screen) body(snap *Snapshot, size Size, used int, add func(string, Styl
 
 var help = []string{
 	"", "  up, down, k, j    move the cursor", "  enter             the tasks of the service", "  esc, left         back to the services",
-	"  m                 machines, and back", "  s                 sort by the next column", "  ?                 this help", "  q                 quit",
+	"  m                 machines, and back", "  s                 sort by the next column",
+	"  /                 show only what has a text in it; esc ends that", "  ?                 this help", "  q                 quit",
 	"", "  CPU and MEM are percent of what the tasks have reserved.", "  LOAD is the CPU of the last minute, a full cell is 100 or the most of it.",
 }
 
@@ -313,6 +399,13 @@ func (s *Screen) current(snap *Snapshot) Service {
 }
 
 func (s *Screen) footer() string {
+	filter := s.filter[s.page]
+	switch {
+	case s.typing:
+		return "/" + filter + "_  enter keep  esc show all"
+	case filter != "":
+		filter = "/" + filter + " (esc shows all)  "
+	}
 	keys := "enter tasks  m machines"
 	switch s.page {
 	case tasks:
@@ -320,5 +413,5 @@ func (s *Screen) footer() string {
 	case machines:
 		keys = "esc services"
 	}
-	return keys + "  s sort (" + s.order() + ")  ? help  q quit"
+	return filter + keys + "  s sort (" + s.order() + ")  / filter  ? help  q quit"
 }

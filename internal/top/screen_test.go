@@ -68,7 +68,8 @@ func TestScreens(t *testing.T) {
 		"small":    {[]top.Key{top.End}, 4, nil},
 		"tasks":    {[]top.Key{top.Down, top.Up, top.Enter}, 8, nil},
 		"machines": {[]top.Key{top.MachinesKey}, 8, nil},
-		"help":     {[]top.Key{top.HelpKey}, 14, nil},
+		"help":     {[]top.Key{top.HelpKey}, 15, nil},
+		"filter":   {[]top.Key{top.FilterKey, 'W', 'e'}, 8, nil},
 		"trouble":  {nil, 8, errors.New("no news since 11:59:50: no maitred answers at http://127.0.0.1:6248")},
 	} {
 		for _, width := range []int{80, 140} {
@@ -114,8 +115,8 @@ func shown(lines []top.Line) string {
 // FuzzScreen shows anything on a terminal of any size, after any keys: as many lines as it has, none too wide, and nothing
 // that would steer it.
 func FuzzScreen(f *testing.F) {
-	f.Add("web", "8 to 12", 80, 24, []byte("ms?\r"), 12.5)
-	f.Add("\x1b[2J界\u0301", "\x00", 3, 1, []byte{2, 8, 11, 7}, -1e300)
+	f.Add("web", "8 to 12", 80, 24, []byte("ms?/w\xf6"), 12.5)
+	f.Add("\x1b[2J界\u0301", "\x00", 3, 1, []byte{0xfe, 0xf9, 's', 0xf6, '/', 1, 'w', 0xf4}, -1e300)
 	f.Fuzz(func(t *testing.T, name, text string, columns, rows int, keys []byte, number float64) {
 		columns, rows = columns%300, rows%100
 		snap := snapshot()
@@ -123,7 +124,7 @@ func FuzzScreen(f *testing.F) {
 		snap.Services[0].CPU, snap.Services[1].P99, snap.Services[2].Load[30] = &number, &number, &number
 		var s top.Screen
 		for _, k := range keys {
-			s.Press(top.Key(k%16), &snap)
+			s.Press(top.Key(int8(k)), &snap)
 			lines := s.Lines(&snap, errors.New(text), top.Size{Columns: columns, Rows: rows})
 			if len(lines) != max(0, rows) {
 				t.Fatalf("got %d lines on a terminal of %d", len(lines), rows)
@@ -164,38 +165,74 @@ func TestSpark(t *testing.T) {
 	}
 }
 
-// TestKeys reads keys, also when a sequence comes in parts.
-func TestKeys(t *testing.T) {
+// TestFilter shows what has a text in it: while that is typed, and after it, until esc.
+func TestFilter(t *testing.T) {
 	t.Parallel()
-	for typed, want := range map[string][]top.Key{
-		"q|\x03":                    {top.Quit, top.Quit},
-		"\x1b[A|\x1bOB|\x1b[5~":     {top.Up, top.Down, top.PageUp},
-		"\x1b[|B":                   {top.Down},
-		"\x1b[1;5|A":                {},
-		"\x1b":                      {top.Back},
-		"\r|?|s|m|x":                {top.Enter, top.HelpKey, top.SortKey, top.MachinesKey},
-		"jjk\x1b[C":                 {top.Down, top.Down, top.Up, top.Enter},
-		"\x1b[99999999999999999|jq": {top.Down, top.Quit},
+	for name, test := range map[string]struct {
+		keys []top.Key
+		rows []string // the first words of what is shown
+		foot string
+	}{
+		"while it is typed":   {[]top.Key{'/', 'W', 'e'}, []string{"web"}, "/We_  enter keep"},
+		"keys are characters": {[]top.Key{'/', 'q'}, nil, "/q_"},
+		"of the cluster":      {[]top.Key{'/', 'n', 'i', 'g', 'h', 't', '/', top.Enter}, []string{"night/"}, "/night/ (esc shows all)"},
+		"erased":              {[]top.Key{'/', 'w', 'e', 'x', top.Erase, top.Enter}, []string{"web"}, "/we (esc shows all)"},
+		"erased to the end":   {[]top.Key{'/', 'w', top.Erase, top.Erase, '?', '?'}, []string{"api", "web", "night/"}, "enter tasks"},
+		"escaped":             {[]top.Key{'/', 'b', top.Back}, []string{"api", "web", "night/"}, "enter tasks"},
+		"escaped later":       {[]top.Key{'/', 'b', top.Enter, top.Back}, []string{"api", "web", "night/"}, "enter tasks"},
+		"the cursor moves":    {[]top.Key{'/', 'e', top.Down, top.Enter, top.Enter, '/', 'p', 'e', 'n', 'd'}, []string{"fedcba9876543210fedcba9876543210"}, "/pend_"},
+		"kept by its page":    {[]top.Key{'/', 'w', 'e', top.Enter, 'm', '/', 'c', top.Enter, top.Back, top.Back}, []string{"web"}, "/we "},
+		"of machines":         {[]top.Key{'m', '/', 'c', 'e', 'l', top.Enter}, []string{"cellar"}, "/cel "},
 	} {
-		keys, got := top.Keys{}, []top.Key{}
-		for part := range strings.SplitSeq(typed, "|") {
-			got = append(got, keys.Read([]byte(part))...)
+		var s top.Screen
+		snap := snapshot()
+		for _, k := range test.keys {
+			if s.Press(k, &snap) {
+				t.Fatalf("%s: %c ends it", name, k)
+			}
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%q (-want +got):\n%s", typed, diff)
+		lines := s.Lines(&snap, nil, top.Size{Columns: 200, Rows: 12})
+		var rows []string
+		for _, l := range lines[2 : len(lines)-1] {
+			if word, _, _ := strings.Cut(l.Text, " "); word != "" && word != "(none)" {
+				rows = append(rows, word)
+			}
+		}
+		if len(rows) != len(test.rows) || !strings.Contains(lines[len(lines)-1].Text, test.foot) {
+			t.Errorf("%s: got %q, %q; want %q, %q", name, rows, lines[len(lines)-1].Text, test.rows, test.foot)
+			continue
+		}
+		for i := range rows {
+			if !strings.HasPrefix(rows[i], test.rows[i]) {
+				t.Errorf("%s: row %d is %q, want %q", name, i, rows[i], test.rows[i])
+			}
 		}
 	}
 }
 
-func FuzzKeys(f *testing.F) {
-	f.Add([]byte("\x1b[1;5Aq"), 3)
-	f.Fuzz(func(t *testing.T, typed []byte, at int) {
-		at = max(0, min(at, len(typed)))
-		var k top.Keys
-		if n := len(k.Read(typed[:at])) + len(k.Read(typed[at:])); n > len(typed) {
-			t.Errorf("%d keys in %d bytes", n, len(typed))
+// TestPress says which keys end it: also Ctrl-C where a text is typed.
+func TestPress(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		keys []top.Key
+		quit bool
+	}{
+		{[]top.Key{'q'}, true},
+		{[]top.Key{top.Quit}, true},
+		{[]top.Key{'/', 'q'}, false},
+		{[]top.Key{'/', top.Quit}, true},
+		{[]top.Key{'?', 'q'}, true},
+		{[]top.Key{'x'}, false},
+	} {
+		var s top.Screen
+		snap, quit := snapshot(), false
+		for _, k := range test.keys {
+			quit = s.Press(k, &snap)
 		}
-	})
+		if quit != test.quit {
+			t.Errorf("%v ends it: %v, want %v", test.keys, quit, test.quit)
+		}
+	}
 }
 
 // TestFind finds a service by what a person types.

@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
 	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/creack/pty"
+	"github.com/gdamore/tcell/v3/vt"
 )
 
 // TestTop is the contract of `maitred top`: once for scripts, and live on a terminal.
@@ -37,34 +40,57 @@ func TestTop(t *testing.T) {
 	watch(t, p.api)
 }
 
-// screen is what a program wrote to its terminal.
+// screen is a terminal that a program writes to.
 type screen struct {
 	sync.Mutex
-	bytes.Buffer
+	bytes.Buffer // all that was written
+	emulated     vt.MockTerm
 }
 
 func (s *screen) Write(part []byte) (int, error) {
 	s.Lock()
 	defer s.Unlock()
+	_, _ = s.emulated.Write(part)
 	return s.Buffer.Write(part)
 }
 
-func (s *screen) has(text string) bool {
+// wrote says whether a sequence was among what was written.
+func (s *screen) wrote(sequence string) bool {
 	s.Lock()
 	defer s.Unlock()
-	return strings.Contains(s.String(), text)
+	return strings.Contains(s.String(), sequence)
 }
+
+// shows says whether a text can be seen now.
+func (s *screen) shows(text string) bool {
+	s.Lock()
+	defer s.Unlock()
+	var seen strings.Builder
+	for y := range screenRows {
+		for x := range screenColumns {
+			cell := s.emulated.GetCell(vt.Coord{X: vt.Col(x), Y: vt.Row(y)})
+			seen.WriteString(cmp.Or(cell.C, " "))
+		}
+		seen.WriteByte('\n')
+	}
+	return strings.Contains(seen.String(), text)
+}
+
+const screenRows, screenColumns = 12, 100
 
 // watch looks at the services, at the tasks of one and at the machines, and ends it.
 func watch(t *testing.T, api string) {
 	t.Helper()
 	cmd := exec.Command(binary(), "top", "--endpoint", api)
 	cmd.Env = append(environment(), "TERM=xterm")
-	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 12, Cols: 100})
+	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: screenRows, Cols: screenColumns})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var shown screen
+	shown := screen{emulated: vt.NewMockTerm(vt.MockOptSize{X: screenColumns, Y: screenRows})}
+	if err := shown.emulated.Start(); err != nil {
+		t.Fatal(err)
+	}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -78,13 +104,22 @@ func watch(t *testing.T, api string) {
 		}
 	}()
 	for _, step := range []struct{ keys, want string }{
-		{"", "1 services, 3 of 3 tasks run"}, {"\r", "service default/web"}, {"m", "1 machines"}, {"q", "\x1b[?1049l"},
+		{"", "1 services, 3 of 3 tasks run"},
+		{"\r", "service default/web"},
+		{"m", "1 machines"},
+		{"\x1b", "1 services"},
+		{"/nosuch", "(none)"},
+		{"\x1b", "web"},
 	} {
 		if _, err := terminal.WriteString(step.keys); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "after "+step.keys+" it shows "+step.want, func() bool { return shown.has(step.want) })
+		eventually(t, fmt.Sprintf("after %q it shows %q", step.keys, step.want), func() bool { return shown.shows(step.want) })
 	}
+	if _, err := terminal.WriteString("q"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "after q the screen is as before", func() bool { return shown.wrote("\x1b[?1049l") })
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("it ended with %v", err)
 	}

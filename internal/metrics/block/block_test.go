@@ -218,6 +218,67 @@ func TestRebase(t *testing.T) {
 	}
 }
 
+// What is computed of packed values is what is computed of them unpacked.
+func TestPacked(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.SampledFrom([]*rapid.Generator[float64]{
+			rapid.Float64Range(0, 100), rapid.Float64Range(40, 45), rapid.Float64Range(0, 1e300),
+			rapid.Map(rapid.IntRange(0, 9), func(i int) float64 { return float64(i) }),
+		}).Draw(t, "kind")
+		s := setOf(rapid.SliceOfN(value, 2, 200).Draw(t, "values")...)
+		b := Append(nil, 7, false, &s)
+		p, _, err := Next(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := rapid.SampledFrom([]string{"p0", "p50", "p99", "p99.9", "p100", "tm90", "PR(:50)"}).Draw(t, "statistic")
+		checkPacked(t, &p, name)
+	})
+}
+
+// TestPackedInPlace reads a percentile of a usual minute without unpacking it.
+func TestPackedInPlace(t *testing.T) {
+	t.Parallel()
+	var s Set
+	for i := range 60 {
+		s.Stats.Add(metrics.One(40 + float64(i)))
+		s.Values.Add(40+float64(i), 1)
+	}
+	p, _, err := Next(Append(nil, 7, false, &s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPacked(t, &p, "p99")
+	if _, ok := s.packedPercentile(p.Packed(), 99); !ok {
+		t.Error("it is unpacked")
+	}
+}
+
+// fataler is what rapid and testing share.
+type fataler interface{ Fatalf(string, ...any) }
+
+func checkPacked(t fataler, p *Point, statistic string) {
+	st, err := metrics.ParseStatistic(statistic)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	if len(p.Packed()) == 0 {
+		return
+	}
+	var scratch Values
+	want, got := Set{Stats: p.Stats}, Set{Stats: p.Stats}
+	unpacked := want.Unpack(p.Packed())
+	wanted, known := want.Compute(st)
+	v, ok, err := got.ComputePacked(st, p.Packed(), &scratch)
+	switch {
+	case (err == nil) != (unpacked == nil):
+		t.Fatalf("%s of %x: got the error %v, want %v", statistic, p.Packed(), err, unpacked)
+	case err == nil && (ok != known || ok && v != wanted):
+		t.Fatalf("%s of %x is %v, %v, want %v, %v", statistic, p.Packed(), v, ok, wanted, known)
+	}
+}
+
 func FuzzNext(f *testing.F) {
 	wide := Set{}
 	for i := range 100 {
@@ -228,6 +289,14 @@ func FuzzNext(f *testing.F) {
 		f.Add(Append(Append(nil, 5, true, &s), 300, false, &s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
+		for rest := in; len(rest) > 0; {
+			p, next, err := Next(rest)
+			if err != nil {
+				break
+			}
+			checkPacked(t, &p, "p99")
+			rest = next
+		}
 		b := Builder{Split: true}
 		if b.Add(in, 0, 1) != nil {
 			b.AppendTo(nil)

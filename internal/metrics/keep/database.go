@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -64,6 +65,8 @@ func rowID(t *tier, at, series int64) int64 { return at/t.span<<seriesBits | ser
 type database struct {
 	write, readers *sql.DB
 	path           string
+	mu             sync.Mutex // of prepared
+	prepared       *lookups   // nil before the first read
 }
 
 const schema = `
@@ -180,7 +183,13 @@ type querier interface {
 }
 
 func readMeta(ctx context.Context, q querier) (applied int64, m marks, err error) {
-	rows, err := q.QueryContext(ctx, `SELECT name, value FROM meta`)
+	rows, err := q.QueryContext(ctx, metaQuery)
+	return scanMeta(rows, err)
+}
+
+const metaQuery = `SELECT name, value FROM meta`
+
+func scanMeta(rows *sql.Rows, err error) (applied int64, m marks, _ error) {
 	err = each(rows, err, func() error {
 		var name string
 		var value int64

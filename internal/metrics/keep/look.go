@@ -11,22 +11,28 @@ import (
 // read puts in what the database has, all of one moment.
 func (d *database) read(v *view, f *fold) (err error) {
 	ctx := context.Background()
+	q, err := d.lookups(ctx)
+	if err != nil {
+		return err
+	}
 	tx, err := d.readers.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, tx.Rollback()) }()
-	if v.applied, v.marks, err = readMeta(ctx, tx); err != nil {
+	r := &reading{tx, q}
+	rows, err := r.query(ctx, q.meta)
+	if v.applied, v.marks, err = scanMeta(rows, err); err != nil {
 		return err
 	}
 	v.unwhole()
-	found, err := v.find(ctx, tx)
+	found, err := v.find(ctx, r)
 	if err != nil {
 		return err
 	}
 	for _, s := range found {
 		for k := range tiers {
-			if err := v.readTier(ctx, tx, f, k, s); err != nil {
+			if err := v.readTier(ctx, r, f, k, s); err != nil {
 				return err
 			}
 		}
@@ -51,12 +57,12 @@ type found struct {
 	memory *streamView // nil: nothing
 }
 
-func (v *view) find(ctx context.Context, tx *sql.Tx) (all []found, err error) {
-	query, args := `SELECT id, key FROM series WHERE key >= ? AND key < ?`, []any{v.prefix, behind(v.prefix)}
+func (v *view) find(ctx context.Context, r *reading) (all []found, err error) {
+	stmt, args := r.metric, []any{v.prefix, behind(v.prefix)}
 	if v.exact {
-		query, args = `SELECT id, key FROM series WHERE key = ?`, args[:1]
+		stmt, args = r.series, args[:1]
 	}
-	rows, err := tx.QueryContext(ctx, query, args...)
+	rows, err := r.query(ctx, stmt, args...)
 	err = each(rows, err, func() error {
 		var key []byte
 		var f found
@@ -72,11 +78,7 @@ func (v *view) find(ctx context.Context, tx *sql.Tx) (all []found, err error) {
 	return all, err
 }
 
-// rowsOf gives the rows of a series one after the other, each found by its id.
-const rowsOf = `WITH RECURSIVE t(i) AS (SELECT ? UNION ALL SELECT i + 4294967296 FROM t WHERE i + 4294967296 <= ?)
-	SELECT r.id >> 32, r.%s FROM t CROSS JOIN %s r ON r.id = t.i`
-
-func (v *view) readTier(ctx context.Context, tx *sql.Tx, f *fold, k int, s found) error {
+func (v *view) readTier(ctx context.Context, r *reading, f *fold, k int, s found) error {
 	t := &tiers[k]
 	from, to := max(f.start, v.marks[k]), f.end
 	if k > 0 {
@@ -85,11 +87,11 @@ func (v *view) readTier(ctx context.Context, tx *sql.Tx, f *fold, k int, s found
 	if from >= to || f.period%t.width != 0 && k > 0 {
 		return nil
 	}
-	column, unit := "points", t.width
-	if f.seconds() {
-		column, unit = "fine", 1
+	stmt, unit := r.points[k], t.width
+	if f.seconds() { // which only slots have
+		stmt, unit = r.fine, 1
 	}
-	rows, err := tx.QueryContext(ctx, fmt.Sprintf(rowsOf, column, t.table), rowID(t, from, s.id), rowID(t, to-1, s.id))
+	rows, err := r.query(ctx, stmt, rowID(t, from, s.id), rowID(t, to-1, s.id))
 	return each(rows, err, func() error {
 		var number int64
 		var shared sql.RawBytes // until the next row

@@ -143,24 +143,25 @@ func (f *fold) points(st metrics.Statistic) ([]metrics.Point, error) {
 	points := make([]metrics.Point, 0, n)
 	var scratch block.Values // of the periods whose values are packed
 	for i := range f.sets {
-		s := &f.sets[i]
-		packed := f.values && f.packed[i] != nil
-		if packed {
-			scratch.Reset()
-			s.Values = scratch
-			if err := f.unpack(i, s); err != nil {
-				return nil, err
-			}
+		v, ok, err := f.compute(i, st, &scratch)
+		if err != nil {
+			return nil, err
 		}
-		if v, ok := s.Compute(st); ok {
+		if ok {
 			at := time.Unix(f.start+int64(i)*f.period, 0).UTC()
-			points = append(points, metrics.Point{At: at, Value: v, Samples: s.Count})
-		}
-		if packed {
-			scratch = s.Values
+			points = append(points, metrics.Point{At: at, Value: v, Samples: f.sets[i].Count})
 		}
 	}
 	return points, nil
+}
+
+// compute gives the statistic of a period.
+func (f *fold) compute(i int, st metrics.Statistic, scratch *block.Values) (v float64, ok bool, err error) {
+	if f.values && f.packed[i] != nil {
+		return f.sets[i].ComputePacked(st, f.packed[i], scratch)
+	}
+	v, ok = f.sets[i].Compute(st)
+	return v, ok, nil
 }
 
 // known is how many periods have been measured.

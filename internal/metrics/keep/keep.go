@@ -71,6 +71,8 @@ type Store struct {
 	io       sync.Mutex
 	builder  block.Builder
 	split    block.Builder
+	fine     []byte // scratch of saveSlot
+	points   []byte // the same
 	lastSync time.Time
 	nextMove time.Time // into the database
 	failed   bool      // the last move

@@ -1,6 +1,7 @@
 package keep
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -141,9 +142,20 @@ func (s *Store) saveSlot(b *batch, l *leaver) error {
 	}
 	s.read(&s.split, l.saved, 0, 1)
 	s.read(&s.split, l.sl.leaving, 0, 1)
-	l.saved = s.split.AppendTo(nil)
+	s.fine = s.split.AppendTo(s.fine[:0])
+	l.saved = kept(s.fine, l.sl.leaving)
 	s.read(&s.builder, l.saved, 0, minuteSpan)
-	return b.exec(`INSERT OR REPLACE INTO slot(id, points, fine) VALUES (?, ?, ?)`, id, s.builder.AppendTo(nil), l.saved)
+	s.points = s.builder.AppendTo(s.points[:0])
+	return b.exec(`INSERT OR REPLACE INTO slot(id, points, fine) VALUES (?, ?, ?)`, id, s.points, l.saved)
+}
+
+// kept is a block to keep: the one that is there if it is the same, as it is of what came in order, so that the blocks of all
+// series are not twice in memory until the end of the transaction.
+func kept(scratch, there []byte) []byte {
+	if bytes.Equal(scratch, there) {
+		return there
+	}
+	return bytes.Clone(scratch)
 }
 
 // part is a block that is part of a row: where it begins there and how much coarser the row is. See block.Builder.

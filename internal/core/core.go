@@ -33,6 +33,7 @@ type View interface {
 	Machine(id string) (*model.Machine, bool)
 	Machines() iter.Seq[*model.Machine]
 	TargetGroup(arn string) (*model.TargetGroup, bool)
+	Target(path string) (*model.Target, bool)
 	TargetsOfService(service string) iter.Seq[*model.Target]
 	TargetHealths(target string) iter.Seq[*model.TargetHealth]
 	Balancers() iter.Seq[*model.Balancer]
@@ -56,21 +57,22 @@ type Input struct {
 type Dirty struct {
 	Services []string // ARNs
 	Tasks    []string // ARNs of standalone tasks
+	Targets  []string // paths of targets that no service keeps
 }
 
 // Plan is what a step decided.
 type Plan struct {
 	Changes []Change
-	Wakes   []Wake   // when a service must be looked at again although nothing changed
+	Wakes   []Wake   // when something must be looked at again although nothing changed
 	Waiting []string // services that found no room: look again when a machine has some
 	Rest    Dirty    // what was left for the next step, because this plan is large enough
 }
 
-// Change is what is written for one service or task, all or nothing. Each put and delete is guarded by the version that
+// Change is what is written for one service, task or target, all or nothing. Each put and delete is guarded by the version that
 // the view has of it, and so is each of Guards. Touches are not: they mark the machines on which the change places tasks,
 // for those who place tasks outside the scheduler.
 type Change struct {
-	Subject string // ARN
+	Subject string // ARN, of a target the path
 	Puts    []model.Record
 	Deletes []model.Key
 	Touches []model.Record
@@ -80,9 +82,9 @@ type Change struct {
 // Size is how many operations the change has.
 func (c Change) Size() int { return len(c.Puts) + len(c.Deletes) + len(c.Touches) }
 
-// Wake names a service and when to look at it.
+// Wake says what is to be looked at, and when.
 type Wake struct {
-	Service string
+	Subject string // as of a change
 	At      time.Time
 }
 
@@ -113,6 +115,11 @@ func Step(v View, in Input) Plan {
 	}
 	for _, task := range sorted(in.Dirty.Tasks) {
 		if c := s.standalone(task); c.Size() > 0 {
+			s.plan.Changes = append(s.plan.Changes, c)
+		}
+	}
+	for _, path := range sorted(in.Dirty.Targets) {
+		if c := s.byHand(path); c.Size() > 0 {
 			s.plan.Changes = append(s.plan.Changes, c)
 		}
 	}
@@ -159,6 +166,21 @@ func (s *step) standalone(task string) Change {
 	c := Change{Subject: task}
 	if t, ok := s.Task(task); ok && t.Service == "" && t.Stopped() && t.Desired == model.TaskRunning {
 		c.Puts = append(c.Puts, ended(t))
+	}
+	return c
+}
+
+// byHand removes a target that somebody registered and deregistered when its deregistration delay is over: until then it
+// is draining, although nothing may be in flight any more ("DeregisterTargets").
+func (s *step) byHand(path string) Change {
+	c := Change{Subject: path}
+	t, ok := s.Target(path)
+	switch {
+	case !ok || t.Service != "" || !t.Draining():
+	case s.in.Now.Before(t.DrainBy):
+		s.plan.Wakes = append(s.plan.Wakes, Wake{path, t.DrainBy})
+	default:
+		c.Deletes = append(c.Deletes, t.Key())
 	}
 	return c
 }

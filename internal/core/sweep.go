@@ -17,14 +17,13 @@ type SweepView interface {
 	Events(service string) iter.Seq[*model.ServiceEvent]
 	Tokens() iter.Seq[*model.Token]
 	Orphans() iter.Seq[*model.Observed]
-	Target(path string) (*model.Target, bool)
 	Targets(group string) iter.Seq[*model.Target]
 	TargetHealthsOf(balancer string) iter.Seq[*model.TargetHealth]
 	Demands(balancer string) iter.Seq[*model.Demand]
 }
 
 // Sweep says which records have been kept long enough: stopped tasks, closed services and clusters with all that is
-// theirs, old deployments, used tokens, observations of tasks that are gone, targets that were deregistered by hand.
+// theirs, old deployments, used tokens, observations of tasks that are gone, targets that nobody keeps.
 func Sweep(v SweepView, now time.Time, t model.Timings) []Change {
 	d := drops{now: now}
 	for task := range v.Tasks() {
@@ -89,15 +88,13 @@ func (d *drops) leftovers(v SweepView) {
 	}
 }
 
-// targets drops targets whose deregistration is over, or whose service or group is gone, and what balancers that are away
-// knew of such ones and who waits there: what a balancer that is there knows is its own to drop.
+// targets drops targets whose service or group is gone, and what balancers that are away knew of such ones and who waits
+// there: what a balancer that is there knows is its own to drop.
 func (d *drops) targets(v SweepView) {
 	for t := range v.Targets("") {
 		_, group := v.TargetGroup(t.Group)
 		svc, served := v.Service(t.Service)
-		byHand := t.Service == ""
-		switch {
-		case !group, byHand && t.Draining() && !d.now.Before(t.DrainBy), !byHand && (!served || svc.Status == model.Inactive) && d.drained(v, t):
+		if !group || t.Service != "" && (!served || svc.Status == model.Inactive) && d.drained(v, t) {
 			d.drop(t.Path(), t.Key())
 		}
 	}

@@ -15,14 +15,15 @@ import (
 type dirty struct {
 	services map[string]struct{}
 	tasks    map[string]struct{}
+	targets  map[string]struct{}
 	machines bool // machines came or went, or clusters did
 }
 
 func newDirty() dirty {
-	return dirty{services: map[string]struct{}{}, tasks: map[string]struct{}{}}
+	return dirty{services: map[string]struct{}{}, tasks: map[string]struct{}{}, targets: map[string]struct{}{}}
 }
 
-func (d *dirty) empty() bool { return len(d.services)+len(d.tasks) == 0 }
+func (d *dirty) empty() bool { return len(d.services)+len(d.tasks)+len(d.targets) == 0 }
 
 func (d *dirty) add(services ...string) {
 	for _, s := range services {
@@ -30,13 +31,16 @@ func (d *dirty) add(services ...string) {
 	}
 }
 
-// again marks what a refused change was about.
+// again marks what a refused change was about, or what is to be looked at now.
 func (d *dirty) again(subject string) {
-	if strings.Contains(subject, ":task/") {
+	switch {
+	case strings.Contains(subject, ":targetgroup/"):
+		d.targets[subject] = struct{}{}
+	case strings.Contains(subject, ":task/"):
 		d.tasks[subject] = struct{}{}
-		return
+	default:
+		d.services[subject] = struct{}{}
 	}
-	d.services[subject] = struct{}{}
 }
 
 func (d *dirty) put(rest core.Dirty) {
@@ -44,13 +48,17 @@ func (d *dirty) put(rest core.Dirty) {
 	for _, t := range rest.Tasks {
 		d.tasks[t] = struct{}{}
 	}
+	for _, t := range rest.Targets {
+		d.targets[t] = struct{}{}
+	}
 }
 
 // take empties it.
 func (d *dirty) take() core.Dirty {
-	out := core.Dirty{Services: keys(d.services), Tasks: keys(d.tasks)}
+	out := core.Dirty{Services: keys(d.services), Tasks: keys(d.tasks), Targets: keys(d.targets)}
 	clear(d.services)
 	clear(d.tasks)
+	clear(d.targets)
 	return out
 }
 
@@ -75,6 +83,9 @@ func (l *Loop) everything(v *store.View) {
 		if t.Service == "" && unnoticed(t) {
 			l.dirty.tasks[t.ARN] = struct{}{}
 		}
+	}
+	for t := range v.Targets("") {
+		l.byHand(t)
 	}
 	l.dirty.machines = true
 	l.room = nil
@@ -172,9 +183,17 @@ func (l *Loop) markTarget(v *store.View, c store.Changed) {
 		switch r := r.(type) {
 		case *model.Target:
 			l.targetOf(r.Service)
+			l.byHand(r)
 		case *model.TargetHealth:
 			l.targetOf(r.Service)
 		}
+	}
+}
+
+// byHand marks a target that is being deregistered and that no service keeps.
+func (l *Loop) byHand(t *model.Target) {
+	if t.Service == "" && t.Draining() {
+		l.dirty.targets[t.Path()] = struct{}{}
 	}
 }
 
@@ -281,7 +300,7 @@ func (l *Loop) replace(task string, after model.TaskState, exists bool) {
 	}
 }
 
-// wakes is when to look at services although nothing changed: one heap, no timer of their own.
+// wakes is when to look at services and targets although nothing changed: one heap, no timer of their own.
 type wakes struct {
 	at   map[string]time.Time
 	heap wakeHeap
@@ -289,18 +308,18 @@ type wakes struct {
 
 func newWakes() wakes { return wakes{at: map[string]time.Time{}} }
 
-// set replaces the wake of a service.
-func (w *wakes) set(service string, at time.Time) {
-	if old, ok := w.at[service]; ok && old.Equal(at) {
+// set replaces the wake of a subject.
+func (w *wakes) set(subject string, at time.Time) {
+	if old, ok := w.at[subject]; ok && old.Equal(at) {
 		return
 	}
-	w.at[service] = at
-	heap.Push(&w.heap, core.Wake{Service: service, At: at})
+	w.at[subject] = at
+	heap.Push(&w.heap, core.Wake{Subject: subject, At: at})
 }
 
 // next is the earliest wake, zero if there is none.
 func (w *wakes) next() time.Time {
-	for len(w.heap) > 0 && !w.at[w.heap[0].Service].Equal(w.heap[0].At) {
+	for len(w.heap) > 0 && !w.at[w.heap[0].Subject].Equal(w.heap[0].At) {
 		heap.Pop(&w.heap) // replaced by another
 	}
 	if len(w.heap) == 0 {
@@ -309,13 +328,13 @@ func (w *wakes) next() time.Time {
 	return w.heap[0].At
 }
 
-// due takes the services whose time has come.
+// due takes the subjects whose time has come.
 func (w *wakes) due(now time.Time) []string {
 	var due []string
 	for at := w.next(); !at.IsZero() && !now.Before(at); at = w.next() {
 		wake := heap.Pop(&w.heap).(core.Wake)
-		delete(w.at, wake.Service)
-		due = append(due, wake.Service)
+		delete(w.at, wake.Subject)
+		due = append(due, wake.Subject)
 	}
 	return due
 }

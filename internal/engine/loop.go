@@ -111,7 +111,9 @@ func (l *Loop) Turn(ctx context.Context, now time.Time) (more bool, err error) {
 			return true, err
 		}
 	}
-	l.dirty.add(l.wakes.due(now)...)
+	for _, subject := range l.wakes.due(now) {
+		l.dirty.again(subject)
+	}
 	if l.dirty.empty() {
 		return false, nil
 	}
@@ -135,7 +137,7 @@ func (l *Loop) decide(ctx context.Context, view *store.View, now time.Time, turn
 		Dirty: l.dirty.take(), Now: now, IDs: l.IDs, Timings: l.Timings, Refuse: l.Refuse, Room: room,
 	})
 	for _, w := range plan.Wakes {
-		l.wakes.set(w.Service, w.At)
+		l.wakes.set(w.Subject, w.At)
 	}
 	for _, s := range plan.Waiting {
 		l.waiting[s] = true

@@ -15,19 +15,19 @@ import (
 func (p *people) expose(s *wish) {
 	for i := range 1 + p.w.rng.IntN(2) {
 		name := fmt.Sprintf("%s-%d", s.name, i+1)
-		group, listener := p.lead(name)
+		group, listener := p.lead(name, pick(p.w, []string{"ip", "instance"}))
 		s.groups = append(s.groups, group)
 		p.w.traffic(listener)
 	}
 }
 
-// lead makes a load balancer that leads to a target group, and gives the ARNs of the group and of the listener.
-func (p *people) lead(name string) (group, listener string) {
+// lead makes a load balancer that leads to a target group of a type, and gives the ARNs of the group and of the listener.
+func (p *people) lead(name, of string) (group, listener string) {
 	ids := arn.IDs(p.w.id)
 	cause := model.Cause{Kind: model.CauseAPI, Subject: "CreateTargetGroup", At: p.w.now}
 	g := &model.TargetGroup{
 		ARN: scope().TargetGroup(name, ids.Balancing()), Name: name, Region: region, Protocol: "HTTP", ProtocolVersion: "HTTP1",
-		Port: 80, TargetType: pick(p.w, []string{"ip", "instance"}), CreatedAt: p.w.now, Cause: cause,
+		Port: 80, TargetType: of, CreatedAt: p.w.now, Cause: cause,
 		Check: model.TargetCheck{
 			Protocol: "HTTP", Port: "traffic-port", Path: "/", Interval: pick(p.w, []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second}),
 			Timeout: 2 * time.Second, Healthy: 2 + p.w.rng.IntN(2), Unhealthy: 2, Matcher: "200",
@@ -102,6 +102,10 @@ func (p *people) deregisterTarget() {
 		return
 	}
 	t := pick(p.w, targets)
+	if t.Service == "" {
+		p.hand.deregister(t.ID)
+		return
+	}
 	p.w.tell("somebody deregisters target %s", shortPath(t.Path()))
 	_, _ = p.server().call("DeregisterTargets", func(tx *store.Tx, call control.Call) error {
 		_, err := control.DeregisterTargets(tx, call, t.Group, []control.NewTarget{{ID: t.ID, Port: t.Port}})

@@ -220,6 +220,7 @@ func (c *checker) deleted(k model.Key) {
 	if t := c.targets[k.Path]; k.Kind == model.KindTarget && t != nil {
 		c.w.tell("  target %s is removed", shortPath(k.Path))
 		t.gone = true
+		c.removed(t)
 	}
 	if k.Kind == model.KindTask {
 		c.w.fail("nothing is lost", "%v is deleted before its time", k)

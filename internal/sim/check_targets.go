@@ -64,8 +64,12 @@ func (c *checker) judgedBy(h *model.TargetHealth, by actor) {
 
 // chosen checks that a target may get a new request.
 func (c *checker) chosen(b *balancer, path string) {
-	if t, ok := b.view.Target(path); !ok || t.Draining() {
+	t, ok := b.view.Target(path)
+	if !ok || t.Draining() {
 		c.w.fail("a target that leaves gets no new request", "balancer %s sends one to %s", b.id, shortPath(path))
+	}
+	if t.Service == "" {
+		c.w.people.hand.sent(b, t)
 	}
 }
 
@@ -80,7 +84,7 @@ func (c *checker) refused(b *balancer, path string) {
 	case task == nil:
 	case c.began[t.Task] == nil:
 		c.w.fail("who is a target can be reached", "task %s is target %s and never ran", short(t.Task), shortPath(path))
-	case c.began[t.Task].ours:
+	case c.began[t.Task].ours && !c.began[t.Task].forsaken:
 		c.w.fail("no request fails because of us", "balancer %s is refused by %s, which was stopped", b.id, shortPath(path))
 	}
 }
@@ -91,7 +95,7 @@ func (c *checker) lost(b *balancer, r *request, ours bool) {
 	t := c.targets[r.path]
 	c.w.tell("  balancer %s loses a request to %s", b.id, shortPath(r.path))
 	before := t != nil && r.at.Before(t.past) && !c.w.now.Before(t.past) // it was deregistered, and is registered again
-	if ours && t != nil && !c.over(t) && !before {
+	if ours && t != nil && !c.over(t) && !before && !r.to.forsaken {
 		c.w.fail("no request fails because of us", "one of balancer %s to %s, draining %v until %v", b.id, shortPath(r.path), t.Draining(), t.DrainBy.Sub(c.w.start))
 	}
 }
@@ -107,6 +111,11 @@ func (c *checker) unserved(b *balancer, g *routing.Group) {
 // wanted is how many tasks are to be targets of a group.
 func (c *checker) wanted(group string) (n int) {
 	v := c.w.view()
+	for t := range v.Targets(group) {
+		if t.Service == "" && !t.Draining() {
+			n++
+		}
+	}
 	for s := range v.AllServices() {
 		if d, ok := v.Deployment(s.ARN, s.Primary); ok && s.Status == model.Active {
 			if slices.ContainsFunc(d.LoadBalancers, func(lb model.ServiceBalancer) bool { return lb.Group == group }) {
@@ -119,12 +128,13 @@ func (c *checker) wanted(group string) (n int) {
 
 // maySignal checks that a task's container may be ended: no balancer sends anything any more, and nothing is in flight.
 func (c *checker) maySignal(task string, to *container) {
-	if c.w.listening[task] != to {
+	if c.w.listening[task] != to || to.forsaken {
 		return
 	}
 	for _, path := range sortedKeys(c.targets) {
 		t := c.targets[path]
 		if t.Task != task || c.over(t) {
+			to.forsaken = to.forsaken || t.Task == task && !t.gone && !t.Draining()
 			continue
 		}
 		for _, b := range c.w.balancers {
@@ -211,6 +221,12 @@ func (c *checker) heals(v core.View, svc *model.Service, change *core.Change) {
 // unbalanced says what the targets lack.
 func (w *world) unbalanced(v *store.View) string {
 	for t := range v.Targets("") {
+		if t.Service == "" {
+			if trouble := w.handy(v, t); trouble != "" {
+				return trouble
+			}
+			continue
+		}
 		task, ok := v.Task(t.Task)
 		switch {
 		case !ok || !task.Running():
@@ -244,14 +260,8 @@ func (w *world) unregistered(v *store.View, s *model.Service, t model.TaskState)
 				continue
 			}
 			n++
-			healthy := 0
-			for h := range v.TargetHealths(target.Path()) {
-				if h.State == model.TargetHealthy {
-					healthy++
-				}
-			}
-			if healthy != len(w.balancers) {
-				return fmt.Sprintf("target %s is healthy for %d of %d balancers", shortPath(target.Path()), healthy, len(w.balancers))
+			if trouble := w.ill(v, target); trouble != "" {
+				return trouble
 			}
 		}
 		if n != 1 {

@@ -39,6 +39,7 @@ type container struct {
 
 	sickUntil time.Time // fails the checks of load balancers until then
 	ours      bool      // it was asked to end
+	forsaken  bool      // and that when no scheduler had come in time
 }
 
 // knows says whether the driver has a container of a task.

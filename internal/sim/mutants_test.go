@@ -91,6 +91,32 @@ func mutants() map[string]struct {
 				}
 			}),
 		},
+		"forgets when the deregistration of a host is over": {
+			[]string{"a deregistration has its time"},
+			func(o *sim.Options) {
+				o.Step = func(v core.View, in core.Input) core.Plan {
+					p := core.Step(v, in)
+					p.Wakes = slices.DeleteFunc(p.Wakes, func(w core.Wake) bool { return strings.Contains(w.Subject, ":targetgroup/") })
+					return p
+				}
+			},
+		},
+		"removes hosts when they begin to leave": {
+			[]string{"a deregistration has its time"},
+			step(func(_ *core.Input, v *eyes) { v.target = func(t *model.Target) { t.DrainBy = t.DrainAt } }),
+		},
+		"answers who deregisters a host and does nothing": {
+			[]string{"what was deregistered by hand gets no request"},
+			commit(func(txn *store.Txn) {
+				for i, p := range txn.Puts {
+					if t, ok := p.Record.(*model.Target); ok && t.Service == "" {
+						other := *t
+						other.DrainAt, other.DrainBy = time.Time{}, time.Time{}
+						txn.Puts[i].Record = &other
+					}
+				}
+			}),
+		},
 		"counts who is unhealthy for balancers as healthy": {
 			[]string{"minimumHealthyPercent"},
 			step(func(_ *core.Input, v *eyes) {
@@ -343,6 +369,17 @@ type eyes struct {
 	instance func(*model.Instance)
 	health   func(*model.TargetHealth)
 	deployed func(*model.Deployment)
+	target   func(*model.Target)
+}
+
+func (e *eyes) Target(path string) (*model.Target, bool) {
+	t, ok := e.View.Target(path)
+	if !ok || e.target == nil {
+		return t, ok
+	}
+	other := *t
+	e.target(&other)
+	return &other, true
 }
 
 func (e *eyes) Deployments(service string) iter.Seq[*model.Deployment] {

@@ -35,6 +35,7 @@ func (w *world) peace() {
 	w.until(w.now.Add(65 * time.Second)) // machines, servers and clocks are right again
 	w.people.mend()
 	mended := w.now
+	w.mended = true
 	end := mended.Add(w.faults.patience())
 	for {
 		w.until(w.now.Add(10 * time.Second))
@@ -68,6 +69,9 @@ func (p *people) mend() {
 	}
 	if p.w.faults.Tight {
 		p.w.newMachine()
+	}
+	if p.hand != nil {
+		p.hand.settle()
 	}
 	machines := len(p.instances(model.Active))
 	for _, s := range p.active() {

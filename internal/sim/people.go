@@ -21,6 +21,7 @@ type people struct {
 	calls    int
 	families int
 	answered []answered
+	hand     *hand // nil: nobody registers targets by hand
 }
 
 // wish is a service that somebody asked for.
@@ -91,6 +92,9 @@ func (p *people) retry(do func() error) {
 func (p *people) begin() {
 	for range 1 + p.w.rng.IntN(3) {
 		p.w.after(p.w.between(0, 10*time.Second), p.create)
+	}
+	if p.w.faults.Balancers > 0 && p.w.chance(0.3) {
+		p.w.after(p.w.between(0, 10*time.Second), p.hold)
 	}
 	for range p.w.faults.Actions {
 		p.w.after(p.w.within(), func() {

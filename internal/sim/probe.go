@@ -63,7 +63,7 @@ func (b *balancer) planCheck(c *checked, extra time.Duration) {
 // probe checks a target, and takes what it finds into account.
 func (b *balancer) probe(c *checked) {
 	outcome := health.Outcome{Kind: health.Failed}
-	if s := b.w.listening[c.target.Task]; s != nil {
+	if s := b.w.reached(c.target); s != nil {
 		outcome = health.Outcome{Kind: health.Answered, Code: s.answers(b.w)}
 	}
 	result, before := health.Interpret(c.group, outcome), c.machine

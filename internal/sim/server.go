@@ -33,8 +33,11 @@ type server struct {
 
 func newServer(w *world, id int) *server { return &server{w: w, id: id} }
 
-// boot starts the server.
+// boot starts the server, unless somebody who needed it has.
 func (s *server) boot() {
+	if s.store != nil {
+		return
+	}
 	st, err := store.OpenSync(s.w.ctx, s.w.backend, store.Scope{})
 	if err != nil {
 		panic(err)
@@ -91,6 +94,7 @@ func (s *server) step(v core.View, in core.Input) core.Plan {
 	if !s.w.calm && s.w.faults.Missed > 0 {
 		heard := func(string) bool { return s.w.chance(s.w.faults.Missed * 0.2) }
 		in.Dirty.Services = slices.DeleteFunc(slices.Clone(in.Dirty.Services), heard)
+		in.Dirty.Targets = slices.DeleteFunc(slices.Clone(in.Dirty.Targets), heard)
 	}
 	decide := core.Step
 	if s.w.Step != nil {

@@ -67,7 +67,7 @@ func (b *balancer) take(l *routing.Listener) {
 			continue
 		}
 		b.w.check.chosen(b, t.Path)
-		if to := b.w.listening[t.Record.Task]; to != nil {
+		if to := b.w.reached(t.Record); to != nil {
 			b.fly(&request{path: t.Path, to: to, flight: f})
 			return
 		}

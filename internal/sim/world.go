@@ -110,6 +110,7 @@ type world struct {
 
 	faults  faults
 	calm    bool          // the faults are over
+	mended  bool          // and people have mended what they broke
 	rest    time.Duration // see Result
 	timings model.Timings
 	backend *backend

@@ -54,7 +54,7 @@ func NewLoop(c Config, fence *store.Fence) *Loop {
 		Config: c, fence: fence, hooks: newHooks(c), alarms: map[string]*watched{}, targets: map[string]*scaled{},
 		watcher: c.Store.Watch(
 			model.KindAlarm, model.KindAlarmState, model.KindScalable, model.KindScalingPolicy, model.KindScheduledAction,
-			model.KindService, model.KindDeployment, model.KindObserved, model.KindDemand,
+			model.KindService, model.KindDeployment, model.KindObserved, model.KindDemand, model.KindBalancer,
 		),
 	}
 }
@@ -122,7 +122,11 @@ func (l *Loop) changed(view *store.View, changes []store.Changed, all bool) map[
 		case model.KindScalingPolicy, model.KindScheduledAction:
 			l.track(view, parentOf(c.Key.Path), look)
 		case model.KindDemand:
-			l.demanded(view, c, look)
+			l.demanded(view, c.After, look)
+		case model.KindBalancer: // what it said while it gave no sign of life was not heeded
+			for d := range view.Demands(c.Key.Path) {
+				l.demanded(view, d, look)
+			}
 		case model.KindService:
 			moved = true
 			l.tagged(view, c.Key.Path, look)

@@ -241,8 +241,8 @@ func (l *Loop) ofGroup(name string, g *model.TargetGroup, start, end time.Time) 
 }
 
 // demanded looks at the target of the service that something waits for.
-func (l *Loop) demanded(view *store.View, c store.Changed, look map[string]bool) {
-	d, ok := c.After.(*model.Demand)
+func (l *Loop) demanded(view *store.View, r model.Record, look map[string]bool) {
+	d, ok := r.(*model.Demand)
 	if !ok {
 		return
 	}

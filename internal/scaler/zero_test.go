@@ -37,6 +37,7 @@ func (f *front) of() []model.ServiceBalancer {
 //
 //	group [protocol]: the service has a target group from now on
 //	balancer up|silent|unmeasured|waits|served: it serves, is gone, is not measured, has requests that wait, or none any more
+//	balancer late: it is back, has requests that wait, and says so before it gives a sign of life
 //	requests <n>, flows <n>: in each second
 //	health <duration>: how long a task runs until it is healthy
 //	tag [value]: of the service
@@ -61,10 +62,12 @@ func (r *rig) zero(d *datadriven.TestData) {
 		})
 	case "balancer":
 		r.front.up, r.front.measured = arg != "silent", arg != "silent" && arg != "unmeasured"
-		r.balance()
+		if arg != "late" {
+			r.balance()
+		}
 		r.update(func(tx *store.Tx) error {
 			switch arg {
-			case "waits":
+			case "waits", "late":
 				tx.Put(&demand)
 			case "served":
 				tx.Delete(demand.Key())

@@ -17,7 +17,7 @@ func (p *people) expose(s *wish) {
 		name := fmt.Sprintf("%s-%d", s.name, i+1)
 		group, listener := p.lead(name, pick(p.w, []string{"ip", "instance"}))
 		s.groups = append(s.groups, group)
-		p.w.traffic(listener)
+		p.w.traffic(listener, group)
 	}
 }
 

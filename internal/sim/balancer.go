@@ -9,6 +9,7 @@ import (
 	"github.com/maitred/maitred/internal/core/health"
 	"github.com/maitred/maitred/internal/core/routing"
 	"github.com/maitred/maitred/internal/lb/flight"
+	"github.com/maitred/maitred/internal/lb/park"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -34,6 +35,8 @@ type balancer struct {
 	flights  *flight.Targets
 	requests map[*request]bool
 	counter  uint64
+	lot      *park.Lot
+	waits    []*parked            // those who wait there, the first one first
 	checked  map[string]*checked  // by path of the target
 	drains   map[string]time.Time // when what is in flight must end
 
@@ -58,6 +61,7 @@ func (b *balancer) boot() {
 	b.requests, b.checked, b.drains = map[*request]bool{}, map[string]*checked{}, map[string]time.Time{}
 	b.outbox = map[model.Key]model.Record{}
 	b.w.tell("balancer %s is up", b.id)
+	b.lots()
 	b.beat()
 	b.wake(0)
 }
@@ -163,6 +167,7 @@ func (b *balancer) retable() {
 			return routing.Health{State: m.State, Since: m.Since}
 		},
 	})
+	b.callParked()
 }
 
 // observe writes what is new of a target, and closes it when it is being deregistered.
@@ -302,7 +307,16 @@ func (b *balancer) flush() bool {
 func (b *balancer) stop() {
 	b.store.Close()
 	b.store, b.view, b.next = nil, nil, time.Time{}
+	b.abandon()
+}
+
+// abandon lets all that is in flight or waits be lost.
+func (b *balancer) abandon() {
+	for r := range b.requests {
+		b.w.was(r.group, span{r.at, b.w.now})
+	}
 	clear(b.requests)
+	b.waits = nil
 }
 
 // kill ends the balancer at once, and starts it again.
@@ -323,7 +337,7 @@ func (b *balancer) restart(after time.Duration) {
 	b.w.tell("balancer %s is stopped for %v", b.id, after)
 	b.ending = true
 	b.later(graceTime, func() {
-		clear(b.requests)
+		b.abandon()
 		b.put(b.record(false))
 		b.flush()
 		b.stop()

@@ -52,7 +52,7 @@ func newChecker(w *world) *checker {
 
 // committed checks a transaction that was carried out.
 func (c *checker) committed(txn *store.Txn, by actor) { //nolint:gocyclo // one case for each kind of record
-	scheduler := by.server != nil && !by.api
+	scheduler := by.server != nil && !by.api && !by.scaler
 	if scheduler {
 		c.acted = c.w.now
 		if txn.Fence == nil || txn.Fence.Term != c.w.backend.term {
@@ -69,6 +69,9 @@ func (c *checker) committed(txn *store.Txn, by actor) { //nolint:gocyclo // one 
 		case *model.ServiceEvent:
 			c.said(r)
 		case *model.Service:
+			if by.scaler {
+				c.scaled(r)
+			}
 			c.services[r.ARN] = r
 		case *model.Machine:
 			c.machines[r.ID] = r

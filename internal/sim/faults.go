@@ -18,6 +18,7 @@ type faults struct {
 	Actions           int           // what people do
 	Trouble           time.Duration // how long
 	Tight             bool          // machines are small
+	Sleep             bool          // services may have no tasks while nobody asks for them
 
 	Refused float64 // a commit is refused
 	Unknown float64 // nobody learns what became of a commit
@@ -40,7 +41,7 @@ func drawFaults(r *rand.Rand) faults {
 		Trouble: time.Duration(30+r.IntN(120)) * time.Second, Tight: r.IntN(4) == 0, Late: r.IntN(3) == 0,
 	}
 	if r.IntN(2) == 0 {
-		f.Balancers = 1 + r.IntN(2)
+		f.Balancers, f.Sleep = 1+r.IntN(2), r.IntN(3) == 0
 	}
 	for _, rate := range []*float64{&f.Refused, &f.Unknown, &f.Down, &f.Missed, &f.Stale, &f.Broken, &f.Exits} {
 		if r.IntN(2) == 0 {
@@ -72,6 +73,7 @@ type actor struct {
 	machine  *machine  // nil: no agent
 	balancer *balancer // nil: no balancer
 	api      bool      // a server on behalf of a caller of the API
+	scaler   bool      // a server that scales
 }
 
 // as lets somebody do something to the store.

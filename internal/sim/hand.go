@@ -20,8 +20,12 @@ type hand struct {
 // hosts is how many there are.
 const hosts = 3
 
-// heardOf is how long a balancer that reaches the store may take to hear of something.
-const heardOf = 2 * time.Second
+// heardOf is how long a balancer that reaches the store may take to hear of something, and election how long it may be
+// until there is a leader when the one that there was does not know yet that its term is over.
+const (
+	heardOf  = 2 * time.Second
+	election = 8 * time.Second
+)
 
 // hold makes the group and its hosts, and plans what people do with them.
 func (p *people) hold() {
@@ -29,7 +33,7 @@ func (p *people) hold() {
 	var listener string
 	h.group, listener = p.lead("hand", "ip")
 	p.hand = h
-	p.w.traffic(listener)
+	p.w.traffic(listener, h.group)
 	for i := range hosts {
 		c := &container{task: host(i), name: host(i), program: &program{name: "host", family: "host"}}
 		c.status.State = driver.Running
@@ -118,7 +122,7 @@ func (c *checker) removed(t *knownTarget) {
 	if c.w.now.Before(t.DrainBy) {
 		c.w.fail("a deregistration has its time", "target %s is removed %v too early", shortPath(t.Path()), t.DrainBy.Sub(c.w.now))
 	}
-	if late := c.w.now.Sub(t.DrainBy); c.w.mended && late > heardOf {
+	if late := c.w.now.Sub(t.DrainBy); c.w.mended && late > election {
 		c.w.fail("a deregistration has its time", "target %s is removed %v too late", shortPath(t.Path()), late)
 	}
 }

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -340,7 +341,9 @@ const patience = 400
 // TestMutants plants each mistake and expects it to be found.
 func TestMutants(t *testing.T) {
 	t.Parallel()
-	for name, mutant := range mutants() {
+	all := mutants()
+	maps.Copy(all, sleepers())
+	for name, mutant := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(patience) {

@@ -128,7 +128,7 @@ func (w *world) unrest() string {
 			return fmt.Sprintf("standalone task %s does not end", short(t.ARN))
 		}
 	}
-	return cmp.Or(w.leftover(v), w.unbalanced(v))
+	return cmp.Or(w.leftover(v), w.unbalanced(v), w.waiting(v))
 }
 
 // unsteady says what a service lacks.
@@ -208,6 +208,9 @@ func (w *world) kept() {
 		}
 		if !sure {
 			continue
+		}
+		if ok && svc.Cause.Kind == model.CauseScaling {
+			continue // it was changed since
 		}
 		fits := func(a answered) bool { return a.service == s.name && ok && a.request == svc.Cause.ID }
 		if !slices.ContainsFunc(w.people.answered[last:], fits) {

@@ -33,7 +33,8 @@ type wish struct {
 	family string
 	last   int // revision
 	checks bool
-	groups []string // ARNs of the target groups that it may use
+	groups []string      // ARNs of the target groups that it may use
+	idle   time.Duration // after which it sleeps; 0: never
 }
 
 // answered is a call that changed a service, and what the caller knows of it.
@@ -252,6 +253,7 @@ func (p *people) create() {
 		s.apart = !p.w.faults.Tight && !s.daemon && p.w.chance(0.2)
 		if p.w.faults.Balancers > 0 && p.w.chance(0.7) {
 			p.expose(s)
+			p.doze(s)
 		}
 		p.services = append(p.services, s)
 	}
@@ -276,7 +278,7 @@ func (p *people) create() {
 	if s.daemon {
 		in.Scheduling, in.DesiredCount, in.Strategy = model.Daemon, 0, nil
 	}
-	in.Monitors = p.monitors()
+	in.Monitors, in.Tags = p.monitors(), p.allow(s)
 	srv = p.server()
 	p.w.tell("somebody creates service %s: %d of %s, %d%% to %d%%", s.name, in.DesiredCount, model.ShortID(in.TaskDefinition), lower, upper)
 	p.call(srv, "CreateService", s.name, func(tx *store.Tx, call control.Call) error {

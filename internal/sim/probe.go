@@ -74,7 +74,11 @@ func (b *balancer) probe(c *checked) {
 		c.turn = b.turn(c)
 		c.machine = c.machine.Check(result, health.ThresholdsOf(&c.group.Check), b.w.now)
 	}
-	c.backoff = health.Backoff(c.backoff, c.group.Check.Interval)
+	if c.group.Wake != nil {
+		c.backoff = health.Hurry(c.backoff)
+	} else {
+		c.backoff = health.Backoff(c.backoff, c.group.Check.Interval)
+	}
 	b.judged(c, before)
 	b.planCheck(c, c.backoff)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/maitred/maitred/internal/core"
 	"github.com/maitred/maitred/internal/engine"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/scaler"
 	"github.com/maitred/maitred/internal/store"
 )
 
@@ -25,6 +26,7 @@ type server struct {
 	life   int // counts the starts; what an earlier life planned does not happen
 	store  *store.Store
 	loop   *engine.Loop
+	scaler *scaler.Loop // nil: it does not lead, or no service may sleep
 	fence  store.Fence
 	skew   time.Duration // of its clock
 	frozen time.Time     // until then it does nothing
@@ -84,6 +86,7 @@ func (s *server) campaign() {
 		config.Resync = 1000 * time.Hour
 	}
 	s.loop = engine.NewLoop(config, &lead.Fence)
+	s.scales()
 	s.wake(0)
 }
 
@@ -148,9 +151,14 @@ func (s *server) turn() {
 			}
 		}
 	})
-	if s.loop != nil {
-		s.wake(max(s.loop.Next().Sub(s.clock()), time.Millisecond))
+	if s.loop == nil {
+		return
 	}
+	if err := s.scale(); err != nil {
+		s.abdicate(err)
+		return
+	}
+	s.wake(max(s.nextTurn().Sub(s.clock()), time.Millisecond))
 }
 
 // hear takes over what changed, unless it is still on its way.
@@ -167,8 +175,7 @@ func (s *server) hear() {
 // abdicate ends the leadership after an error, as engine.Run does.
 func (s *server) abdicate(err error) {
 	s.w.tell("server %d does not lead any more: %v", s.id, err)
-	s.loop.Close()
-	s.loop = nil
+	s.unlead()
 	s.w.backend.resign(s.fence)
 	s.later(s.w.between(50*time.Millisecond, 5*time.Second), s.campaign)
 }
@@ -191,7 +198,7 @@ func (s *server) crash() {
 	s.store, s.next = nil, time.Time{}
 	if s.loop != nil {
 		fence := s.fence
-		s.loop = nil
+		s.loop, s.scaler = nil, nil
 		s.w.after(2*time.Second, func() { s.w.backend.resign(fence) })
 	}
 	s.w.after(s.w.between(100*time.Millisecond, 20*time.Second), s.boot)

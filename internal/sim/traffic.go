@@ -14,6 +14,7 @@ import (
 // request is one that is in flight.
 type request struct {
 	path   string // of the target
+	group  string // its ARN
 	to     *container
 	flight *flight.Target
 	at     time.Time // when it was sent
@@ -21,14 +22,16 @@ type request struct {
 }
 
 // traffic sends requests to a group, as long as the world lives.
-func (w *world) traffic(listener string) {
+func (w *world) traffic(listener, group string) {
 	pause := w.between(200*time.Millisecond, 4*time.Second)
 	if w.calm {
 		pause = 5 * time.Second
+	} else if w.dozing[group] != nil && w.chance(0.1) {
+		pause = w.between(15*time.Second, 50*time.Second)
 	}
 	w.after(pause, func() {
 		w.request(listener)
-		w.traffic(listener)
+		w.traffic(listener, group)
 	})
 }
 
@@ -52,24 +55,34 @@ func (b *balancer) take(l *routing.Listener) {
 	if g == nil {
 		return
 	}
-	tried := map[string]bool{}
+	if (!g.Awake() || !b.launch(g)) && !b.park(g) {
+		b.w.check.unserved(b, g)
+	}
+}
+
+// launch sends a request to a target of a group; it says whether there is one, be it that it refuses.
+func (b *balancer) launch(g *routing.Group) bool {
+	tried, reached := map[string]bool{}, false
 	usable := func(t *routing.Target) bool { return !tried[t.Path] }
 	b.counter++
 	for {
 		t := routing.RoundRobin(g, b.counter, b.w.now, usable)
-		if t == nil {
+		if t == nil && reached {
 			b.w.check.unserved(b, g)
-			return
+		}
+		if t == nil {
+			return reached
 		}
 		tried[t.Path] = true
 		f := b.flights.Target(t.Path)
 		if !f.Begin() {
 			continue
 		}
+		reached = true
 		b.w.check.chosen(b, t.Path)
 		if to := b.w.reached(t.Record); to != nil {
-			b.fly(&request{path: t.Path, to: to, flight: f})
-			return
+			b.fly(&request{path: t.Path, group: g.Record.ARN, to: to, flight: f})
+			return true
 		}
 		f.End()
 		b.w.check.refused(b, t.Path)
@@ -95,6 +108,7 @@ func (b *balancer) fly(r *request) {
 
 func (b *balancer) land(r *request) {
 	delete(b.requests, r)
+	b.w.was(r.group, span{r.at, b.w.now})
 	r.flight.End()
 }
 
@@ -135,6 +149,12 @@ func (w *world) hangsUp(c *container, ours bool) {
 }
 
 func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
+
+// groupName is the name in the ARN of a target group.
+func groupName(group string) string {
+	parts := strings.Split(group, "/")
+	return parts[len(parts)-2]
+}
 
 // shortPath is the end of a target's path.
 func shortPath(path string) string {

@@ -16,7 +16,8 @@ func (p *people) alarms(st *store.Store) error {
 	_, err := st.Update(p.w.ctx, func(tx *store.Tx) error {
 		for _, name := range alarms() {
 			cause := model.Cause{Kind: model.CauseAPI, Subject: "PutMetricAlarm", At: p.w.now}
-			a := &model.Alarm{Name: name, Region: region, Period: 10, EvaluationPeriods: 1, Cause: cause}
+			a := &model.Alarm{Name: name, Region: region, Period: 60, EvaluationPeriods: 1, Cause: cause}
+			a.Metric = &model.Metric{Namespace: "unmeasured", Name: name} // it stays as somebody has set it
 			tx.Put(a)
 			tx.Put(&model.AlarmState{Alarm: a.Key().Path, Value: model.AlarmOK, Since: p.w.now, Cause: cause})
 		}

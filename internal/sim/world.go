@@ -35,6 +35,8 @@ type Options struct {
 	Commit func(*store.Txn)
 	// NoResync leaves out the slow full look.
 	NoResync bool
+	// Unused makes all that is measured of target groups 0.
+	Unused bool
 }
 
 // Result is how a run went.
@@ -122,6 +124,7 @@ type world struct {
 	balancers []*balancer
 	listening map[string]*container // what takes requests, by task
 	epidemic  map[string]time.Time  // until when all targets of a family fail their checks
+	dozing    map[string]*use       // target groups of services that may sleep
 	sent      int                   // requests
 	unserved  int                   // requests for which there was no target
 
@@ -137,7 +140,7 @@ func newWorld(ctx context.Context, o Options) *world {
 	w := &world{
 		Options: o, ctx: ctx, rng: generator(o.Seed, 1), ids: generator(o.Seed, 2),
 		start: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), hash: fnv.New64a(),
-		listening: map[string]*container{}, epidemic: map[string]time.Time{},
+		listening: map[string]*container{}, epidemic: map[string]time.Time{}, dozing: map[string]*use{},
 	}
 	w.now = w.start
 	w.timings, _ = model.TimingsByName("fast")

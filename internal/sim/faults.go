@@ -41,7 +41,7 @@ func drawFaults(r *rand.Rand) faults {
 		Trouble: time.Duration(30+r.IntN(120)) * time.Second, Tight: r.IntN(4) == 0, Late: r.IntN(3) == 0,
 	}
 	if r.IntN(2) == 0 {
-		f.Balancers, f.Sleep = 1+r.IntN(2), r.IntN(3) == 0
+		f.Balancers, f.Sleep = 1+r.IntN(2), r.IntN(4) == 0
 	}
 	for _, rate := range []*float64{&f.Refused, &f.Unknown, &f.Down, &f.Missed, &f.Stale, &f.Broken, &f.Exits} {
 		if r.IntN(2) == 0 {

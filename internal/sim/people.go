@@ -94,7 +94,7 @@ func (p *people) begin() {
 	for range 1 + p.w.rng.IntN(3) {
 		p.w.after(p.w.between(0, 10*time.Second), p.create)
 	}
-	if p.w.faults.Balancers > 0 && p.w.chance(0.3) {
+	if p.w.faults.Balancers > 0 && p.w.chance(0.2) {
 		p.w.after(p.w.between(0, 10*time.Second), p.hold)
 	}
 	for range p.w.faults.Actions {

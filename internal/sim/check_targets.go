@@ -137,16 +137,21 @@ func (c *checker) maySignal(task string, to *container) {
 			to.forsaken = to.forsaken || t.Task == task && !t.gone && !t.Draining()
 			continue
 		}
-		for _, b := range c.w.balancers {
-			if b.store == nil || b.view == nil {
-				continue
-			}
-			f := b.flights.Target(path)
-			g := b.table.Groups[t.Group]
-			open := b.serves() && g != nil && g.Find(path) != nil && !f.Closed()
-			if open || f.InFlight() > 0 {
-				c.w.fail("the stop signal waits", "task %s is stopped; balancer %s may send it new requests: %v; %d in flight", short(task), b.id, open, f.InFlight())
-			}
+		c.isLeft(task, path, t.Group)
+	}
+}
+
+// isLeft checks that no balancer has anything in flight to a target of a task, nor can send it anything.
+func (c *checker) isLeft(task, path, group string) {
+	for _, b := range c.w.balancers {
+		if b.store == nil || b.view == nil {
+			continue
+		}
+		f := b.flights.Target(path)
+		g := b.table.Groups[group]
+		open := b.serves() && g != nil && g.Find(path) != nil && !f.Closed()
+		if open || f.InFlight() > 0 {
+			c.w.fail("the stop signal waits", "task %s is stopped; balancer %s may send it new requests: %v; %d in flight", short(task), b.id, open, f.InFlight())
 		}
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/maitred/maitred/internal/peer"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/etcd"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 // The variables that make this program a role of maitred, in place of tests.
@@ -351,12 +352,7 @@ func openStore(t *testing.T, dir string) *store.Store {
 func describe(t *testing.T, dir, target string) string {
 	t.Helper()
 	s := openStore(t, dir)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	_ = free.Close()
+	port := testneeds.Port(t)
 	at := netip.MustParseAddrPort(target)
 	const account = "arn:aws:elasticloadbalancing:us-east-1:123456789012:"
 	group := &model.TargetGroup{

@@ -22,6 +22,7 @@ import (
 	"github.com/maitred/maitred/internal/daemon"
 	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 // runHot serves requests that cost processor time, at $PORT.
@@ -153,12 +154,7 @@ func (a *api) balanced() (page, group string) {
 		"Name": {"hot"}, "Protocol": {"HTTP"}, "Port": {"80"}, "TargetType": {"ip"}, "VpcId": {vpc}, "HealthCheckIntervalSeconds": {"5"},
 		"HealthCheckTimeoutSeconds": {"2"},
 	})
-	free, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
-	if err != nil {
-		a.Fatal(err)
-	}
-	port := strconv.Itoa(free.Addr().(*net.TCPAddr).Port)
-	_ = free.Close()
+	port := strconv.Itoa(testneeds.Port(a.T))
 	a.elb("CreateListener", "ListenerArn", url.Values{
 		"LoadBalancerArn": {balancer}, "Protocol": {"HTTP"}, "Port": {port},
 		"DefaultActions.member.1.Type": {"forward"}, "DefaultActions.member.1.TargetGroupArn": {group},

@@ -21,17 +21,8 @@ import (
 	"github.com/maitred/maitred/internal/lb/certs"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
+	"github.com/maitred/maitred/internal/testneeds"
 )
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // balance serves a load balancer with a listener of HTTP, which redirects all to HTTPS, and one of HTTPS.
 func (w *world) balance(plain, secure int) {
@@ -118,7 +109,7 @@ func (s *skipping) Obtain(ctx context.Context, names []string, key crypto.Signer
 // TestACME has certificates issued by Let's Encrypt's own test server, which asks a load balancer for the proofs.
 func TestACME(t *testing.T) {
 	t.Parallel()
-	w, plain, secure := newWorld(t), freePort(t), freePort(t)
+	w, plain, secure := newWorld(t), testneeds.Port(t), testneeds.Port(t)
 	var skipped atomic.Int64
 	w.now = func() time.Time { return time.Now().Add(time.Duration(skipped.Load())) }
 	w.balance(plain, secure)
@@ -188,13 +179,13 @@ func TestACMEOverTLS(t *testing.T) {
 	for protocol, kind := range map[string]string{"HTTPS": model.Application, "TLS": model.NetworkLB} {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
-			w, secure := newWorld(t), freePort(t)
+			w, secure := newWorld(t), testneeds.Port(t)
 			const arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:"
 			w.serve(secure, &model.LoadBalancer{ARN: arn + "loadbalancer/x/web/1", Name: "web", Type: kind, Address: "127.0.0.1"}, &model.Listener{
 				ARN: arn + "listener/x/web/1/1", LoadBalancer: arn + "loadbalancer/x/web/1", Port: secure, Protocol: protocol, SSLPolicy: model.DefaultSSLPolicy,
 				Actions: []model.Action{{Type: model.ActionFixed, Fixed: &model.FixedResponse{Status: 200}}},
 			})
-			server := acmetest.New(t, freePort(t), secure)
+			server := acmetest.New(t, testneeds.Port(t), secure)
 			key, err := issuer.AccountKey(keyfile.New())
 			if err != nil {
 				t.Fatal(err)

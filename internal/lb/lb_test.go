@@ -17,6 +17,7 @@ import (
 	"github.com/maitred/maitred/internal/lb/accesslog"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 func TestNewNeedsItsParts(t *testing.T) {
@@ -171,7 +172,7 @@ func TestListenerChanges(t *testing.T) {
 	untilAnswer(t, f.url(), http.StatusOK, "one")
 
 	before := f.url()
-	f.listener.Port = freePort(t)
+	f.listener.Port = testneeds.Port(t)
 	f.put(w)
 	untilAnswer(t, f.url(), http.StatusOK, "one")
 	eventually(t, "the old port is closed", func() bool { return ask(t.Context(), before).err != nil })

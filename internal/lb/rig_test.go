@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -20,6 +19,7 @@ import (
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/mem"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -205,7 +205,7 @@ func newFront(t testing.TB) *front {
 	return &front{
 		lb: model.LoadBalancer{ARN: lbARN, Name: "web", Type: model.Application, Address: "127.0.0.1", Attributes: map[string]string{}},
 		listener: model.Listener{
-			ARN: listenerARN, LoadBalancer: lbARN, Port: freePort(t), Protocol: "HTTP",
+			ARN: listenerARN, LoadBalancer: lbARN, Port: testneeds.Port(t), Protocol: "HTTP",
 			Actions: []model.Action{{Type: model.ActionForward, Forward: &model.Forward{Groups: []model.WeightedGroup{{Group: groupARN, Weight: 1}}}}},
 		},
 		group: model.TargetGroup{
@@ -216,17 +216,6 @@ func newFront(t testing.TB) *front {
 			},
 		},
 	}
-}
-
-// freePort is a port where nobody listens.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // backend is a target that answers with its name; /slow is answered once release is closed.

@@ -3,7 +3,6 @@ package source_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -21,18 +20,6 @@ import (
 	"github.com/maitred/maitred/internal/source"
 	"github.com/maitred/maitred/internal/testneeds"
 )
-
-// freePort is a port of this machine that nobody has at the moment.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of this machine
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
 
 // start runs a server until the test ends.
 func start(t *testing.T, cmd *exec.Cmd) {
@@ -100,7 +87,7 @@ func wantsOf(t *testing.T, tag, secret string) (s source.Source, want func(float
 
 func TestRedis(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := strconv.Itoa(testneeds.Port(t))
 	start(t, exec.CommandContext(t.Context(), testneeds.Command(t, "redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "", "--requirepass", "pw"))
 	var c redis.Conn
 	until(t, "redis", func() (err error) {
@@ -148,7 +135,7 @@ func TestRedis(t *testing.T) {
 
 func TestNATS(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := strconv.Itoa(testneeds.Port(t))
 	server := exec.CommandContext(t.Context(), testneeds.Command(t, "nats-server"), "-a", "127.0.0.1", "-p", port, "-js", "-sd", t.TempDir())
 	start(t, server)
 	var conn *nats.Conn
@@ -186,7 +173,7 @@ func TestNATS(t *testing.T) {
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	testneeds.Root(t) // to become the user who may run it
-	port := freePort(t)
+	port := strconv.Itoa(testneeds.Port(t))
 	startPostgres(t, port)
 	at := "postgres://postgres@127.0.0.1:" + port + "/postgres"
 	var conn *pgx.Conn

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,22 @@ func Range(t testing.TB) netip.Prefix {
 	}
 }
 
+// Port is a port that nobody has, for a server that must be told its port. It is outside the range from which the kernel
+// takes what it gives to whoever asks for any, so that nobody else is given it before the server has it.
+func Port(t testing.TB) int {
+	t.Helper()
+	for range 1000 {
+		port := 12_000 + rand.N(20_000)                                       //nolint:gosec // no secret
+		l, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(port))) //nolint:gosec,noctx // it is closed at once
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	t.Fatalf("no port is free")
+	return 0
+}
+
 // Optional returns the absolute path of a program that is no part of what CI installs. Without it the test is skipped there
 // too.
 func Optional(t testing.TB, name string) string {
@@ -108,7 +125,7 @@ func pingDocker(ctx context.Context, host string) error {
 	if !ok || network != "unix" && network != "tcp" {
 		return fmt.Errorf("DOCKER_HOST is %q, the tests know unix:// and tcp://", host)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // of a busy machine
 	defer cancel()
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, address)

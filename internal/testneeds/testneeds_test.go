@@ -119,3 +119,21 @@ func serveDocker(t *testing.T, network string, status int) string {
 	t.Cleanup(server.Close)
 	return network + "://" + listener.Addr().String()
 }
+
+// TestPort: who asks the kernel for any port is not given one that Port gave.
+func TestPort(t *testing.T) {
+	port := testneeds.Port(t)
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatalf("the port is not free: %v", err)
+	}
+	defer l.Close()
+	given, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer given.Close()
+	if kernels := given.Addr().(*net.TCPAddr).Port; port >= kernels && port >= 32_000 {
+		t.Errorf("port %d is among those that the kernel gives, such as %d", port, kernels)
+	}
+}

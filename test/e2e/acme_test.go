@@ -16,13 +16,14 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/maitred/maitred/internal/issuer/acmetest"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 // TestACME gets a certificate from Let's Encrypt's test server, as a user would: a load balancer with a listener of HTTP, a
 // request, and when it is issued a listener of HTTPS.
 func TestACME(t *testing.T) {
 	t.Parallel()
-	plain, secure := freePort(t), freePort(t)
+	plain, secure := testneeds.Port(t), testneeds.Port(t)
 	server := acmetest.New(t, plain, secure)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(ca, server.CA, 0o600); err != nil {

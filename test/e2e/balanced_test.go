@@ -19,6 +19,8 @@ import (
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 // balanced is a service of plain processes behind a load balancer of its own.
@@ -60,7 +62,7 @@ func newBalanced(t *testing.T, api string, kind elbtypes.LoadBalancerTypeEnum, n
 	b.must(err)
 	b.group = *group.TargetGroups[0].TargetGroupArn
 	b.delay(drainDelay)
-	port := freePort(t)
+	port := testneeds.Port(t)
 	in := &elb.CreateListenerInput{
 		LoadBalancerArn: &b.balancer, Port: aws.Int32(int32(port)), Protocol: protocol, //nolint:gosec // a port
 		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: &b.group}},

@@ -113,7 +113,7 @@ func (s *story) front() {
 		"--vpc-id", vpc, "--target-type", s.targetType, "--health-check-path", "/healthz", "--health-check-interval-seconds", "5",
 		"--health-check-timeout-seconds", "2", "--healthy-threshold-count", "2")
 	s.cli.aws("elbv2", "modify-target-group-attributes", "--target-group-arn", s.group, "--attributes", "Key=deregistration_delay.timeout_seconds,Value="+strconv.Itoa(int(drainDelay.Seconds())))
-	port := strconv.Itoa(freePort(s.t))
+	port := strconv.Itoa(testneeds.Port(s.t))
 	s.listener = s.text("Listeners[0].ListenerArn", "elbv2", "create-listener", "--load-balancer-arn", s.balancer, "--protocol", "HTTP", "--port", port,
 		"--default-actions", "Type=forward,TargetGroupArn="+s.group)
 	s.cli.aws("elbv2", "create-rule", "--listener-arn", s.listener, "--priority", "10", "--conditions", "Field=path-pattern,Values=/teapot*",

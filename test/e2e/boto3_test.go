@@ -19,7 +19,7 @@ func TestBoto3(t *testing.T) {
 	p := up(t, stateDir(t), "--example", "web")
 	ctx, enough := context.WithTimeout(t.Context(), 2*patience)
 	defer enough()
-	cmd := exec.CommandContext(ctx, python, "testdata/boto3_story.py", strconv.Itoa(freePort(t)))
+	cmd := exec.CommandContext(ctx, python, "testdata/boto3_story.py", strconv.Itoa(testneeds.Port(t)))
 	cmd.Env = newCLI(t, p.api).env
 	out, err := cmd.CombinedOutput()
 	if err != nil {

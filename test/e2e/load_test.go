@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -211,20 +210,6 @@ func (l *load) reached() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return maps.Clone(l.by)
-}
-
-// freePort is a port of 127.0.0.1 that nobody has, outside the range from which the kernel and tasks take theirs.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 12_000 + rand.IntN(20_000)
-		if socket, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil { //nolint:noctx // it is closed at once
-			_ = socket.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 // closed says that nobody listens at an address.

@@ -168,7 +168,7 @@ func scaleByRequests(t *testing.T, c cli, api string) {
 // redisAt runs a server and gives its port.
 func redisAt(t *testing.T) string {
 	t.Helper()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(testneeds.Port(t))
 	cmd := exec.CommandContext(t.Context(), testneeds.Command(t, "redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -226,7 +226,7 @@ type jobs struct {
 // natsAt runs a server with an empty stream JOBS.
 func natsAt(t *testing.T) *jobs {
 	t.Helper()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(testneeds.Port(t))
 	cmd := exec.CommandContext(t.Context(), testneeds.Command(t, "nats-server"), "-a", "127.0.0.1", "-p", port, "-js", "-sd", t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

@@ -86,7 +86,7 @@ func newTerraform(t *testing.T) *terraform {
 	tf.up = up(t, stateDir(t), "--example", "web")
 	eventually(t, "the example runs", func() bool { return strings.Contains(tf.up.output(), "Ctrl-C") })
 	tf.cli = newCLI(t, tf.up.api)
-	tf.env = slices.Concat(tf.cli.env, []string{"TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1", "TF_VAR_port=" + strconv.Itoa(freePort(t))})
+	tf.env = slices.Concat(tf.cli.env, []string{"TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1", "TF_VAR_port=" + strconv.Itoa(testneeds.Port(t))})
 	if config := tf.mirror(); config != "" {
 		tf.env = append(tf.env, "TF_CLI_CONFIG_FILE="+config)
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -147,21 +146,11 @@ func (w *world) wantFailure(d *Driver, err error, name string) {
 	}
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func publishedPort(w *world) {
 	d := w.connect()
 	spec := w.spec("a", "serve", "8080")
 	spec.Sandbox.NetworkMode = ""
-	port := freePort(w.T)
+	port := testneeds.Port(w.T)
 	spec.Bindings = []model.PortBinding{{Address: "127.0.0.1", ContainerPort: 8080, HostPort: port, Protocol: "tcp"}}
 	s := w.must(d, spec)
 	url := fmt.Sprintf("http://127.0.0.1:%d/", port)

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -104,7 +103,7 @@ func awsvpc(b *bench, network netip.Addr) {
 }
 
 func bridge(b *bench) {
-	port := freePort(b)
+	port := testneeds.Port(b)
 	spec := b.spec("web", model.ContainerDefinition{Command: []string{"serve", "8080"}})
 	spec.Sandbox = driver.Sandbox{Task: "bridge", NetworkMode: "bridge"}
 	spec.Bindings = []model.PortBinding{{Address: "0.0.0.0", ContainerPort: 8080, HostPort: port, Protocol: "tcp"}}
@@ -153,14 +152,4 @@ func (b *bench) get(url string) string {
 		b.Error(err)
 	}
 	return string(text)
-}
-
-func freePort(b *bench) int {
-	b.Helper()
-	l, err := new(net.ListenConfig).Listen(b.ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }

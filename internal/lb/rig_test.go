@@ -140,7 +140,7 @@ func (w *world) until(what string, so func(v *store.View) bool) {
 	w.t.Helper()
 	watcher := w.store.Watch()
 	defer watcher.Close()
-	limit := time.NewTimer(20 * time.Second)
+	limit := time.NewTimer(time.Minute)
 	defer limit.Stop()
 	for {
 		if _, _, v := watcher.Snapshot(); so(v) {
@@ -156,7 +156,7 @@ func (w *world) until(what string, so func(v *store.View) bool) {
 
 func eventually(t testing.TB, what string, so func() bool) {
 	t.Helper()
-	for range 2000 {
+	for range 6000 {
 		if so() {
 			return
 		}
@@ -290,7 +290,7 @@ func ask(ctx context.Context, url string) (a answer) {
 func untilAnswer(t *testing.T, url string, code int, body string) {
 	t.Helper()
 	var last answer
-	for range 2000 {
+	for range 6000 {
 		if last = ask(t.Context(), url); last.err == nil && last.code == code && (last.body == body || body == "") {
 			return
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/maitred/maitred/internal/lb/flight"
 	"github.com/maitred/maitred/internal/lb/l4"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 const (
@@ -138,7 +139,8 @@ func (w *world) serve(change ...func(*l4.Config)) *world {
 		c(&cfg)
 	}
 	w.server = l4.New(cfg)
-	l := listen(w.t)
+	// UDP may be served there as well, which is free if no client of another test was given the port.
+	l := listenAt(w.t, testneeds.Port(w.t))
 	w.address = l.Addr().String()
 	done := make(chan error, 1)
 	go func() { done <- w.server.ServeTCP(w.t.Context(), l) }()
@@ -153,8 +155,13 @@ func (w *world) serve(change ...func(*l4.Config)) *world {
 
 func listen(t testing.TB) net.Listener {
 	t.Helper()
+	return listenAt(t, 0)
+}
+
+func listenAt(t testing.TB, port int) net.Listener {
+	t.Helper()
 	config := net.ListenConfig{KeepAlive: -1}
-	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := config.Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,9 +205,7 @@ func echo(t testing.TB, name string) string {
 // dead is an address where nobody listens.
 func dead(t testing.TB) string {
 	t.Helper()
-	l := listen(t)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", testneeds.Port(t))
 }
 
 func dial(t testing.TB, address string) *net.TCPConn {

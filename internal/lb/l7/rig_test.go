@@ -106,7 +106,7 @@ func newRig(t testing.TB, options ...option) *rig {
 	go func() { r.done <- server.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		defer cancel()
-		limit, stop := context.WithTimeout(context.Background(), 5*time.Second)
+		limit, stop := context.WithTimeout(context.Background(), 30*time.Second)
 		defer stop()
 		if err := server.Shutdown(limit); err != nil {
 			t.Errorf("Shutdown: %v", err)
@@ -218,7 +218,7 @@ func (r *rig) entry(n int) accesslog.Entry {
 // eventually waits until something is so.
 func eventually(t testing.TB, what string, so func() bool) {
 	t.Helper()
-	for range 1000 {
+	for range 6000 {
 		if so() {
 			return
 		}

@@ -39,7 +39,7 @@ func TestSlowReader(t *testing.T) {
 		got := 0
 		slow := time.NewTicker(200 * time.Millisecond)
 		for range 30 {
-			n, err := io.CopyN(io.Discard, resp.Body, 8<<10)
+			n, err := io.CopyN(io.Discard, resp.Body, 16<<10)
 			if got += int(n); err != nil {
 				break
 			}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -251,7 +250,7 @@ func TestTakenOverByBalancerAlone(t *testing.T) {
 // before still has a request in its hands.
 func TestLineHandedOver(t *testing.T) {
 	t.Parallel()
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), fmt.Sprintf("127.0.0.1:%d", testneeds.Port(t))
 	start(t, "server", dir).untilReady()
 	held, release := make(chan struct{}, 1), make(chan struct{})
 	backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -301,20 +300,10 @@ func TestLineHandedOver(t *testing.T) {
 	}
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // lineOf waits for a balancer's record with another line than that of a fingerprint.
 func lineOf(t *testing.T, s *store.Store, other string) *model.Peer {
 	t.Helper()
-	for range 2000 {
+	for range 12000 {
 		for b := range s.View().Balancers() {
 			if b.Peer != nil && b.Peer.Fingerprint != other {
 				return b.Peer
@@ -397,7 +386,7 @@ func ask(url string) error {
 func until(t *testing.T, url string) {
 	t.Helper()
 	var err error
-	for range 2000 {
+	for range 12000 {
 		if err = ask(url); err == nil {
 			return
 		}

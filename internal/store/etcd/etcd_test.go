@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 func within(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // on a disk that others use as well
 	t.Cleanup(cancel)
 	return ctx
 }

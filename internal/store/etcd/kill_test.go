@@ -121,7 +121,7 @@ func (l *ledger) life(t *testing.T, dir string) (acknowledged int, ready time.Du
 		t.Fatal(err)
 	}
 	kill := func() { _ = cmd.Process.Kill() }
-	stuck := time.AfterFunc(30*time.Second, kill)
+	stuck := time.AfterFunc(2*time.Minute, kill)
 	defer stuck.Stop()
 	var found [writers][pieces]int
 	lines := bufio.NewScanner(out)

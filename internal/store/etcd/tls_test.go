@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 	"github.com/maitred/maitred/internal/store/etcd"
+	"github.com/maitred/maitred/internal/testneeds"
 )
 
 // authority signs certificates for this machine's loopback address.
@@ -106,12 +108,7 @@ func external(t *testing.T, a *authority) (endpoint string) {
 
 func freeURL(t *testing.T, scheme string) url.URL {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return url.URL{Scheme: scheme, Host: l.Addr().String()}
+	return url.URL{Scheme: scheme, Host: fmt.Sprintf("127.0.0.1:%d", testneeds.Port(t))}
 }
 
 // TestExternalEtcdWithTLS writes to an external etcd over TLS with a certificate of our own, and is kept out without.

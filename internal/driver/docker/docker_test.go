@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds every wait; nothing depends on how long something takes below it.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // TestDocker runs everything that needs a daemon, in containers of one image that is removed in the end.
 func TestDocker(t *testing.T) {

@@ -311,12 +311,16 @@ func lostEvents(w *world) {
 func hangsWatched(w *world) {
 	g := newGate(w)
 	d := w.behind(g)
-	d.limits.quick, d.limits.resync = time.Second, 20*time.Millisecond
 	w.must(d, w.spec("a", "sleep"))
+	d.limits.quick, d.limits.resync = 5*time.Second, 20*time.Millisecond // and the daemon answers the first look, busy or not
 	ended := make(chan error, 1)
 	running := make(chan struct{}, 100)
 	go func() { ended <- d.Watch(w.ctx, func(driver.Status) { running <- struct{}{} }) }()
-	<-running
+	select {
+	case <-running:
+	case err := <-ended:
+		w.Fatalf("Watch of a daemon that answers = %v", err)
+	}
 	g.set("/json", stall)
 	if err := <-ended; err == nil || w.ctx.Err() != nil {
 		w.Errorf("Watch of a daemon that hangs = %v, want an error", err)

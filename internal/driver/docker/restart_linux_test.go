@@ -121,7 +121,7 @@ func runDaemon(t *testing.T, program, dir, host string) (stop func(os.Signal)) {
 	t.Helper()
 	daemon := exec.CommandContext(context.Background(), program, "-H", host, "--data-root", filepath.Join(dir, "d"),
 		"--exec-root", filepath.Join(dir, "x"), "--pidfile", filepath.Join(dir, "pid"),
-		"--bridge", "none", "--iptables=false", "--ip6tables=false", "--shutdown-timeout", "1")
+		"--bridge", "none", "--iptables=false", "--ip6tables=false", "--shutdown-timeout", "5") // in which who is willing has ended, busy machine or not
 	said, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)

@@ -55,7 +55,7 @@ type Harness struct {
 }
 
 // patience bounds each case, unless the harness has more; nothing depends on how long something takes below it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // Run runs the suite. The harness is made for each case.
 func Run(t *testing.T, harness func(t *testing.T) Harness) {

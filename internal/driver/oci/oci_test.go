@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/maitred/maitred/internal/driver"
 	"github.com/maitred/maitred/internal/driver/drivertest"
@@ -210,7 +209,7 @@ func (w *world) end(t testing.TB) {
 	if log, err := os.ReadFile(filepath.Join(keeperDir, "keeper.log")); err == nil && t.Failed() {
 		t.Logf("the keeper's log:\n%s", log)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // the test's own has ended
+	ctx, cancel := context.WithTimeout(context.Background(), patience) // the test's own has ended
 	defer cancel()
 	d, err := oci.New(ctx, w.cfg)
 	if err != nil {

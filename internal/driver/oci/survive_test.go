@@ -37,6 +37,7 @@ func TestKeeperKilled(t *testing.T) {
 	start("ended", "exit", "3")
 	awaitEnd(t.Context(), t, d, "ended")
 	start("runs", "trap", "terminated", "4")
+	awaitReady(t, d, "runs")
 	start("dies", "sleep")
 	old := d.KeeperPID()
 	if err := unix.Kill(old, unix.SIGKILL); err != nil {
@@ -68,6 +69,20 @@ func TestKeeperKilled(t *testing.T) {
 	}
 	w.clear(t.Context(), t, d)
 	w.wantNothing(t)
+}
+
+// awaitReady waits until a container's program has said that it is ready: before, a signal may end it in another way.
+func awaitReady(t *testing.T, d driver.Driver, id string) {
+	t.Helper()
+	for line, err := range d.Logs(t.Context(), id, driver.LogOptions{Follow: true}) {
+		if err != nil {
+			t.Fatalf("Logs(%s) = %v", id, err)
+		}
+		if string(line.Text) == "ready" {
+			return
+		}
+	}
+	t.Fatalf("%s ended before it was ready", id)
 }
 
 // TestKilledWhileStarting kills the keeper in the middle of starts: a start that is made again runs the container once
@@ -289,7 +304,7 @@ func TestLeftovers(t *testing.T) {
 	// What was killed takes a moment to die, and nobody is left who would be told.
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); programs(t, w) != 0; <-tick.C {
+	for deadline := time.Now().Add(patience); programs(t, w) != 0; <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d programs run that nobody knows", programs(t, w))
 		}

@@ -82,7 +82,7 @@ func (w *world) end(t *testing.T) {
 	if log, err := os.ReadFile(filepath.Join(w.cfg.Dir, "keeper.log")); err == nil && t.Failed() {
 		t.Logf("the keeper's log:\n%s", log)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // the test's own has ended
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // the test's own has ended
 	defer cancel()
 	d, err := process.New(ctx, w.cfg)
 	if err != nil {
@@ -208,7 +208,7 @@ func leftovers(pid int) string {
 // until polls until nothing is left of what a real process must do by itself.
 func until(t *testing.T, what string, left func() string) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

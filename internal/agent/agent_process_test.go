@@ -54,7 +54,7 @@ func (r *processes) close() {
 	if err := r.backend.Close(); err != nil {
 		r.t.Errorf("close the backend: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // the test's own has ended
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // the test's own has ended
 	defer cancel()
 	d, err := process.New(ctx, r.config)
 	if err != nil {
@@ -131,7 +131,7 @@ func (r *processes) want(n int, script string) *model.Observed {
 	}}}
 	r.put(def, &model.Task{ARN: arnOf(n), Machine: machineID, TaskDefinition: def.ARN, Desired: model.TaskRunning})
 	seen := r.await(n, model.TaskRunning)
-	if err := pipe.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := pipe.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		r.t.Fatalf("wait for task %d: %v", n, err)
 	}
 	if _, err := pipe.Read(make([]byte, 1)); err != nil {
@@ -156,7 +156,7 @@ func (r *processes) await(n int, status model.TaskStatus) *model.Observed {
 	r.t.Helper()
 	news := r.control.Watch(model.KindObserved)
 	defer news.Close()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	for {
 		news.Take()

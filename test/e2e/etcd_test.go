@@ -23,9 +23,7 @@ func TestTwoServers(t *testing.T) {
 	c := client(second.api)
 	define(t, c, "worker", sleeper())
 	createWorker(t, c, 2)
-	if n := len(running(t, client(first.api))); n != 2 {
-		t.Errorf("the first server knows of %d running tasks, want 2", n)
-	}
+	eventually(t, "the first server knows of two running tasks", func() bool { return len(running(t, client(first.api))) == 2 })
 	if body, err := get(second.api + "/healthz"); err != nil || body != "ok\n" {
 		t.Errorf("%q, %v", body, err)
 	}

@@ -341,10 +341,10 @@ func scaleBySchedule(t *testing.T, c cli, api string) {
 	s.told("maximum capacity was set to 1")
 }
 
-// at moves the bounds in a few seconds.
+// at moves the bounds at a time that is not over before it is asked for, also by an aws CLI that takes long to start.
 func (s *scaled) at(name, bounds string) {
 	s.t.Helper()
-	at := time.Now().UTC().Add(5 * time.Second).Format("2006-01-02T15:04:05")
+	at := time.Now().UTC().Add(20 * time.Second).Format("2006-01-02T15:04:05")
 	s.scaling("put-scheduled-action", "--scheduled-action-name", name, "--schedule", "at("+at+")", "--scalable-target-action", bounds)
 }
 

@@ -21,6 +21,7 @@ import (
 // which must not fail.
 type sockets struct {
 	l      *load
+	b      *balanced
 	delay  time.Duration
 	said   atomic.Int64 // messages that came back
 	opened atomic.Int64
@@ -29,23 +30,36 @@ type sockets struct {
 	stop   context.CancelFunc
 	work   sync.WaitGroup
 
-	mu    sync.Mutex
-	drain map[string][]time.Time // when each port was first seen to be drained, again and again
-	last  map[string]string      // states
+	mu     sync.Mutex
+	drain  map[string][]drain // of each port, again and again
+	last   map[string]string  // states
+	looked time.Time          // when the last look began that was answered
+	broken []broken
+}
+
+// drain is when a target began to be drained: between two looks.
+type drain struct{ after, by time.Time }
+
+// broken is a connection that ended though nobody wanted it to.
+type broken struct {
+	port      string
+	began, at time.Time
+	err       error
 }
 
 // watchEvery is the time between two looks at the states of targets. What is measured by them may be wrong by as much, and
-// by what a look takes.
+// by what a look takes; on a busy machine that is long, and then it is not told that something was too early.
 const (
 	watchEvery = 20 * time.Millisecond
-	watchSlack = 700 * time.Millisecond
+	watchTakes = 15 * time.Second       // at most
+	watchSlack = 500 * time.Millisecond // by which the server's view may be behind
 )
 
 // openSockets begins with some clients, whose failures are the load's.
 func openSockets(l *load, b *balanced, clients int) *sockets {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &sockets{l: l, delay: lossDelay, stop: cancel, drain: map[string][]time.Time{}, last: map[string]string{}}
-	s.work.Go(func() { s.watch(ctx, b) })
+	s := &sockets{l: l, b: b, delay: lossDelay, stop: cancel, drain: map[string][]drain{}, last: map[string]string{}}
+	s.work.Go(func() { s.watch(ctx) })
 	for range clients {
 		s.work.Go(func() {
 			for ctx.Err() == nil {
@@ -66,6 +80,14 @@ func (s *sockets) end() {
 // report ends all clients and tells what they did.
 func (s *sockets) report() {
 	s.end()
+	s.look(context.Background())
+	for _, b := range s.broken {
+		if s.due(b) {
+			s.cut.Add(1)
+			continue
+		}
+		s.lose(b.began, fmt.Errorf("to port %s, after %v, before the deregistration delay was over: %w", b.port, b.at.Sub(b.began), b.err))
+	}
 	s.l.t.Logf("%d messages through %d WebSockets, of which %d were cut when the deregistration delay was over", s.said.Load(), s.opened.Load(), s.cut.Load())
 }
 
@@ -74,8 +96,8 @@ func (s *sockets) messages() int64 { return s.said.Load() }
 // renew has all clients open other connections.
 func (s *sockets) renew() { s.turn.Add(1) }
 
-// watch notes when targets begin to be drained.
-func (s *sockets) watch(ctx context.Context, b *balanced) {
+// watch notes when targets begin to be drained. One that is gone was drained since the last look.
+func (s *sockets) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -84,22 +106,42 @@ func (s *sockets) watch(ctx context.Context, b *balanced) {
 			return
 		case <-tick.C:
 		}
-		began := time.Now()
-		look, cancel := context.WithTimeout(ctx, watchSlack)
-		out, err := b.server().DescribeTargetHealth(look, &elb.DescribeTargetHealthInput{TargetGroupArn: &b.group})
-		if cancel(); err != nil {
-			continue // the server is dead, and nothing new is drained
-		}
-		s.mu.Lock()
-		for _, d := range out.TargetHealthDescriptions {
-			port, state := strconv.Itoa(int(aws.ToInt32(d.Target.Port))), string(d.TargetHealth.State)
-			if state == "draining" && s.last[port] != state {
-				s.drain[port] = append(s.drain[port], began)
-			}
-			s.last[port] = state
-		}
-		s.mu.Unlock()
+		s.look(ctx)
 	}
+}
+
+func (s *sockets) look(ctx context.Context) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, watchTakes)
+	defer cancel()
+	out, err := s.b.server().DescribeTargetHealth(ctx, &elb.DescribeTargetHealthInput{TargetGroupArn: &s.b.group})
+	if err != nil {
+		return // the server is dead, and nothing new is drained
+	}
+	states := map[string]string{}
+	for _, d := range out.TargetHealthDescriptions {
+		states[strconv.Itoa(int(aws.ToInt32(d.Target.Port)))] = string(d.TargetHealth.State)
+	}
+	s.note(began, states)
+}
+
+const draining = "draining"
+
+// note takes up what a look saw that began at a time.
+func (s *sockets) note(began time.Time, states map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for port, before := range s.last {
+		if _, there := states[port]; !there && before != draining {
+			s.drain[port] = append(s.drain[port], drain{s.looked, time.Now()})
+		}
+	}
+	for port, now := range states {
+		if now == draining && s.last[port] != draining {
+			s.drain[port] = append(s.drain[port], drain{s.looked, time.Now()})
+		}
+	}
+	s.last, s.looked = states, began
 }
 
 // life is one connection, from the beginning to the end.
@@ -118,11 +160,9 @@ func (s *sockets) life(ctx context.Context) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	if !s.due(answer.Header.Get("X-Port"), began, time.Now()) {
-		s.lose(began, fmt.Errorf("to port %s, after %v, before the deregistration delay was over: %w", answer.Header.Get("X-Port"), time.Since(began), err))
-		return
-	}
-	s.cut.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = append(s.broken, broken{answer.Header.Get("X-Port"), began, time.Now(), err})
 }
 
 // talk sends messages until the connection fails, or another one is wanted: then it says goodbye.
@@ -161,12 +201,12 @@ func say(c *websocket.Conn, text string) error {
 
 var errWrongEcho = errors.New("it is no echo")
 
-// due says whether the deregistration delay of a port, at which a connection was open since began, is over.
-func (s *sockets) due(port string, began, now time.Time) bool {
+// due says whether the deregistration delay of its target may have been over when a connection broke.
+func (s *sockets) due(b broken) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.drain[port], func(t time.Time) bool {
-		return t.After(began) && now.Sub(t) >= s.delay-watchSlack
+	return slices.ContainsFunc(s.drain[b.port], func(d drain) bool {
+		return d.by.After(b.began) && b.at.Sub(d.after) >= s.delay-watchSlack
 	})
 }
 

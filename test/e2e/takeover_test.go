@@ -84,7 +84,7 @@ func TestTakeover(t *testing.T) {
 	second := server()
 	start(t, "agent", "--data-dir", stateDir(t), "--driver", "process", "--etcd-endpoints", endpoint, "--metrics-listen", "127.0.0.1:0")
 	c := newCLI(t, second.api)
-	alarmed := newScaled(t, c, second.api, "alarmed", "sleep 3600", 16, 1, 9)
+	alarmed := newScaled(t, c, second.api, "alarmed", "sleep 3600", 16, 1, 3) // which the third time cannot exceed, however long this takes
 	policy := alarmed.scaling("put-scaling-policy", "--policy-name", "more", "--policy-type", "StepScaling",
 		"--step-scaling-policy-configuration", "AdjustmentType=ChangeInCapacity,Cooldown=0,StepAdjustments=[{MetricIntervalLowerBound=0,ScalingAdjustment=1}]",
 		"--query", "PolicyARN", "--output", "text")
@@ -100,7 +100,7 @@ func TestTakeover(t *testing.T) {
 	feed(t, second.api, &jobs)
 	alarmed.becomes(2)
 	state := alarmState(c)
-	at := time.Now().UTC().Add(12 * time.Second)
+	at := time.Now().UTC().Add(20 * time.Second) // before which the aws CLI has to have asked for it
 	timed.scaling("put-scheduled-action", "--scheduled-action-name", "soon", "--schedule", "at("+at.Format("2006-01-02T15:04:05")+")",
 		"--scalable-target-action", "MinCapacity=3,MaxCapacity=4")
 	killed := time.Now()

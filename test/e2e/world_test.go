@@ -156,7 +156,7 @@ func (p *process) interrupt() {
 	_ = p.cmd.Process.Signal(os.Interrupt)
 	select {
 	case <-p.done:
-	case <-time.After(45 * time.Second):
+	case <-time.After(patience):
 		p.t.Fatalf("it does not end:\n%s", p.output())
 	}
 }
@@ -349,7 +349,7 @@ func stopped(t *testing.T, c *ecs.Client) []types.Task {
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 func get(url string) (string, error) {
-	impatient := http.Client{Timeout: 5 * time.Second}
+	impatient := http.Client{Timeout: 15 * time.Second}
 	answer, err := impatient.Get(url) //nolint:noctx // it has a time limit
 	if err != nil {
 		return "", err

@@ -146,7 +146,7 @@ func (w *crashWorld) command(name string, args ...string) {
 func TestBehindOurBack(t *testing.T) {
 	w := newCrashWorld(t, "oci")
 	w.register("own", types.NetworkModeAwsvpc, func(c *types.ContainerDefinition) {
-		c.StopTimeout = aws.Int32(2)
+		c.StopTimeout = aws.Int32(10) // who hears the signal has ended by then, busy machine or not
 		c.Environment = []types.KeyValuePair{{Name: aws.String("TALLY"), Value: aws.String("/tallies/all")}}
 	}, "tally")
 	for _, b := range allBehind {
@@ -195,7 +195,7 @@ func TestPausedIsUnhealthy(t *testing.T) {
 		c.StopTimeout = aws.Int32(2)
 		c.Environment = []types.KeyValuePair{{Name: aws.String("TALLY"), Value: aws.String("/tallies/all")}}
 		c.HealthCheck = &types.HealthCheck{
-			Command: []string{"CMD", "/guest", "say", "well"}, Interval: aws.Int32(5), Timeout: aws.Int32(2), Retries: aws.Int32(1),
+			Command: []string{"CMD", "/guest", "say", "well"}, Interval: aws.Int32(10), Timeout: aws.Int32(8), Retries: aws.Int32(1),
 		}
 	}, "tally")
 	w.serve("own", 1)
@@ -213,11 +213,13 @@ func TestStopSignals(t *testing.T) {
 }
 
 func stopSignals(t *testing.T, w *crashWorld) {
-	change := func(c *types.ContainerDefinition) { c.StopTimeout = aws.Int32(2) }
-	w.register("bridge-stubborn", types.NetworkModeBridge, change, "stubborn")
-	w.register("bridge-told", types.NetworkModeBridge, change, "told")
+	after := func(seconds int32) func(c *types.ContainerDefinition) {
+		return func(c *types.ContainerDefinition) { c.StopTimeout = aws.Int32(seconds) }
+	}
+	w.register("bridge-stubborn", types.NetworkModeBridge, after(2), "stubborn")
+	w.register("bridge-told", types.NetworkModeBridge, after(60), "told")
 	w.image = w.layout("SIGQUIT")
-	w.register("bridge-quit", types.NetworkModeBridge, change, "told")
+	w.register("bridge-quit", types.NetworkModeBridge, after(60), "told")
 	want := map[string]int32{"bridge-stubborn": 137, "bridge-told": int32(unix.SIGTERM), "bridge-quit": int32(unix.SIGQUIT)}
 	arns := map[string]string{}
 	for family := range want {

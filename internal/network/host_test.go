@@ -9,9 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -50,15 +52,29 @@ func TestNothingIsLeft(t *testing.T) {
 	if now := descriptors(t); now > open {
 		t.Errorf("open files: got %d, want the %d of before", now, open)
 	}
+	for late := time.After(patience); len(strangers(t)) > 0; { // a thread that has said that it is done has yet to end
+		select {
+		case <-late:
+			t.Fatalf("threads in other namespaces than the process's own: %q", strangers(t))
+		default:
+			runtime.Gosched()
+		}
+	}
+}
+
+// strangers are the threads that are in another network namespace than the process.
+func strangers(t *testing.T) (found []string) {
+	t.Helper()
 	own, err := os.Readlink("/proc/self/ns/net")
 	must(t, err)
 	threads, err := filepath.Glob("/proc/self/task/*/ns/net")
 	must(t, err)
 	for _, thread := range threads {
 		if ns, err := os.Readlink(thread); err == nil && ns != own {
-			t.Errorf("%s: got namespace %s, want the process's own %s", thread, ns, own)
+			found = append(found, thread+" "+ns)
 		}
 	}
+	return found
 }
 
 func descriptors(t *testing.T) int {

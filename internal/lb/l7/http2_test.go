@@ -200,8 +200,8 @@ func (f *frames) write(fields []string, body string) {
 }
 
 // TestHTTP2Floods sends what costs the client little: the connection is closed, or it costs us little too.
-func TestHTTP2Floods(t *testing.T) {
-	t.Parallel()
+// It is not parallel, so that the heap that it looks at is its own.
+func TestHTTP2Floods(t *testing.T) { //nolint:paralleltest // it looks at the heap
 	for name, flood := range map[string]func(f *frames) error{
 		"rapid reset": func(f *frames) error {
 			block := f.block(":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/a")

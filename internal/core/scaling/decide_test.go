@@ -200,7 +200,7 @@ func load(in scaling.Input, p *model.ScalingPolicy, value func([]float64) float6
 		return sum * float64(running) / 50, true
 	}
 	for _, s := range in.Signals {
-		if s.Policy == p.Name && s.State == model.AlarmAlarm && len(s.Points) > 0 {
+		if s.Policy == p.Name && speaks(s) {
 			all = append(all, value(s.Points))
 		}
 	}
@@ -211,6 +211,11 @@ func load(in scaling.Input, p *model.ScalingPolicy, value func([]float64) float6
 		return 0, false
 	}
 	return slices.Max(all) * float64(running) / 50, true
+}
+
+// speaks says whether an alarm asks for something: one whose actions are disabled could never carry it out.
+func speaks(s scaling.Signal) bool {
+	return s.State == model.AlarmAlarm && s.Alarm.ActionsEnabled && len(s.Points) > 0
 }
 
 // TestScaleIn: nobody scales in while a policy wants more than run, nor to where a target tracking policy would at once
@@ -255,7 +260,7 @@ func wantsOut(in scaling.Input, p *model.ScalingPolicy, tasks float64) bool {
 		return tasks > float64(in.Desired)+1e-6
 	}
 	high := slices.ContainsFunc(in.Signals, func(s scaling.Signal) bool {
-		return s.Policy == p.Name && s.High && s.State == model.AlarmAlarm && len(s.Points) > 0
+		return s.Policy == p.Name && s.High && speaks(s)
 	})
 	base := in.Running
 	if in.Deploying {

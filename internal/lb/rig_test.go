@@ -211,7 +211,7 @@ func newFront(t testing.TB) *front {
 		group: model.TargetGroup{
 			ARN: groupARN, Name: "web", Protocol: "HTTP", ProtocolVersion: "HTTP1", Port: 80, TargetType: "ip", Attributes: map[string]string{},
 			Check: model.TargetCheck{
-				Protocol: "HTTP", Port: "traffic-port", Path: "/health", Interval: 5 * time.Second, Timeout: 2 * time.Second,
+				Protocol: "HTTP", Port: "traffic-port", Path: "/health", Interval: 5 * time.Second, Timeout: 4 * time.Second,
 				Healthy: 2, Unhealthy: 2, Matcher: "200",
 			},
 		},

@@ -26,7 +26,7 @@ const (
 	exampleImage = "maitred-example-web:latest"
 	examplePort  = 8080
 	exampleMake  = 30 * time.Second // to create it; with Docker, an image is imported
-	exampleWait  = 10 * time.Second // for its tasks
+	exampleWait  = 30 * time.Second // for its tasks, which take long on a busy machine
 )
 
 // example creates the example service, through the API as anybody would, unless it is there already, and waits until

@@ -66,6 +66,9 @@ func TestServiceWithTheCLI(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the killed task is over", func() bool {
+		return c.ecs("describe-tasks", "--cluster", "demo", "--tasks", task, "--query", "tasks[0].lastStatus", "--output", "text") == "STOPPED"
+	})
 	c.ecs("wait", "services-stable", "--cluster", "demo", "--services", "worker")
 	c.want("3\t3\t0", counts...)
 	c.want("STOPPED\tEssentialContainerExited\t137", "describe-tasks", "--cluster", "demo", "--tasks", task,

@@ -83,13 +83,16 @@ func TestMetadata(t *testing.T) {
 		}
 	}
 	look()
-	status, answer := call(t, http.MethodGet, env["ECS_CONTAINER_METADATA_URI_V4"]+"/stats", "", nil)
-	var stats struct {
-		Memory struct{ Usage, Limit int64 } `json:"memory_stats"`
-	}
-	if err := json.Unmarshal([]byte(answer), &stats); err != nil || status != http.StatusOK || stats.Memory.Usage <= 0 || stats.Memory.Limit != 16<<20 {
-		t.Errorf("/stats = %d %s (%v)", status, answer, err)
-	}
+	eventually(t, "/stats tells of the memory, which is measured once a second", func() bool {
+		status, answer := call(t, http.MethodGet, env["ECS_CONTAINER_METADATA_URI_V4"]+"/stats", "", nil)
+		var stats struct {
+			Memory struct{ Usage, Limit int64 } `json:"memory_stats"`
+		}
+		if err := json.Unmarshal([]byte(answer), &stats); err != nil || status != http.StatusOK {
+			t.Fatalf("/stats = %d %s (%v)", status, answer, err)
+		}
+		return stats.Memory.Usage > 0 && stats.Memory.Limit == 16<<20
+	})
 	credentials(t, env)
 	protect(t, c, env, tasks)
 

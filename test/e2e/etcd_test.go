@@ -24,9 +24,10 @@ func TestTwoServers(t *testing.T) {
 	define(t, c, "worker", sleeper())
 	createWorker(t, c, 2)
 	eventually(t, "the first server knows of two running tasks", func() bool { return len(running(t, client(first.api))) == 2 })
-	if body, err := get(second.api + "/healthz"); err != nil || body != "ok\n" {
-		t.Errorf("%q, %v", body, err)
-	}
+	eventually(t, "the second server says that it is well", func() bool {
+		body, err := get(second.api + "/healthz")
+		return err == nil && body == "ok\n"
+	})
 	first.kill()
 	eventually(t, "the second server says that its store is gone", func() bool {
 		body, err := get(second.api + "/healthz")

@@ -157,9 +157,10 @@ func TestExampleThatWasChanged(t *testing.T) {
 	if want := "web does not have its tasks yet"; !strings.Contains(p.output(), want) {
 		t.Errorf("it does not say %q:\n%s", want, p.output())
 	}
-	if text, err := get(p.api + "/healthz"); err != nil || text != "ok\n" {
-		t.Errorf("GET /healthz: %q, %v", text, err)
-	}
+	eventually(t, "it is well", func() bool { // the store has a second to answer
+		text, err := get(p.api + "/healthz")
+		return err == nil && text == "ok\n"
+	})
 }
 
 // TestServerAlone says how to talk to it, and what it lacks as long as there is no machine.

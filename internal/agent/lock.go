@@ -31,5 +31,9 @@ func lockDir(dir string) (unlock func(), err error) {
 		}
 		return nil, errors.Join(fmt.Errorf("agent: lock %s: %w", dir, err), f.Close())
 	}
-	return func() { _ = f.Close() }, nil
+	return func() {
+		// It is not left to closing: a child of this process that has yet to execute its program holds a copy.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+		_ = f.Close()
+	}, nil
 }

@@ -60,7 +60,8 @@ func (s *server) yield() error {
 	if s.turn == nil {
 		return nil
 	}
-	return s.turn.Close()
+	// It is not left to closing: a child of this process that has yet to execute its program holds a copy.
+	return errors.Join(syscall.Flock(int(s.turn.Fd()), syscall.LOCK_UN), s.turn.Close())
 }
 
 // startBalancer begins to serve load balancers, and returns when they are served.

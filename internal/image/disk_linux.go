@@ -25,6 +25,11 @@ func lockDir(path string) (*os.File, error) {
 	return f, nil
 }
 
+// unlock does not leave it to closing: a child of this process that has yet to execute its program holds a copy.
+func unlock(lock *os.File) error {
+	return errors.Join(unix.Flock(int(lock.Fd()), unix.LOCK_UN), lock.Close())
+}
+
 func statfs(dir string) (FileSystem, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

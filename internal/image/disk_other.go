@@ -11,6 +11,8 @@ import (
 
 func lockDir(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
+func unlock(lock *os.File) error { return lock.Close() }
+
 func statfs(string) (FileSystem, error) { return FileSystem{}, errors.ErrUnsupported }
 
 func syncFileSystem(string) error { return errors.ErrUnsupported }

@@ -88,7 +88,7 @@ func Open(cfg Config) (*Store, error) {
 	s.http = newTransport(s.cfg)
 	if err := s.open(); err != nil {
 		if s.lock != nil {
-			_ = s.lock.Close()
+			_ = unlock(s.lock)
 		}
 		return nil, fmt.Errorf("image store %s: %w", cfg.Dir, err)
 	}
@@ -152,7 +152,7 @@ func (s *Store) Close() error {
 	defer s.mu.Unlock()
 	err := s.writeIndex() // for the times of the last uses
 	s.http.CloseIdleConnections()
-	return errors.Join(err, s.lock.Close())
+	return errors.Join(err, unlock(s.lock))
 }
 
 func (s *Store) path(parts ...string) string {

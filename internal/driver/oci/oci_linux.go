@@ -306,7 +306,8 @@ func (d *Driver) Close() error {
 		errs = append(errs, d.link.Close())
 	}
 	if d.lock != nil {
-		errs = append(errs, d.lock.Close())
+		// The lock is not left to closing: a child of this process that has yet to execute its program holds a copy.
+		errs = append(errs, unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
 	}
 	return errors.Join(errs...)
 }

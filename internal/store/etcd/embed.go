@@ -186,7 +186,7 @@ func (m *member) close() error {
 		errs = append(errs, os.RemoveAll(m.scratch))
 	}
 	if m.lock != nil {
-		errs = append(errs, m.lock.Close())
+		errs = append(errs, unlock(m.lock))
 	}
 	return errors.Join(errs...)
 }
@@ -204,6 +204,11 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// unlock does not leave it to closing: a child of this process that has yet to execute its program holds a copy.
+func unlock(lock *os.File) error {
+	return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
 }
 
 // maxSocketPath is what every Unix takes; Linux has 108 bytes with the final zero, others 104.

@@ -261,8 +261,8 @@ func clientIn(api, region string) *ecs.Client {
 }
 
 // patience bounds every wait: nothing is wrong that takes longer on a busy machine. A stop alone may take the 30 s of the
-// usual stopTimeout, where its signal came too early.
-const patience = 2 * time.Minute
+// usual stopTimeout, where its signal came too early; a scale-in of the fast lane waits for a minute in which nobody was starved.
+const patience = 4 * time.Minute
 
 // eventually looks until it sees what it waits for.
 func eventually(t *testing.T, what string, look func() bool) {

@@ -614,8 +614,11 @@ func TestCancelStart(t *testing.T) {
 				})
 				r.wantStopped(two)
 				r.until("STOPPED", r.is(two, model.TaskStopped))
-				if c := r.seen(two).Containers[0]; c.ExitCode != nil || !strings.HasPrefix(c.Reason, "TaskStoppedBeforePullBeginError") {
-					t.Errorf("got %+v, want that it never began", c)
+				// The watch may tell of what the start came to all the same before the start itself has ended.
+				c := r.seen(two).Containers[0]
+				ended := !queued && c.ExitCode != nil && c.RuntimeID != ""
+				if never := c.ExitCode == nil && strings.HasPrefix(c.Reason, "TaskStoppedBeforePullBeginError"); !never && !ended {
+					t.Errorf("got %+v, want that it never began, or its end", c)
 				}
 				if got := r.alive(); slices.Contains(got, lifecycle.ID(two, "web", 0)) {
 					t.Errorf("got %v alive", got)

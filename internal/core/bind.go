@@ -72,17 +72,17 @@ func group(svc *model.Service) string { return "service:" + svc.Name }
 func (w *work) place(d *model.Deployment, def *model.TaskDefinition, n int) []place.Seat {
 	search, err := w.search(d, def)
 	if err != nil {
-		w.unplaced(" was unable to place a task. Reason: " + err.Error() + ".")
+		w.unplaced(d, " was unable to place a task. Reason: "+err.Error()+".")
 		return nil
 	}
 	if w.svc.Scheduling == model.Daemon {
-		return w.placeDaemons(search, n)
+		return w.placeDaemons(d, search, n)
 	}
 	var seats []place.Seat
 	for range n {
 		seat, ok := search.Place(w.random())
 		if !ok {
-			w.unplaced(search.Explain().Event())
+			w.unplaced(d, search.Explain().Event())
 			return seats
 		}
 		seats = append(seats, seat)
@@ -94,7 +94,7 @@ func (w *work) place(d *model.Deployment, def *model.TaskDefinition, n int) []pl
 }
 
 // placeDaemons finds seats on the instances that have no task of the daemon yet.
-func (w *work) placeDaemons(search *place.Search, n int) []place.Seat {
+func (w *work) placeDaemons(d *model.Deployment, search *place.Search, n int) []place.Seat {
 	var seats []place.Seat
 	taken := map[string]bool{}
 	for _, t := range slices.Concat(w.pool.Fresh.All(), w.pool.Stale.All()) {
@@ -106,7 +106,7 @@ func (w *work) placeDaemons(search *place.Search, n int) []place.Seat {
 		}
 		seat, misfits := search.PlaceOn(i.ARN)
 		if len(misfits) > 0 {
-			w.unplaced(place.Explanation{Verdicts: []place.Verdict{{Instance: i.ARN, Machine: i.Machine, Misfits: misfits}}}.Event())
+			w.unplaced(d, place.Explanation{Verdicts: []place.Verdict{{Instance: i.ARN, Machine: i.Machine, Misfits: misfits}}}.Event())
 			continue
 		}
 		seats = append(seats, seat)
@@ -116,9 +116,12 @@ func (w *work) placeDaemons(search *place.Search, n int) []place.Seat {
 
 // unplaced says that there is no room, unless tasks of this very service are about to make some. Where several tasks find
 // none, only the first reason is told: two that take turns would both be news at every look.
-func (w *work) unplaced(event string) {
+func (w *work) unplaced(d *model.Deployment, event string) {
 	w.plan.Waiting = append(w.plan.Waiting, w.svc.ARN)
 	w.roomless = true
+	if d == w.primary && w.noRoom == "" {
+		w.noRoom = event
+	}
 	if w.pool.Leaving == 0 && len(w.gone) == 0 && event != "" && !w.unplacedSaid {
 		w.unplacedSaid = true
 		w.say(topicPlacement, event)

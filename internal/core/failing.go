@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/maitred/maitred/internal/core/reconcile"
@@ -78,12 +79,46 @@ func (w *work) recount() {
 
 // tally counts a task of the deployment that failed, for the circuit breaker.
 func (w *work) tally(t model.TaskState, how *model.Cause) {
-	if !w.breaks() || t.Deployment != w.primary.ID {
-		return
+	if w.breaks() && t.Deployment == w.primary.ID {
+		w.strike(how)
 	}
+}
+
+// strike is one failure for the circuit breaker.
+func (w *work) strike(how *model.Cause) {
 	d := w.edit(w.primary)
 	n := rollout.Tally{Failures: d.Watched.Failures, Healthy: len(w.pool.Fresh.Healthy)}.Fail()
 	d.Watched.Failures, d.Watched.Healthy, d.Watched.Last = n.Failures, n.Healthy, how
+}
+
+// missed counts for the circuit breaker that no task of the deployment found room, once for each time that the scheduler of ECS
+// would try again; ours is told when there is some. It is for a deployment of which no task ran yet, and none is on its way:
+// afterwards those that find no room are waited for, as in ECS, and so is what leaves to make some.
+func (w *work) missed() {
+	if !w.breaks() || w.pool.Leaving+len(w.gone) > 0 || w.begun() {
+		return
+	}
+	pause := w.in.Timings.PlaceRetry
+	again := w.primary.Watched.NoRoomAt.Add(pause)
+	if left := again.Sub(w.in.Now); left <= 0 || left > pause { // no pause is so long: the clock was wrong
+		w.strike(&model.Cause{Kind: model.CauseService, Subject: w.svc.ARN, At: w.in.Now, Detail: "the service" + strings.TrimSuffix(w.noRoom, troubleshooting), By: w.primary.Why()})
+		d := w.edit(w.primary)
+		d.Failed++
+		d.Watched.NoRoomAt = w.in.Now
+		again = w.in.Now.Add(pause)
+	}
+	w.pool.Wake = reconcile.Earlier(w.pool.Wake, again)
+}
+
+// begun says that the deployment that is under way has a task, or had one that ran.
+func (w *work) begun() bool {
+	since := w.primary.Why().At
+	for t := range w.TasksOfService(w.svc.ARN) {
+		if t.Deployment == w.primary.ID && (!t.Stopped() || t.EverRan() && !t.CreatedAt.Before(since)) {
+			return true
+		}
+	}
+	return false
 }
 
 // wasHealthy says whether a task counted as healthy when it ended.

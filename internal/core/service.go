@@ -32,6 +32,7 @@ type work struct {
 	draining     int                        // tasks whose targets were
 	roomless     bool                       // a task found no room
 	unplacedSaid bool                       // and it was said why
+	noRoom       string                     // why one of the primary deployment found none, "" if all did
 	change       Change
 }
 

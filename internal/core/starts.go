@@ -25,19 +25,23 @@ func (w *work) startSome(c rollout.Counts, allowed rollout.Allowance) {
 		allowed.Restore, room = allowed.Restore-n, room-n
 		w.start(lost.Deployment, n)
 	}
+	fresh := 0
 	if !w.throttled() {
-		w.start(w.primary, max(0, min(allowed.Start, room)))
+		fresh = w.start(w.primary, max(0, min(allowed.Start, room)))
 	}
 	if w.roomless {
 		w.makeRoom()
 	}
+	if w.noRoom != "" && fresh == 0 {
+		w.missed()
+	}
 }
 
-// start places and starts up to n tasks of a deployment.
-func (w *work) start(d *model.Deployment, n int) {
+// start places and starts up to n tasks of a deployment. It says how many it started.
+func (w *work) start(d *model.Deployment, n int) int {
 	def, ok := w.TaskDefinition(d.TaskDefinition)
 	if n == 0 || !ok {
-		return
+		return 0
 	}
 	var started []*model.Task
 	causes := w.startCauses(d, n)
@@ -51,7 +55,7 @@ func (w *work) start(d *model.Deployment, n int) {
 		started = append(started, t)
 	}
 	if len(started) == 0 {
-		return
+		return 0
 	}
 	for _, t := range started {
 		w.change.Puts = append(w.change.Puts, t)
@@ -62,6 +66,7 @@ func (w *work) start(d *model.Deployment, n int) {
 		text += fmt.Sprintf(" Amazon ECS replaced %d tasks due to an unhealthy status.", sick)
 	}
 	w.event(text)
+	return len(started)
 }
 
 // guardMachine makes the change depend on nobody else having placed tasks on a machine meanwhile.

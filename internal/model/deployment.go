@@ -153,6 +153,8 @@ type Watched struct {
 	Tripped  bool   `json:"tripped,omitempty"`
 	Healthy  int    `json:"healthy,omitempty"`
 	Last     *Cause `json:"last,omitempty"`
+	// NoRoomAt is when it last counted that no task found room.
+	NoRoomAt time.Time `json:"noRoom,omitzero"`
 	// InAlarm are those of the alarms that were in ALARM when the deployment began: it follows none of them then. LeftAlarm
 	// is when each had last left that state. Triggered are those that failed it.
 	InAlarm   []string             `json:"inAlarm,omitempty"`

@@ -11,6 +11,7 @@ type Timings struct {
 	ThrottleBase     time.Duration
 	ThrottleCap      time.Duration
 	QuickExit        time.Duration
+	PlaceRetry       time.Duration
 	StoppedRetention time.Duration
 	WhyRetention     time.Duration
 	ClosedRetention  time.Duration
@@ -61,6 +62,10 @@ func TimingTable() []TimingRow {
 		{
 			"quick-exit", "a program that ends by itself so soon after its start counts as failing to start (AWS: never, it paces all starts)", ours,
 			10 * time.Second, 5 * time.Second, func(t *Timings) *time.Duration { return &t.QuickExit },
+		},
+		{
+			"place-retry", "a deployment of which no task finds room has failed once more for the circuit breaker after (AWS publishes none)",
+			"Deployment circuit breaker", 3 * time.Minute, 30 * time.Second, func(t *Timings) *time.Duration { return &t.PlaceRetry },
 		},
 		{
 			"stopped-tasks", "DescribeTasks and ListTasks show a stopped task for", "DescribeTasks",

@@ -30,7 +30,7 @@ func Threshold(b *model.CircuitBreaker, desired int) int {
 // ECS has two stages. While no task has reached RUNNING, each task that ends without having run counts; then, each that is
 // replaced because it failed a health check. Here both sorts count in both stages, and so does a task that ended by itself
 // before it was healthy, which ECS does not see: otherwise a deployment of which one task runs and the others cannot be
-// started, or of programs that crash, would go on for ever.
+// started, or of programs that crash, would go on for ever. That no task finds room is a failure in the first stage alone.
 type Tally struct {
 	Failures int
 	Healthy  int

@@ -39,7 +39,9 @@ func (w *work) keep() {
 }
 
 // monitors are what is to fail the deployment that is under way. Where it is rolled out in the place of a failed one, they are
-// those of that one, but for the alarms: they went off for what is being taken back.
+// those of that one, but for the alarms: they went off for what is being taken back, or are about to, as they look back. In ECS,
+// alarms that are in ALARM when a deployment begins are not followed; what is true of a rollback it does not document. One that
+// an alarm failed would leave the service without anything that may start.
 func (w *work) monitors() model.Monitors {
 	if w.primary.RollsBack == "" {
 		return w.primary.Monitors

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/core/alarm"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
@@ -222,6 +223,9 @@ func SetAlarmState(tx *store.Tx, call Call, name string, value model.AlarmValue,
 			s.LeftAlarm = call.Now
 		}
 		noteTransition(tx, call, a, old, &s)
+		if !a.Composite() { // those wait for whoever may hold them back
+			alarm.Notify(a, &s, call.Now)
+		}
 	}
 	tx.Put(&s)
 	return nil

@@ -84,6 +84,19 @@ func (a *Alarm) Key() Key { return AlarmKey(a.Region, a.Name) }
 // Composite says whether the alarm looks at other alarms.
 func (a *Alarm) Composite() bool { return a.Rule != "" }
 
+// ActionsIn are the actions of a state.
+func (a *Alarm) ActionsIn(v AlarmValue) []string {
+	switch v {
+	case AlarmAlarm:
+		return a.AlarmActions
+	case AlarmOK:
+		return a.OKActions
+	case AlarmInsufficient:
+		return a.InsufficientActions
+	}
+	return nil
+}
+
 // Needed is how many breaching points make an alarm.
 func (a *Alarm) Needed() int {
 	if a.DatapointsToAlarm > 0 {
@@ -135,6 +148,16 @@ type AlarmState struct {
 	LastEvent int `json:"lastEvent,omitempty"`
 	// Acted is when the scaling actions of this state were last carried out: they are repeated each minute.
 	Acted time.Time `json:"acted,omitzero"`
+	// Untold is what URLs among the actions are yet to be told, the oldest first.
+	Untold []AlarmNotice `json:"untold,omitempty"`
+}
+
+// AlarmNotice is that an alarm became so, for URLs among its actions.
+type AlarmNotice struct {
+	Value  AlarmValue `json:"value"`
+	Reason string     `json:"reason"`
+	At     time.Time  `json:"at"`
+	URLs   []string   `json:"urls"`
 }
 
 // Key implements Record.

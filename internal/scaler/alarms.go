@@ -56,7 +56,7 @@ func (l *Loop) follow(view *store.View, path string) {
 	}
 	w := &watched{of: a, due: a.UpdatedAt}
 	if old := l.alarms[path]; old != nil {
-		w.fired = old.fired
+		w.fired, w.set = old.fired, old.set
 	}
 	if len(a.Queries) > 0 {
 		plan, err := expr.NewPlan(a.Queries)
@@ -71,12 +71,15 @@ func (l *Loop) follow(view *store.View, path string) {
 // restated takes the measurements that SetAlarmState gave with a state, and lets its actions be carried out.
 func (l *Loop) restated(view *store.View, path string) {
 	w, s := l.alarms[path], stateOf(view, path)
+	l.hooks.offer(s)
 	if w == nil || s == nil || !s.Set {
 		return
 	}
-	if s.Since.Equal(s.UpdatedAt) && !w.of.Composite() {
-		l.hooks.transition(w.of, s, s.Since)
+	set := setting{s.UpdatedAt, s.Value, s.ReasonData}
+	if set == w.set { // something else of the state was written
+		return
 	}
+	w.set = set
 	var data struct {
 		Points []float64 `json:"recentDatapoints"`
 	}
@@ -84,6 +87,13 @@ func (l *Loop) restated(view *store.View, path string) {
 	slices.Reverse(data.Points)                     // the oldest is the first there
 	w.newest = time.Time{}
 	w.points, w.fires, w.fired = data.Points, len(data.Points) > 0, s.UpdatedAt
+}
+
+// setting tells one SetAlarmState from another.
+type setting struct {
+	at    time.Time
+	value model.AlarmValue
+	data  string
 }
 
 func stateOf(view *store.View, path string) *model.AlarmState {
@@ -207,6 +217,9 @@ func (l *Loop) become(ctx context.Context, w *watched, v alarm.Verdict, now time
 		}
 		state.Cause = model.Cause{Kind: model.CauseAlarm, Subject: a.Name, At: now, Detail: v.Reason}
 		control.NoteAlarmEvent(tx, state, control.AlarmTransition(a, prev, state, now))
+		if !a.Composite() {
+			alarm.Notify(a, state, now)
+		}
 		tx.Put(state)
 		return nil
 	})
@@ -216,9 +229,6 @@ func (l *Loop) become(ctx context.Context, w *watched, v alarm.Verdict, now time
 	if transition {
 		l.turned.Transitions++
 		w.fires, w.fired = true, now
-		if !w.of.Composite() {
-			l.hooks.transition(w.of, state, now)
-		}
 		return true, nil
 	}
 	l.repeat(w, state, now)
@@ -300,7 +310,6 @@ func (l *Loop) permit(ctx context.Context, w *watched, now time.Time) error {
 	}
 	switch p := alarm.Actions(w.of, state, suppressor, now); p.Timing {
 	case alarm.Now:
-		l.hooks.transition(w.of, state, now)
 		_, err := l.Store.Update(ctx, func(tx *store.Tx) error {
 			l.guard(tx)
 			s := stateOf(tx.View(), state.Alarm)
@@ -309,6 +318,7 @@ func (l *Loop) permit(ctx context.Context, w *watched, now time.Time) error {
 			}
 			acted := *s
 			acted.Acted = now
+			alarm.Notify(w.of, &acted, now)
 			tx.Put(&acted)
 			return nil
 		})

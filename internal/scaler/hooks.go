@@ -3,30 +3,42 @@ package scaler
 import (
 	"context"
 	"encoding/json"
-	"strings"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/maitred/maitred/internal/core/alarm"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
 )
 
-// maxHooks is how many webhooks wait at most: one that is slow must not fill the memory.
-const maxHooks = 1000
+// What a URL does not take is posted again after a pause, which doubles, and given up in the end.
+const (
+	hookPause    = 5 * time.Second
+	hookPauseMax = 5 * time.Minute
+	hookGivenUp  = time.Hour
+)
 
-// hooks tell URLs of transitions, one after the other, so that the loop need not wait for them.
+// hooks tell URLs of transitions, one after the other, so that the loop need not wait for them. What is to be told is in the
+// alarms' states and leaves them when it has been told: a leader that dies in between has it told twice, and never not at all.
 type hooks struct {
 	Config
+	fence *store.Fence
 	mu    sync.Mutex
-	queue []hook
+	queue []string         // paths of alarms that have something to tell
+	pause map[string]pause // of those whose URLs did not take it
 	wake  chan struct{}
 }
 
-type hook struct {
-	url  string
-	body []byte
+type pause struct {
+	until time.Time
+	last  time.Duration
 }
 
-func newHooks(c Config) *hooks { return &hooks{Config: c, wake: make(chan struct{}, 1)} }
+func newHooks(c Config, fence *store.Fence) *hooks {
+	return &hooks{Config: c, fence: fence, pause: map[string]pause{}, wake: make(chan struct{}, 1)}
+}
 
 // notice is what a webhook gets, with the members of CloudWatch's own notifications.
 type notice struct {
@@ -39,76 +51,143 @@ type notice struct {
 	Region           string
 }
 
-// transition tells the URLs among the actions of an alarm's state.
-func (h *hooks) transition(a *model.Alarm, s *model.AlarmState, now time.Time) {
-	if !a.ActionsEnabled || h.Post == nil {
+// offer has an alarm (path) looked at, if it has something to tell.
+func (h *hooks) offer(s *model.AlarmState) {
+	if s == nil || len(s.Untold) == 0 || h.Post == nil {
 		return
 	}
-	body, err := json.Marshal(notice{
-		AlarmName: a.Name, AlarmArn: a.ARN, AlarmDescription: a.Description, NewStateValue: s.Value,
-		NewStateReason: s.Reason, StateChangeTime: now.UTC().Format(time.RFC3339Nano), Region: a.Region,
-	})
-	if err != nil { // texts alone
-		return
-	}
-	for _, action := range actionsOf(a, s.Value) {
-		if strings.HasPrefix(action, "http://") || strings.HasPrefix(action, "https://") {
-			h.add(hook{action, body})
-		}
-	}
-}
-
-func actionsOf(a *model.Alarm, v model.AlarmValue) []string {
-	switch v {
-	case model.AlarmAlarm:
-		return a.AlarmActions
-	case model.AlarmOK:
-		return a.OKActions
-	case model.AlarmInsufficient:
-		return a.InsufficientActions
-	}
-	return nil
-}
-
-func (h *hooks) add(x hook) {
 	h.mu.Lock()
-	full := len(h.queue) >= maxHooks
-	if !full {
-		h.queue = append(h.queue, x)
+	if !slices.Contains(h.queue, s.Alarm) {
+		h.queue = append(h.queue, s.Alarm)
 	}
 	h.mu.Unlock()
-	if full {
-		h.Log.Error("a webhook of an alarm is left out: too many wait", "url", x.url)
-		return
-	}
 	select {
 	case h.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run posts until ctx ends. What fails is logged; the alarm's next transition is told of anew.
+// run posts until ctx ends.
 func (h *hooks) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-h.wake:
+		case <-timer.C:
 		}
-		for x, ok := h.take(); ok && ctx.Err() == nil; x, ok = h.take() {
-			if err := h.Post(ctx, x.url, x.body); err != nil && ctx.Err() == nil {
-				h.Log.Error("a webhook of an alarm was not taken", "url", x.url, "error", err)
+		for {
+			path, next, ok := h.take(time.Now())
+			if !ok {
+				if !next.IsZero() {
+					timer.Reset(time.Until(next))
+				}
+				break
+			}
+			h.settle(path, h.tell(ctx, path), time.Now())
+			if ctx.Err() != nil {
+				return
 			}
 		}
 	}
 }
 
-func (h *hooks) take() (x hook, ok bool) {
+// take gives the first alarm that need not wait; if there is none, next is when one may be told again, zero for never.
+func (h *hooks) take(now time.Time) (path string, next time.Time, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.queue) == 0 {
-		return hook{}, false
+	for i, path := range h.queue {
+		until := h.pause[path].until
+		if !until.After(now) {
+			h.queue = slices.Delete(h.queue, i, i+1)
+			return path, time.Time{}, true
+		}
+		if next.IsZero() || until.Before(next) {
+			next = until
+		}
 	}
-	x, h.queue = h.queue[0], h.queue[1:]
-	return x, true
+	return "", next, false
+}
+
+// settle has what was not taken posted again, later.
+func (h *hooks) settle(path string, taken bool, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if taken {
+		delete(h.pause, path)
+		return
+	}
+	last := max(hookPause, min(2*h.pause[path].last, hookPauseMax))
+	h.pause[path] = pause{now.Add(last), last}
+	if !slices.Contains(h.queue, path) {
+		h.queue = append(h.queue, path)
+	}
+}
+
+// tell posts what an alarm has to tell, in its order, until something is not taken.
+func (h *hooks) tell(ctx context.Context, path string) (taken bool) {
+	view := h.Store.View()
+	a, ok := view.Alarm(path)
+	s := stateOf(view, path)
+	if !ok || s == nil {
+		return true
+	}
+	for _, n := range s.Untold {
+		left := h.post(ctx, a, n)
+		if len(left) < len(n.URLs) {
+			if err := h.told(ctx, path, n.At, left); err != nil {
+				h.Log.Error("that an alarm's webhooks were told cannot be written; they may be told again", "alarm", a.Name, "error", err)
+				return false
+			}
+		}
+		if len(left) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// post tells the URLs of a notice. It gives those that did not take it and are to be told again.
+func (h *hooks) post(ctx context.Context, a *model.Alarm, n model.AlarmNotice) (left []string) {
+	body, err := json.Marshal(notice{
+		AlarmName: a.Name, AlarmArn: a.ARN, AlarmDescription: a.Description, NewStateValue: n.Value,
+		NewStateReason: n.Reason, StateChangeTime: n.At.UTC().Format(time.RFC3339Nano), Region: a.Region,
+	})
+	if err != nil { // texts alone
+		return nil
+	}
+	for _, url := range n.URLs {
+		switch err := h.Post(ctx, url, body); {
+		case err == nil:
+		case ctx.Err() != nil:
+			left = append(left, url)
+		case time.Since(n.At) >= hookGivenUp:
+			h.Log.Error("a webhook of an alarm was not taken; it is given up", "url", url, "error", err)
+		default:
+			h.Log.Warn("a webhook of an alarm was not taken; it will be posted again", "url", url, "error", err)
+			left = append(left, url)
+		}
+	}
+	return left
+}
+
+// told writes that the URLs of a notice have been told, but for some.
+func (h *hooks) told(ctx context.Context, path string, at time.Time, but []string) error {
+	_, err := h.Store.Update(ctx, func(tx *store.Tx) error {
+		if h.fence != nil {
+			tx.Fence(*h.fence)
+		}
+		if s := stateOf(tx.View(), path); s != nil {
+			next := *s
+			next.Untold = alarm.Told(s.Untold, at, but)
+			tx.Put(&next)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("write the state: %w", err)
+	}
+	return nil
 }

@@ -5,61 +5,206 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/maitred/maitred/internal/arn"
+	"github.com/maitred/maitred/internal/control"
+	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/model"
+	"github.com/maitred/maitred/internal/store"
+	"github.com/maitred/maitred/internal/store/mem"
 )
 
-// TestHooks tells URLs of transitions, in order, whether those before were taken or not.
+// bell is an alarm whose state is set by hand, with URLs that are told of it, in virtual time.
+type bell struct {
+	t     *testing.T
+	store *store.Store
+	began time.Time
+	mu    sync.Mutex
+	told  []string // URL, state and how long after the beginning
+	deaf  string   // the URL that takes nothing
+}
+
+func ring(t *testing.T, test func(b *bell)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		st, err := store.OpenSync(t.Context(), mem.New(mem.Options{}), store.Scope{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		b := &bell{t: t, store: st, began: time.Now()}
+		b.update(func(tx *store.Tx, call control.Call) error {
+			return control.PutAlarm(tx, call, &model.Alarm{
+				Name: "busy", Region: call.Region, ARN: call.Alarm("busy"), ActionsEnabled: true, OKActions: []string{"https://b.example/ok"},
+				AlarmActions: []string{"http://a.example/x", "arn:aws:autoscaling:us-east-1:0:scalingPolicy:p", "https://b.example/y"},
+				Metric:       &model.Metric{Namespace: "N", Name: "M"}, Statistic: "Sum", Period: 3600, EvaluationPeriods: 1,
+				Comparison: model.Greater, TreatMissing: model.MissingIgnore,
+			})
+		})
+		test(b)
+	})
+}
+
+func (b *bell) update(fn func(*store.Tx, control.Call) error) {
+	b.t.Helper()
+	call := control.Call{Scope: arn.Scope{Region: "us-east-1", Account: "000000000000"}, Operation: "SetAlarmState", Now: time.Now().UTC()}
+	if _, err := b.store.Update(b.t.Context(), func(tx *store.Tx) error { return fn(tx, call) }); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bell) set(v model.AlarmValue) {
+	b.t.Helper()
+	b.update(func(tx *store.Tx, call control.Call) error {
+		return control.SetAlarmState(tx, call, "busy", v, "by hand", "")
+	})
+}
+
+func (b *bell) post(_ context.Context, url string, body []byte) error {
+	var n notice
+	if err := json.Unmarshal(body, &n); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.told = append(b.told, url+" "+string(n.NewStateValue)+" "+time.Since(b.began).String())
+	if url == b.deaf {
+		return errors.New("nobody takes it")
+	}
+	return nil
+}
+
+// lead is a leader that takes a turn, and whose webhooks are posted until stop.
+func (b *bell) lead() (l *Loop, stop func()) {
+	b.t.Helper()
+	l = NewLoop(Config{Store: b.store, Metrics: noMetrics{}, Log: slog.New(slog.DiscardHandler), Post: b.post}, nil)
+	b.turn(l)
+	ctx, cancel := context.WithCancel(b.t.Context())
+	done := make(chan struct{})
+	go func() { l.hooks.run(ctx); close(done) }()
+	return l, func() { cancel(); <-done; l.Close() }
+}
+
+func (b *bell) turn(l *Loop) {
+	b.t.Helper()
+	if err := l.Turn(b.t.Context(), time.Now().UTC()); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// heard is what was told since it was last asked.
+func (b *bell) heard() []string {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	told := b.told
+	b.told = nil
+	return told
+}
+
+// ignore has a URL take nothing from now on.
+func (b *bell) ignore(url string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.deaf = url
+}
+
+func (b *bell) want(told ...string) {
+	b.t.Helper()
+	if diff := cmp.Diff(told, b.heard()); diff != "" {
+		b.t.Error(diff)
+	}
+}
+
+// noMetrics has none.
+type noMetrics struct{ metrics.Reader }
+
+func (noMetrics) Read(metrics.Query) ([]metrics.Point, error) { return nil, nil }
+
+// TestHooks tells URLs of transitions, each once, and by the leader that comes after one that died before it could.
 func TestHooks(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var told []string
-		h := newHooks(Config{Log: slog.New(slog.DiscardHandler), Post: func(_ context.Context, url string, body []byte) error {
-			var n notice
-			if err := json.Unmarshal(body, &n); err != nil {
-				return err
-			}
-			told = append(told, url+" "+n.AlarmName+" "+string(n.NewStateValue)+" "+n.StateChangeTime)
-			return errors.New("nobody takes it")
-		}})
-		ctx, stop := context.WithCancel(t.Context())
-		go h.run(ctx)
-		a := &model.Alarm{
-			Name: "busy", ActionsEnabled: true, OKActions: []string{"https://b.example/ok"},
-			AlarmActions: []string{"http://a.example/x", "arn:aws:autoscaling:us-east-1:0:scalingPolicy:p", "https://b.example/y"},
-		}
-		now := time.Now().UTC()
-		h.transition(a, &model.AlarmState{Value: model.AlarmAlarm}, now)
-		h.transition(a, &model.AlarmState{Value: model.AlarmOK}, now)
-		quiet := *a
-		quiet.ActionsEnabled = false
-		h.transition(&quiet, &model.AlarmState{Value: model.AlarmAlarm}, now)
-		synctest.Wait()
-		at := now.Format(time.RFC3339Nano)
-		want := []string{"http://a.example/x busy ALARM " + at, "https://b.example/y busy ALARM " + at, "https://b.example/ok busy OK " + at}
-		if len(told) != len(want) {
-			t.Fatalf("told %q", told)
-		}
-		for i := range want {
-			if told[i] != want[i] {
-				t.Errorf("told %q, want %q", told[i], want[i])
-			}
-		}
+	ring(t, func(b *bell) {
+		b.set(model.AlarmAlarm)
+		died := NewLoop(Config{Store: b.store, Metrics: noMetrics{}, Log: slog.New(slog.DiscardHandler), Post: b.post}, nil)
+		b.turn(died) // and posts nothing any more
+		died.Close()
+		b.want()
+
+		l, stop := b.lead()
+		b.want("http://a.example/x ALARM 0s", "https://b.example/y ALARM 0s")
+		time.Sleep(time.Second)
+		b.set(model.AlarmOK)
+		b.turn(l)
+		b.want("https://b.example/ok OK 1s")
+		stop()
+
+		_, stop = b.lead()
+		b.want()
 		stop()
 	})
 }
 
-// TestHooksAreBounded leaves out what is too much.
-func TestHooksAreBounded(t *testing.T) {
+// TestHooksAgain posts again what a URL does not take, to nobody else, keeps the order, and gives it up in the end.
+func TestHooksAgain(t *testing.T) {
 	t.Parallel()
-	h := newHooks(Config{Log: slog.New(slog.DiscardHandler)})
-	for range maxHooks + 10 {
-		h.add(hook{url: "http://a.example"})
-	}
-	if n := len(h.queue); n != maxHooks {
-		t.Errorf("%d wait", n)
-	}
+	ring(t, func(b *bell) {
+		b.ignore("http://a.example/x")
+		b.set(model.AlarmAlarm)
+		l, stop := b.lead()
+		defer stop()
+		time.Sleep(6 * time.Second)
+		b.set(model.AlarmOK)
+		b.turn(l)
+		time.Sleep(10 * time.Second)
+		b.want("http://a.example/x ALARM 0s", "https://b.example/y ALARM 0s", "http://a.example/x ALARM 5s", "http://a.example/x ALARM 15s")
+		b.ignore("https://b.example/ok")
+		time.Sleep(20 * time.Second)
+		b.want("http://a.example/x ALARM 35s", "https://b.example/ok OK 35s")
+
+		time.Sleep(3 * time.Hour)
+		told := b.heard()
+		if n := len(told); n < 10 || n > 30 || slices.ContainsFunc(told, func(s string) bool { return !strings.HasPrefix(s, "https://b.example/ok OK") }) {
+			t.Errorf("told %q", told)
+		}
+		if s := stateOf(b.store.View(), "us-east-1/busy"); len(s.Untold) > 0 {
+			t.Errorf("not given up: %+v", s.Untold)
+		}
+	})
+}
+
+// TestHooksOfEvaluations tells of what evaluations find, metric alarms and composite ones.
+func TestHooksOfEvaluations(t *testing.T) {
+	t.Parallel()
+	ring(t, func(b *bell) {
+		b.update(func(tx *store.Tx, call control.Call) error {
+			return control.PutAlarm(tx, call, &model.Alarm{
+				Name: "down", Region: call.Region, ARN: call.Alarm("down"), ActionsEnabled: true, AlarmActions: []string{"http://a.example/down"},
+				Metric: &model.Metric{Namespace: "N", Name: "M"}, Statistic: "Sum", Period: 60, EvaluationPeriods: 1,
+				Comparison: model.Greater, TreatMissing: model.MissingBreaching,
+			})
+		})
+		b.update(func(tx *store.Tx, call control.Call) error {
+			return control.PutAlarm(tx, call, &model.Alarm{
+				Name: "any", Region: call.Region, ARN: call.Alarm("any"), ActionsEnabled: true, AlarmActions: []string{"http://a.example/any"},
+				Rule: "ALARM(down)", Children: []string{"down"},
+			})
+		})
+		l, stop := b.lead()
+		defer stop()
+		b.turn(l)
+		told := b.heard()
+		slices.Sort(told) // the alarms are told of in no order
+		if diff := cmp.Diff([]string{"http://a.example/any ALARM 0s", "http://a.example/down ALARM 0s"}, told); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

@@ -26,6 +26,7 @@ type Loop struct {
 type watched struct {
 	due    time.Time // when it is to be evaluated next
 	fired  time.Time // when the scaling actions of its state were last carried out
+	set    setting   // of SetAlarmState, that was last taken
 	fires  bool      // in this turn
 	points []float64 // that the last evaluation looked at, newest first
 	newest time.Time // when the period of the newest began; zero: not known
@@ -51,7 +52,7 @@ type scaled struct {
 // NewLoop starts with everything due. A fence makes each write depend on a term of leadership.
 func NewLoop(c Config, fence *store.Fence) *Loop {
 	return &Loop{
-		Config: c, fence: fence, hooks: newHooks(c), alarms: map[string]*watched{}, targets: map[string]*scaled{},
+		Config: c, fence: fence, hooks: newHooks(c, fence), alarms: map[string]*watched{}, targets: map[string]*scaled{},
 		watcher: c.Store.Watch(
 			model.KindAlarm, model.KindAlarmState, model.KindScalable, model.KindScalingPolicy, model.KindScheduledAction,
 			model.KindService, model.KindDeployment, model.KindObserved, model.KindDemand, model.KindBalancer,
@@ -162,6 +163,7 @@ func (l *Loop) begin(view *store.View, look map[string]bool) {
 	l.rewake = true
 	for a := range view.Alarms("") {
 		l.follow(view, a.Key().Path)
+		l.hooks.offer(stateOf(view, a.Key().Path))
 	}
 	for t := range view.ScalableTargets("") {
 		l.track(view, t.Path(), look)

@@ -12,7 +12,7 @@ import (
 // have decided and written it.
 func lastScaled(view *store.View, a *model.Alarm, state *model.AlarmState) (last time.Time) {
 	policies := map[string]bool{}
-	for _, action := range actionsOf(a, state.Value) {
+	for _, action := range a.ActionsIn(state.Value) {
 		if policy, _, ok := arn.PolicyOfAction(action); ok {
 			policies[policy] = true
 		}

@@ -70,7 +70,7 @@ func (l *Loop) fired(t *turn, look map[string]bool) {
 		if s == nil {
 			continue
 		}
-		for _, action := range actionsOf(w.of, s.Value) {
+		for _, action := range w.of.ActionsIn(s.Value) {
 			policy, _, ok := arn.PolicyOfAction(action)
 			if !ok {
 				continue
@@ -328,7 +328,7 @@ func (l *Loop) signal(h *heard) (scaling.Signal, bool) {
 
 // triggers says whether a policy is among the actions of an alarm in a state.
 func triggers(a *model.Alarm, v model.AlarmValue, p *model.ScalingPolicy) bool {
-	return a.ActionsEnabled && slices.ContainsFunc(actionsOf(a, v), func(action string) bool {
+	return a.ActionsEnabled && slices.ContainsFunc(a.ActionsIn(v), func(action string) bool {
 		policy, _, ok := arn.PolicyOfAction(action)
 		return ok && policy == p.ARN
 	})

@@ -1,0 +1,54 @@
+package alarm_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/maitred/maitred/internal/core/alarm"
+	"github.com/maitred/maitred/internal/model"
+)
+
+// TestNotify: the URLs among the actions of a state are to be told, others are not; what waits too long gives way.
+func TestNotify(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	a := &model.Alarm{ActionsEnabled: true, AlarmActions: []string{"http://a", "arn:aws:autoscaling:x", "https://b"}}
+	s := &model.AlarmState{Value: model.AlarmAlarm, Reason: "too much"}
+	alarm.Notify(a, s, at)
+	want := []model.AlarmNotice{{Value: model.AlarmAlarm, Reason: "too much", At: at, URLs: []string{"http://a", "https://b"}}}
+	if diff := cmp.Diff(want, s.Untold); diff != "" {
+		t.Error(diff)
+	}
+	before := s.Untold
+	s.Value = model.AlarmOK
+	alarm.Notify(a, s, at)
+	a.ActionsEnabled, s.Value = false, model.AlarmAlarm
+	alarm.Notify(a, s, at)
+	if len(s.Untold) != 1 {
+		t.Errorf("without URLs, or with actions disabled, there is something to tell: %+v", s.Untold)
+	}
+	a.ActionsEnabled = true
+	for i := range 20 {
+		alarm.Notify(a, s, at.Add(time.Duration(i)*time.Second))
+	}
+	if n := len(s.Untold); n != 10 || !s.Untold[n-1].At.Equal(at.Add(19*time.Second)) || len(before) != 1 {
+		t.Errorf("%d wait, the last one of %v", n, s.Untold[n-1].At)
+	}
+}
+
+// TestTold: what one URL did not take stays, and so does what has not been told yet.
+func TestTold(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	first, second := model.AlarmNotice{At: at, URLs: []string{"a", "b"}}, model.AlarmNotice{At: at.Add(time.Second), URLs: []string{"a"}}
+	untold := []model.AlarmNotice{first, second}
+	if diff := cmp.Diff([]model.AlarmNotice{second}, alarm.Told(untold, at, nil)); diff != "" {
+		t.Error(diff)
+	}
+	want := []model.AlarmNotice{{At: at, URLs: []string{"b"}}, second}
+	if diff := cmp.Diff(want, alarm.Told(untold, at, []string{"b"})); diff != "" {
+		t.Error(diff)
+	}
+}

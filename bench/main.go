@@ -33,6 +33,7 @@ type options struct {
 	turns   int
 	loads   string
 	replay  time.Duration
+	back    time.Duration
 	drivers string
 }
 
@@ -78,6 +79,7 @@ func main() {
 	flag.IntVar(&o.turns, "turns", 3, "how many turns of each load proxies take, at most; fewer if -n is less")
 	flag.StringVar(&o.loads, "loads", "", "only the loads of proxies whose names match this regular `expression`, as \"HTTP, 64\" or \"100 MiB\"")
 	flag.DurationVar(&o.replay, "replay", 0, "with -run scaling: let load come for so long, and compare what `maitred what-if` makes of it")
+	flag.DurationVar(&o.back, "back", 10*time.Minute, "with -run scaling: wait so long at most until a service is back at its fewest tasks after the last step")
 	flag.StringVar(&o.drivers, "drivers", "process,oci", "with -run scaling: by which drivers")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -364,8 +364,8 @@ func (s *scaled) back(ctx context.Context) error {
 		return nil
 	}
 	s.rig.progress("scaling by %s, %s: waiting until it is back", s.name, s.rig.driver)
-	if err := s.counts.until(ctx, 10*time.Minute, s.settled); err != nil {
-		return fmt.Errorf("it is not back: %w", err)
+	if err := s.counts.until(ctx, s.rig.back, s.settled); err != nil {
+		return fmt.Errorf("it is not back at %d tasks after %s: %w", s.least, s.rig.back, err)
 	}
 	over := s.counts.first(s.last.Add(time.Millisecond), s.settled)
 	counts := s.counts.changes(s.last, over)

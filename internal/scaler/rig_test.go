@@ -34,7 +34,11 @@ type rig struct {
 	now     time.Time
 	ids     byte
 	load    float64 // processor, in percent of what one task has reserved
-	queue   float64 // things that wait, per task
+	queue   float64 // things that wait
+	work    float64 // that each task takes in a second
+	changes int     // of the desired count
+	turns   int     // of them in the other direction than the one before
+	up      bool    // the last one was up
 	fine    bool    // the service has its metrics by 20 s
 	blind   bool    // nothing is measured by the second
 	tasks   int
@@ -149,8 +153,12 @@ func (r *rig) measure() {
 	second := r.now.Add(-time.Second)
 	r.sample(model.NamespaceFast, "RunningTaskCount", float64(r.tasks), second, 1)
 	if r.queue >= 0 {
+		r.queue = max(0, r.queue-r.work*float64(r.tasks))
 		r.sample(model.NamespaceFast, "Backlog", r.queue, second, 1)
 		r.sample(model.NamespaceFast, "BacklogPerTask", r.queue/float64(max(1, r.tasks)), second, 1)
+		if r.now.Second() == 0 {
+			r.sample("App", "BacklogPerTask", r.queue/float64(max(1, r.tasks)), r.now.Add(-time.Minute), 60)
+		}
 	}
 	if r.tasks == 0 {
 		return
@@ -212,6 +220,11 @@ func (r *rig) tell(before, after *store.View) {
 	old, _ := before.Service(service())
 	svc, _ := after.Service(service())
 	if old.DesiredCount != svc.DesiredCount {
+		up := svc.DesiredCount > old.DesiredCount
+		if r.changes > 0 && up != r.up {
+			r.turns++
+		}
+		r.changes, r.up = r.changes+1, up
 		fmt.Fprintf(&r.told, "%sdesired %d -> %d, because %s\n", stamp, old.DesiredCount, svc.DesiredCount, svc.Cause.Detail)
 	}
 	for a := range after.ScalingActivities(model.ScalablePath(region, resource)) {

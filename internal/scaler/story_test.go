@@ -46,6 +46,10 @@ func (r *rig) command(d *datadriven.TestData) {
 		r.blind = d.CmdArgs[0].String() == "true"
 	case "queue":
 		r.queue = number(r.t, d.CmdArgs[0].String())
+	case "work":
+		r.work = number(r.t, d.CmdArgs[0].String())
+	case "changes":
+		fmt.Fprintf(&r.told, "%d changes, %d turns\n", r.changes, r.turns)
 	case "deployment":
 		r.update(func(tx *store.Tx) error { r.deployment(tx, model.Rollout(d.CmdArgs[0].String())); return nil })
 	case "leader":
@@ -104,6 +108,12 @@ func (r *rig) tracking(d *datadriven.TestData) {
 	if d.HasArg("requests") {
 		p.Predefined, p.Label = control.PredefinedRequests, "app/front/0123456789abcdef/targetgroup/front/0123456789abcdef"
 	}
+	if d.HasArg("cooldown") {
+		var seconds int
+		d.ScanArgs(r.t, "cooldown", &seconds)
+		p.OutCooldown = time.Duration(seconds) * time.Second
+		p.InCooldown = p.OutCooldown
+	}
 	if d.HasArg("backlog") {
 		p.Predefined = ""
 		p.Fast = true
@@ -111,6 +121,10 @@ func (r *rig) tracking(d *datadriven.TestData) {
 			Namespace: model.NamespaceFast, Name: "BacklogPerTask",
 			Dimensions: []model.Dimension{{Name: "ClusterName", Value: "default"}, {Name: "ServiceName", Value: "web"}},
 		}}}
+	}
+	if d.HasArg("standard") { // what a client puts each minute
+		p.Fast = false
+		p.Queries[0].Metric.Namespace = "App"
 	}
 	r.policy(control.PolicyUpdate{Resource: resource, Name: name, Tracking: &p})
 }

@@ -58,6 +58,8 @@ type server struct {
 	box          *fellow.Box  // nil where there is no server
 	// measuredUntil is when the server before this one put what was measured last; zero if there was none.
 	measuredUntil time.Time
+	// missing is what was measured meanwhile that another server is asked for; zero if none is.
+	missing struct{ from, to time.Time }
 	// asked is full while questions are answered.
 	asked   chan struct{}
 	keyFile sync.Mutex // of secrets, while the server uses or changes it

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/maitred/maitred/internal/agent/host"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/meter"
 	"github.com/maitred/maitred/internal/metrics"
@@ -78,10 +79,14 @@ func (s *server) startMeter(ctx context.Context, roles *roles) error {
 	roles.end(func() error { balancers.Close(); return nil })
 	after := put.read()
 	s.measuredUntil = after
-	var err error
+	id, err := host.ID(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	s.missing.from, s.missing.to = s.gap(time.Now().UTC(), id)
 	s.meter, err = meter.New(meter.Config{
 		Store: s.store, Put: put, Agents: s.peers.Client(), Balancers: balancers.Client(), Desired: desiredTasks, Log: s.cfg.Log,
-		After: after,
+		After: after, From: s.missing.to,
 	})
 	if err != nil {
 		return err

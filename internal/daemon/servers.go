@@ -69,25 +69,40 @@ func (s *server) startShared(ctx context.Context, roles *roles) error {
 // memory is how long a server may be away: so long agents and balancers keep what they measure.
 const memory = time.Minute
 
-// fillGap has what was measured while this server was away read from another one. That it is missing is written down until it
-// is here.
-func (s *server) fillGap(ctx context.Context, roles *roles, id string, client *http.Client) {
-	now := time.Now().UTC()
-	from, file := s.measuredUntil, filepath.Join(s.cfg.DataDir, "metrics", "missing")
-	if before, ok := readTime(file); ok {
+// gap is what was measured while this server was away, and longer than agents and balancers remember: from when until when another
+// one is asked for it. What is measured from then on this server measures itself. Without others, or without a gap, both are zero.
+func (s *server) gap(now time.Time, id string) (from, to time.Time) {
+	from = s.measuredUntil
+	if before, ok := readTime(s.missingFile()); ok {
 		from = before
 	}
-	if now.Sub(from) < memory {
-		return
+	others := false
+	for x := range s.store.View().Servers() {
+		others = others || x.ID != id
+	}
+	if !others || now.Sub(from) < memory {
+		return time.Time{}, time.Time{}
 	}
 	if oldest := now.Add(-metrics.MaxPast); from.Before(oldest) {
 		from = oldest
 	}
-	if err := os.WriteFile(file, from.AppendFormat(nil, time.RFC3339Nano), 0o600); err != nil {
+	return from, now.Truncate(time.Second)
+}
+
+func (s *server) missingFile() string { return filepath.Join(s.cfg.DataDir, "metrics", "missing") }
+
+// fillGap has what was measured while this server was away read from another one. That it is missing is written down until it
+// is here.
+func (s *server) fillGap(ctx context.Context, roles *roles, id string, client *http.Client) {
+	file := s.missingFile()
+	if s.missing.to.IsZero() {
+		return
+	}
+	if err := os.WriteFile(file, s.missing.from.AppendFormat(nil, time.RFC3339Nano), 0o600); err != nil {
 		s.cfg.Log.Warn("that metrics are missing cannot be written down", "error", err)
 	}
 	f := &fellow.Filler{
-		Store: s.store, Self: id, Archive: s.metrics, Client: client, From: from, To: now, Now: time.Now, Log: s.cfg.Log,
+		Store: s.store, Self: id, Archive: s.metrics, Client: client, From: s.missing.from, To: s.missing.to, Now: time.Now, Log: s.cfg.Log,
 	}
 	roles.run(ctx, "missing metrics", func(ctx context.Context) error {
 		if err := f.Fill(ctx); err == nil {

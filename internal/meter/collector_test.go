@@ -313,6 +313,26 @@ func TestAfter(t *testing.T) {
 	})
 }
 
+// TestFrom: what another server is asked for is not put.
+func TestFrom(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		l := newLines()
+		feed, frame := w.agent(l)
+		begin := time.Now().UTC()
+		pulse(feed, 100, frame) // of which it remembers a minute
+		_, k, stop := w.collect(l, func(c *Config) { c.From = begin.Add(70 * time.Second) })
+		defer stop()
+		pulse(feed, 20, frame)
+		want := map[time.Time]metrics.Stats{begin.Add(time.Minute): metrics.One(150)}
+		if got := k.of(minute, model.NamespaceECS, "CPUUtilization", ofService...); !maps.Equal(got, want) {
+			t.Errorf("by the minute: got %v, want %v", got, want)
+		}
+		if got := k.of(1, model.NamespaceFast, "CPUUtilization", ofService...); len(got) != 50 || got[begin.Add(69*time.Second)].Count != 0 {
+			t.Errorf("by the second: got %d times", len(got))
+		}
+	})
+}
+
 // busy is a second in which a balancer had requests and connections.
 func busy() reading.Frame {
 	latency := reading.Latency{Count: 10, Sum: 0.1, Min: 0.01, Max: 0.01, Buckets: []reading.InRange{{Bucket: reading.BucketOf(10 * time.Millisecond), Count: 10}}}

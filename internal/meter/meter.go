@@ -34,8 +34,11 @@ type Config struct {
 	// After is until when a collector before this one has put what there was: it is not put again. Zero: all that sources
 	// still know is put.
 	After time.Time
-	Now   func() time.Time
-	Log   *slog.Logger
+	// From is a second: those before it, and the minutes that ended by then, another server is asked for (fellow.Filler), and they
+	// are not put. Zero: nobody is asked.
+	From time.Time
+	Now  func() time.Time
+	Log  *slog.Logger
 }
 
 // Collector collects.
@@ -169,7 +172,8 @@ func (c *Collector) put(s *sheet, at time.Time, resolution int) {
 // take takes a frame of a source.
 func (c *Collector) take(src *source, f *reading.Frame) {
 	v := c.config.Store.View()
-	if f.At().After(c.config.After) || c.config.After.IsZero() {
+	from := c.config.From.Unix()
+	if f.Second >= from && c.untold(f.Second+1) {
 		s := newSheet()
 		if src.id.balancer {
 			newBalance(s, f, c.leads).fast()
@@ -179,21 +183,29 @@ func (c *Collector) take(src *source, f *reading.Frame) {
 		c.put(s, f.At(), 1)
 	}
 	c.count(v, src, f)
-	src.add(v, f, c.leads)
+	if f.Second >= minuteOf(from) {
+		src.add(v, f, c.leads)
+	}
 	if f.Second%third == third-1 {
 		c.close(src, f.Second+1)
 	}
 }
 
+// untold says that a collector before this one has not put what ends at a time. It may have done so as soon as it put the second
+// before the end: when it was killed in between, some of it is lost, and none is counted twice.
+func (c *Collector) untold(end int64) bool {
+	return c.config.After.IsZero() || time.Unix(end-1, 0).After(c.config.After)
+}
+
 // close tells the minutes of a source, and the thirds of them, that ended before or at a time.
 func (c *Collector) close(src *source, end int64) {
 	for _, m := range src.minutes.take(end) {
-		if time.Unix(m.begin+minute, 0).After(c.config.After) {
+		if c.untold(m.begin + minute) {
 			c.put(src.sheet(c.config.Store.View(), m), time.Unix(m.begin, 0), minute)
 		}
 	}
 	for _, m := range src.thirds.take(end) {
-		if time.Unix(m.begin+third, 0).After(c.config.After) {
+		if m.begin >= c.config.From.Unix() && c.untold(m.begin+third) {
 			c.put(src.fineSheet(m), time.Unix(m.begin, 0), 1)
 		}
 	}

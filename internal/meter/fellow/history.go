@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,7 +132,8 @@ type Filler struct {
 	Self    string
 	Archive Archive
 	Client  *http.Client
-	// From and To are between which times data may be missing.
+	// From and To are between which times data may be missing. What is measured from To on, this server measures itself, and the
+	// minute that To is in (meter.Config.From): so none is counted twice.
 	From, To time.Time
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -207,12 +209,13 @@ func (f *Filler) fill(from io.Reader) (n int, err error) {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, lineMax)
 	flush := flushAfter
+	known := here{}
 	for lines.Scan() {
 		var data []metrics.Datum
 		if err := json.Unmarshal(lines.Bytes(), &data); err != nil {
 			return n, fmt.Errorf("what another server measured: %w", err)
 		}
-		missing, err := f.missing(data)
+		missing, err := f.missing(&known, data)
 		if err != nil {
 			return n, err
 		}
@@ -228,31 +231,62 @@ func (f *Filler) fill(from io.Reader) (n int, err error) {
 }
 
 // missing are the data, all of one series, of times of which there is none here.
-func (f *Filler) missing(data []metrics.Datum) ([]metrics.Datum, error) {
+func (f *Filler) missing(h *here, data []metrics.Datum) ([]metrics.Datum, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
-	first, last := data[0].At, data[0].At
-	for i := range data {
-		if at := data[i].At; at.Before(first) {
-			first = at
-		} else if at.After(last) {
-			last = at
-		}
-	}
-	known, err := f.Archive.Export(data[0].Series, first.Truncate(time.Minute), last.Truncate(time.Minute).Add(time.Minute))
-	if err != nil {
+	if err := h.look(f, &data[0].Series); err != nil {
 		return nil, err
 	}
-	type period struct {
-		at         int64
-		resolution int
+	return slices.DeleteFunc(data, func(d metrics.Datum) bool { return f.own(&d) || h.has(&d) }), nil
+}
+
+// own says that this server measures it itself.
+func (f *Filler) own(d *metrics.Datum) bool {
+	to := f.To
+	if d.Resolution != 1 {
+		to = to.Truncate(time.Minute)
 	}
-	here := map[period]bool{}
+	return !d.At.Before(to)
+}
+
+// here is what was here of a series before anything of it was filled in. It comes in several pieces, and what came in one is not to
+// be taken for what was here when the next one comes.
+type here struct {
+	series  *metrics.Series
+	periods map[period]bool
+}
+
+type period struct {
+	at         int64
+	resolution int
+}
+
+// look looks up a series, unless it is the one of the last time.
+func (h *here) look(f *Filler, s *metrics.Series) error {
+	if h.series != nil && reflect.DeepEqual(*h.series, *s) {
+		return nil
+	}
+	known, err := f.Archive.Export(*s, f.From.Truncate(time.Minute), f.To.Add(time.Minute))
+	if err != nil {
+		return err
+	}
+	h.series, h.periods = s, map[period]bool{}
 	for i := range known {
 		at := known[i].At.Unix()
-		here[period{at, known[i].Resolution}] = true
-		here[period{at - at%60, 60}] = true // by the second here, and by the minute there, where that is older
+		h.periods[period{at, known[i].Resolution}] = true
+		h.periods[period{at - at%60, 60}] = true // by the second here, and by the minute there, where that is older
+		if known[i].Resolution != 1 {
+			h.periods[period{at, whole}] = true // and the other way round
+		}
 	}
-	return slices.DeleteFunc(data, func(d metrics.Datum) bool { return here[period{d.At.Unix(), d.Resolution}] }), nil
+	return nil
+}
+
+// whole is the resolution of a minute that is here as such, and has no seconds any more.
+const whole = 0
+
+func (h *here) has(d *metrics.Datum) bool {
+	at := d.At.Unix()
+	return h.periods[period{at, d.Resolution}] || h.periods[period{at - at%60, whole}]
 }

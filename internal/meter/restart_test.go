@@ -66,6 +66,9 @@ func restarts(w *world, lives []restart) (wrong []string) {
 	after := begin.Add(-time.Second)
 	lack := map[time.Time]bool{}
 	for _, x := range lives {
+		for at := after; at.Before(time.Now().Add(-time.Minute)); at = at.Add(time.Second) {
+			lack[at] = true // the source does not remember it
+		}
 		m := &mortal{life: x.Life, newest: after, killed: make(chan struct{})}
 		_, _, stop := w.collect(l, func(c *Config) { c.Put, c.After = m, after })
 		lived := 0

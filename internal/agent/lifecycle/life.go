@@ -109,7 +109,7 @@ type halt struct {
 	killBy time.Time
 }
 
-// New makes the life of a task from all that is known of it: its definition with overrides applied (see Resolve), what
+// New makes the life of a task from all that is known of it: its definition with overrides applied (see TaskDefinition.With), what
 // it was given, the last observation that was published (or nil), and what the driver has.
 func New(
 	task *model.Task, def *model.TaskDefinition, holdings Holdings,

@@ -61,9 +61,6 @@ func NewLink(ctx context.Context, cfg LinkConfig) (*Link, error) {
 	return l, nil
 }
 
-// Dir is the keeper's directory, absolute.
-func (l *Link) Dir() string { return l.cfg.Dir }
-
 // Client gives the connection to the keeper. If it is broken, it makes another one; if there is no keeper, a keeper.
 func (l *Link) Client(ctx context.Context) (*Client, error) {
 	l.mu.Lock()
@@ -93,8 +90,8 @@ func (l *Link) Client(ctx context.Context) (*Client, error) {
 	return client, nil
 }
 
-// Do makes a call that is idempotent; when the connection breaks, once more over a new one.
-func (l *Link) Do(ctx context.Context, call func(*Client) error) error {
+// do makes a call that is idempotent; when the connection breaks, once more over a new one.
+func (l *Link) do(ctx context.Context, call func(*Client) error) error {
 	c, err := l.Client(ctx)
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ var errMoved = errors.New("the container does not run any more")
 // to take hold of something of it. After that the process is sure to have been the container's all the time.
 func (l *Link) At(ctx context.Context, id string, hold func(pid int, dir string) error) error {
 	ask := func() (pid int, dir string, err error) {
-		err = l.Do(ctx, func(c *Client) (err error) {
+		err = l.do(ctx, func(c *Client) (err error) {
 			pid, dir, err = c.Place(ctx, id)
 			return err
 		})

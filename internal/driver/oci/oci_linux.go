@@ -186,12 +186,12 @@ func (d *Driver) KeeperPID() int { return d.link.PID() }
 // Signal implements driver.Driver: the container's first process gets the signal. As the init process of a pid
 // namespace it gets only what it has a handler for.
 func (d *Driver) Signal(ctx context.Context, id, signal string) error {
-	return d.link.Do(ctx, func(c *keeper.Client) error { return c.Signal(ctx, id, signal) })
+	return d.link.Signal(ctx, id, signal)
 }
 
 // Kill implements driver.Driver. It returns when the signals have been sent.
 func (d *Driver) Kill(ctx context.Context, id string) error {
-	return d.link.Do(ctx, func(c *keeper.Client) error { return c.Kill(ctx, id) })
+	return d.link.Kill(ctx, id)
 }
 
 // Remove implements driver.Driver. The keeper removes the container's files; its network, if it has one of its own, and
@@ -201,7 +201,7 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 		return nil
 	}
 	defer d.turns.take(id)()
-	if err := d.link.Do(ctx, func(c *keeper.Client) error { return c.Remove(ctx, id) }); err != nil {
+	if err := d.link.Remove(ctx, id); err != nil {
 		return err
 	}
 	return d.discard(ctx, id)
@@ -219,28 +219,15 @@ func (d *Driver) discard(ctx context.Context, id string) error {
 	return errors.Join(errs...)
 }
 
-// List implements driver.Driver.
+// List implements driver.Driver. The keeper also knows the processes that hold namespaces.
 func (d *Driver) List(ctx context.Context) ([]driver.Status, error) {
-	all, err := d.all(ctx)
+	all, err := d.link.List(ctx)
 	return slices.DeleteFunc(all, func(s driver.Status) bool { return strings.HasPrefix(s.ID, pausePrefix) }), err
-}
-
-// all is List with the processes that hold namespaces.
-func (d *Driver) all(ctx context.Context) ([]driver.Status, error) {
-	var all []driver.Status
-	err := d.link.Do(ctx, func(c *keeper.Client) (err error) {
-		all, err = c.List(ctx)
-		return err
-	})
-	return all, err
 }
 
 // Watch implements driver.Driver.
 func (d *Driver) Watch(ctx context.Context, changed func(driver.Status)) error {
-	if _, err := d.link.Client(ctx); err != nil {
-		return err
-	}
-	return keeper.Watch(ctx, d.link.Dir(), func(s driver.Status) {
+	return d.link.Watch(ctx, func(s driver.Status) {
 		if !strings.HasPrefix(s.ID, pausePrefix) {
 			changed(s)
 		}

@@ -137,12 +137,8 @@ func (d *Driver) makeNamespaces(ctx context.Context, id string, s *driver.Sandbo
 	if len(names) == 0 {
 		return nil
 	}
-	var pause driver.Status
-	err := d.link.Do(ctx, func(c *keeper.Client) (err error) {
-		pause, err = c.Start(ctx, keeper.Spec{
-			ID: pausePrefix + id, Argv: []string{d.cfg.Init, initVerb, pauseFlag}, Dir: "/", Namespaces: names,
-		})
-		return err
+	pause, err := d.link.Start(ctx, keeper.Spec{
+		ID: pausePrefix + id, Argv: []string{d.cfg.Init, initVerb, pauseFlag}, Dir: "/", Namespaces: names,
 	})
 	if err != nil {
 		return fmt.Errorf("hold the task's namespaces: %w", err)
@@ -178,7 +174,7 @@ func (d *Driver) Sandboxes(ctx context.Context) ([]string, error) {
 			ids[id] = true
 		}
 	}
-	all, err := d.all(ctx)
+	all, err := d.link.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +222,7 @@ func (d *Driver) Release(ctx context.Context, id string) error {
 // releasePause ends the process that holds a task's namespaces. What else is in them is killed by that.
 func (d *Driver) releasePause(ctx context.Context, id string) error {
 	id = pausePrefix + id
-	all, err := d.all(ctx)
+	all, err := d.link.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -239,7 +235,7 @@ func (d *Driver) releasePause(ctx context.Context, id string) error {
 	if err := d.awaitEnd(ctx, id); err != nil {
 		return err
 	}
-	return d.link.Do(ctx, func(c *keeper.Client) error { return c.Remove(ctx, id) })
+	return d.link.Remove(ctx, id)
 }
 
 // awaitEnd waits for the end of what the keeper keeps.
@@ -247,7 +243,7 @@ func (d *Driver) awaitEnd(ctx context.Context, id string) error {
 	watch, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := false
-	err := keeper.Watch(watch, d.link.Dir(), func(s driver.Status) {
+	err := d.link.Watch(watch, func(s driver.Status) {
 		if s.ID == id && s.State == driver.Exited {
 			ended = true
 			cancel()
@@ -280,7 +276,7 @@ func (d *Driver) releaseNetworks(ctx context.Context, id string) error {
 // sweep clears away what nobody knows any more: a driver that was killed in the middle of a start or of a removal left
 // it, or the keeper's journal was lost. Sandboxes are the agent's to release.
 func (d *Driver) sweep(ctx context.Context) error {
-	all, err := d.all(ctx)
+	all, err := d.link.List(ctx)
 	if err != nil {
 		return err
 	}

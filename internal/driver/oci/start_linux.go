@@ -32,10 +32,7 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, er
 	order, err := d.prepare(ctx, &spec)
 	var status driver.Status
 	if err == nil {
-		err = d.link.Do(ctx, func(c *keeper.Client) (err error) {
-			status, err = c.Start(ctx, order)
-			return err
-		})
+		status, err = d.link.Start(ctx, order)
 		if _, failed := errors.AsType[*driver.Failure](err); !failed {
 			return status, err // it runs, or nobody knows: then everything stays, for another Start or Remove
 		}
@@ -55,7 +52,7 @@ func (d *Driver) started(ctx context.Context, id string) (driver.Status, bool, e
 	if !errors.Is(err, os.ErrExist) {
 		return driver.Status{}, false, cannotCreate("%w", err)
 	}
-	all, err := d.all(ctx)
+	all, err := d.link.List(ctx)
 	if err != nil {
 		return driver.Status{}, false, err
 	}
@@ -64,10 +61,7 @@ func (d *Driver) started(ctx context.Context, id string) (driver.Status, bool, e
 			continue
 		}
 		// It may be starting: then the keeper's answer to the same start waits for it.
-		err := d.link.Do(ctx, func(c *keeper.Client) (err error) {
-			s, err = c.Start(ctx, keeper.Spec{ID: id})
-			return err
-		})
+		s, err := d.link.Start(ctx, keeper.Spec{ID: id})
 		return s, true, err
 	}
 	if err := d.discard(ctx, id); err != nil {

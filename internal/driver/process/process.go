@@ -69,46 +69,30 @@ func (d *Driver) KeeperPID() int { return d.link.PID() }
 
 // Start implements driver.Driver. The definition's Memory is not enforced.
 func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Status, error) {
-	program := d.program(spec)
-	var status driver.Status
-	err := d.link.Do(ctx, func(c *keeper.Client) (err error) {
-		status, err = c.Start(ctx, program)
-		return err
-	})
-	return status, err
+	return d.link.Start(ctx, d.program(spec))
 }
 
 // Signal implements driver.Driver: all processes of the container get the signal.
 func (d *Driver) Signal(ctx context.Context, id, signal string) error {
-	return d.link.Do(ctx, func(c *keeper.Client) error { return c.Signal(ctx, id, signal) })
+	return d.link.Signal(ctx, id, signal)
 }
 
 // Kill implements driver.Driver. It returns when the signals have been sent.
 func (d *Driver) Kill(ctx context.Context, id string) error {
-	return d.link.Do(ctx, func(c *keeper.Client) error { return c.Kill(ctx, id) })
+	return d.link.Kill(ctx, id)
 }
 
 // Remove implements driver.Driver; the log goes too.
 func (d *Driver) Remove(ctx context.Context, id string) error {
-	return d.link.Do(ctx, func(c *keeper.Client) error { return c.Remove(ctx, id) })
+	return d.link.Remove(ctx, id)
 }
 
 // List implements driver.Driver.
-func (d *Driver) List(ctx context.Context) ([]driver.Status, error) {
-	var all []driver.Status
-	err := d.link.Do(ctx, func(c *keeper.Client) (err error) {
-		all, err = c.List(ctx)
-		return err
-	})
-	return all, err
-}
+func (d *Driver) List(ctx context.Context) ([]driver.Status, error) { return d.link.List(ctx) }
 
 // Watch implements driver.Driver.
 func (d *Driver) Watch(ctx context.Context, changed func(driver.Status)) error {
-	if _, err := d.link.Client(ctx); err != nil {
-		return err
-	}
-	return keeper.Watch(ctx, d.link.Dir(), changed)
+	return d.link.Watch(ctx, changed)
 }
 
 // Exec implements driver.Driver. It is not tried again when the keeper goes away meanwhile, for it may have run.
@@ -122,12 +106,7 @@ func (d *Driver) Exec(ctx context.Context, id string, e driver.Exec) (int, error
 
 // Usage implements driver.Driver.
 func (d *Driver) Usage(ctx context.Context) (map[string]driver.Usage, error) {
-	var usage map[string]driver.Usage
-	err := d.link.Do(ctx, func(c *keeper.Client) (err error) {
-		usage, err = c.Usage(ctx)
-		return err
-	})
-	return usage, err
+	return d.link.Usage(ctx)
 }
 
 // Logs implements driver.Driver. Standard output and error are one stream, which keeps their order as the program wrote.

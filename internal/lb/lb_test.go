@@ -30,9 +30,7 @@ func TestNewNeedsItsParts(t *testing.T) {
 // TestServed takes a target from its registration to its end.
 func TestServed(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, f, _, x := newSite(t)
 	w.put(x)
 	r := w.run()
 	w.untilState(x, model.TargetHealthy)
@@ -101,9 +99,7 @@ func TestDrain(t *testing.T) {
 // TestDelayOver cuts what is in flight when the deregistration delay is over.
 func TestDelayOver(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, f, b, x := newSite(t)
 	w.put(x)
 	w.run()
 	w.untilState(x, model.TargetHealthy)
@@ -119,9 +115,7 @@ func TestDelayOver(t *testing.T) {
 // TestGoneWithRequests cuts what is in flight to a target whose record is deleted.
 func TestGoneWithRequests(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, f, b, x := newSite(t)
 	w.put(x)
 	w.run()
 	w.untilState(x, model.TargetHealthy)
@@ -136,9 +130,7 @@ func TestGoneWithRequests(t *testing.T) {
 // TestEndDrains goes on following the store until its last request has ended.
 func TestEndDrains(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, f, b, x := newSite(t)
 	w.put(x)
 	r := w.run()
 	w.untilState(x, model.TargetHealthy)
@@ -164,9 +156,7 @@ func TestEndDrains(t *testing.T) {
 // TestListenerChanges moves a listener to another port, another protocol, and away.
 func TestListenerChanges(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, f, _, x := newSite(t)
 	w.put(x)
 	w.run()
 	untilAnswer(t, f.url(), http.StatusOK, "one")
@@ -286,9 +276,7 @@ func TestRestart(t *testing.T) {
 // TestStaleHealth removes what is left of a target that went while there was no balancer.
 func TestStaleHealth(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, _, _, x := newSite(t)
 	w.put(&model.TargetHealth{Balancer: balancerID, Target: x.Path(), State: model.TargetHealthy})
 	w.run()
 	w.until("it is removed", func(*store.View) bool { return w.health(x) == nil })
@@ -356,9 +344,7 @@ func (e *entries) count() int {
 // TestHurry cuts what has not ended.
 func TestHurry(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, f, b, x := newSite(t)
 	w.put(x)
 	hurry := make(chan struct{})
 	r := w.run(func(c *lb.Config) { c.Hurry = hurry })

@@ -44,9 +44,7 @@ func (f *frames) sum() (n int64) {
 // TestReadings sends requests and finds them in the readings, the last ones in that of the end.
 func TestReadings(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, f, b, x := newSite(t)
 	w.put(x)
 	var got frames
 	peer := &model.Peer{Address: "127.0.0.1:1", Fingerprint: "f", Token: "t"}

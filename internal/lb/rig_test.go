@@ -225,6 +225,14 @@ type backend struct {
 	release chan struct{}
 }
 
+// newSite is a world with a front, and a backend behind it, called one, whose target is not registered yet.
+func newSite(t *testing.T) (*world, *front, *backend, *model.Target) {
+	t.Helper()
+	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
+	f.put(w)
+	return w, f, b, b.target(t, "")
+}
+
 func newBackend(t testing.TB, name string) *backend {
 	t.Helper()
 	b := &backend{slow: make(chan struct{}, 100), release: make(chan struct{})}

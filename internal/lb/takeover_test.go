@@ -34,9 +34,7 @@ func (r *running) takenOver(t *testing.T) {
 // TestTakeover has ten balancers take over from each other, and no new connection refused or reset meanwhile.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, f, _, x := newSite(t)
 	w.put(x)
 	dir := filepath.Join(t.TempDir(), strings.Repeat("a long name ", 10))
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -82,9 +80,7 @@ func TestTakeover(t *testing.T) {
 // TestTakeoverDrains: what is in flight at the old balancer counts for the new one.
 func TestTakeoverDrains(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, f, b, x := newSite(t)
 	w.put(x)
 	dir := t.TempDir()
 	first := w.run(in(dir))
@@ -121,9 +117,7 @@ func TestTakeoverDrains(t *testing.T) {
 // TestTakeoverKeepAlive answers one more request on a connection that was open before.
 func TestTakeoverKeepAlive(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, f, _, x := newSite(t)
 	w.put(x)
 	dir := t.TempDir()
 	first := w.run(in(dir))
@@ -164,9 +158,7 @@ func TestTakeoverKeepAlive(t *testing.T) {
 // TestTakeoverBrokenOff goes on serving when the one that was to take over goes before it serves.
 func TestTakeoverBrokenOff(t *testing.T) {
 	t.Parallel()
-	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
-	f.put(w)
-	x := b.target(t, "")
+	w, f, _, x := newSite(t)
 	w.put(x)
 	dir := t.TempDir()
 	first := w.run(in(dir))

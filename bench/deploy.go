@@ -8,21 +8,7 @@ import (
 )
 
 // deploys measures how long a service takes until all its tasks run, and to be scaled to none again.
-func deploys(ctx context.Context, w *world) error {
-	dir, err := w.dataDir()
-	if err != nil {
-		return err
-	}
-	m, err := w.start(ctx, dir)
-	if err != nil {
-		return err
-	}
-	err = w.deployAll(ctx, m)
-	if e := m.stop(); err == nil {
-		err = e
-	}
-	return err
-}
+func deploys(ctx context.Context, w *world) error { return w.with(ctx, w.deployAll) }
 
 func (w *world) deployAll(ctx context.Context, m *maitred) error {
 	if err := m.define(ctx, w.sleeper); err != nil {

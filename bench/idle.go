@@ -24,16 +24,7 @@ func idle(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	dir, err := w.dataDir()
-	if err != nil {
-		return err
-	}
-	m, err := w.start(ctx, dir)
-	if err != nil {
-		return err
-	}
-	err = w.idleAll(ctx, m, floor)
-	return errors.Join(err, m.stop())
+	return w.with(ctx, func(ctx context.Context, m *maitred) error { return w.idleAll(ctx, m, floor) })
 }
 
 // usage is what processes take.

@@ -13,21 +13,7 @@ import (
 const settleIn = 6 * time.Second
 
 // kills measures how long it takes from kill -9 until a replacement runs.
-func kills(ctx context.Context, w *world) error {
-	dir, err := w.dataDir()
-	if err != nil {
-		return err
-	}
-	m, err := w.start(ctx, dir)
-	if err != nil {
-		return err
-	}
-	err = w.killAll(ctx, m)
-	if e := m.stop(); err == nil {
-		err = e
-	}
-	return err
-}
+func kills(ctx context.Context, w *world) error { return w.with(ctx, w.killAll) }
 
 func (w *world) killAll(ctx context.Context, m *maitred) error {
 	const service = "victims"

@@ -84,6 +84,19 @@ func (w *world) start(ctx context.Context, dir string) (*maitred, error) {
 	return w.startWith(ctx, dir, "process")
 }
 
+// with runs maitred over a new data directory for as long as use lasts.
+func (w *world) with(ctx context.Context, use func(context.Context, *maitred) error) error {
+	dir, err := w.dataDir()
+	if err != nil {
+		return err
+	}
+	m, err := w.start(ctx, dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(ctx, m), m.stop())
+}
+
 func (w *world) startWith(ctx context.Context, dir, driver string) (*maitred, error) {
 	port, err := freePort(ctx)
 	if err != nil {

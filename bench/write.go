@@ -7,21 +7,7 @@ import (
 )
 
 // writes measures calls that have to be on the disk before they are answered.
-func writes(ctx context.Context, w *world) error {
-	dir, err := w.dataDir()
-	if err != nil {
-		return err
-	}
-	m, err := w.start(ctx, dir)
-	if err != nil {
-		return err
-	}
-	err = w.writeAll(ctx, m)
-	if e := m.stop(); err == nil {
-		err = e
-	}
-	return err
-}
+func writes(ctx context.Context, w *world) error { return w.with(ctx, w.writeAll) }
 
 func (w *world) writeAll(ctx context.Context, m *maitred) error {
 	if err := m.define(ctx, w.sleeper); err != nil {

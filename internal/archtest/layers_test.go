@@ -156,8 +156,8 @@ func layers() []layer {
 		},
 		{
 			packages: "internal/api/apitest",
-			may:      nouns("internal/api/wire", "internal/store", "internal/store/mem"),
-			why:      "the tests of all APIs have a store in memory and a clock, and serve the wire",
+			may:      nouns("internal/api/wire", "internal/store", "internal/store/mem", "internal/testneeds"),
+			why:      "the tests of all APIs have a store in memory and a clock, serve the wire, and call it by the aws CLI where there is one",
 		},
 		{
 			packages: "internal/api/...",

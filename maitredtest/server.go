@@ -17,6 +17,7 @@ import (
 	"github.com/maitred/maitred/internal/agent/ports"
 	"github.com/maitred/maitred/internal/api/ecs"
 	"github.com/maitred/maitred/internal/api/sts"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
@@ -143,7 +144,8 @@ const resync = 30 * time.Second
 func (s *Server) serve() {
 	s.t.Helper()
 	deps := ecs.Deps{
-		Store: s.store, Account: Account, Now: s.clock.Now, IDs: random, Timings: s.timings, Refuse: refuse, Log: s.log,
+		Deps:    usecase.Deps{Store: s.store, Account: Account, Now: s.clock.Now, IDs: random},
+		Timings: s.timings, Refuse: refuse, Log: s.log,
 	}
 	api, err := wire.NewHandler(wire.Config{Region: s.Region, Log: s.log}, ecs.New(deps).Service(), sts.New(Account))
 	if err != nil {

@@ -8,7 +8,6 @@ package acm
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm/types"
@@ -17,10 +16,8 @@ import (
 	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/api/wire/codec"
-	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
-	"github.com/maitred/maitred/internal/store"
 )
 
 // Seal closes the private key of a certificate (given by ARN).
@@ -28,10 +25,7 @@ type Seal = control.SealKey
 
 // Deps is what the API works with.
 type Deps struct {
-	Store   *store.Store
-	Account string // 12 digits
-	Now     func() time.Time
-	IDs     arn.IDs
+	usecase.Deps
 	// ACME says that there is an ACME server, from which certificates are requested.
 	ACME bool
 	// Sealing calls do with what seals; the key that it seals with is not changed until do has returned.
@@ -54,17 +48,7 @@ func (a *API) Service() *wire.Service {
 
 // op makes an operation of a method.
 func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
-	return usecase.Op(name, a.call, do, wireError)
-}
-
-func (a *API) call(_ context.Context, r *wire.Request) (control.Call, error) {
-	return usecase.Call(r, a.Account, a.Now, a.IDs), nil
-}
-
-// update carries out a use case.
-func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
-	_, err := a.Store.Update(ctx, do)
-	return err
+	return usecase.Op(name, a.Call, do, wireError)
 }
 
 // wireError translates an error to what the caller sees.

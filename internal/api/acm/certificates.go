@@ -35,7 +35,7 @@ func (a *API) importCertificate(ctx context.Context, call control.Call, in *acm.
 
 func (a *API) store(ctx context.Context, call control.Call, in control.NewCertificate) (resource string, err error) {
 	err = a.Sealing(func(seal Seal) error {
-		return a.update(ctx, func(tx *store.Tx) error {
+		return a.Update(ctx, func(tx *store.Tx) error {
 			resource, err = control.ImportCertificate(tx, call, in, seal)
 			return err
 		})
@@ -73,7 +73,7 @@ func notIssued(c *model.Certificate) error {
 }
 
 func (a *API) deleteCertificate(ctx context.Context, call control.Call, in *acm.DeleteCertificateInput) (*acm.DeleteCertificateOutput, error) {
-	return &acm.DeleteCertificateOutput{}, a.update(ctx, func(tx *store.Tx) error {
+	return &acm.DeleteCertificateOutput{}, a.Update(ctx, func(tx *store.Tx) error {
 		return control.DeleteCertificate(tx, call, aws.ToString(in.CertificateArn))
 	})
 }
@@ -84,7 +84,7 @@ func (a *API) addTagsToCertificate(
 	if len(in.Tags) == 0 {
 		return nil, null("tags")
 	}
-	return &acm.AddTagsToCertificateOutput{}, a.update(ctx, func(tx *store.Tx) error {
+	return &acm.AddTagsToCertificateOutput{}, a.Update(ctx, func(tx *store.Tx) error {
 		return control.TagCertificate(tx, call, aws.ToString(in.CertificateArn), tagsIn(in.Tags))
 	})
 }
@@ -103,7 +103,7 @@ func (a *API) removeTagsFromCertificate(
 		}
 		return false
 	}
-	return &acm.RemoveTagsFromCertificateOutput{}, a.update(ctx, func(tx *store.Tx) error {
+	return &acm.RemoveTagsFromCertificateOutput{}, a.Update(ctx, func(tx *store.Tx) error {
 		return control.UntagCertificate(tx, call, aws.ToString(in.CertificateArn), matches)
 	})
 }

@@ -57,7 +57,7 @@ func (a *API) requestCertificate(
 
 func (a *API) request(ctx context.Context, call control.Call, in control.CertificateRequest) (resource string, err error) {
 	if a.ACME {
-		err = a.update(ctx, func(tx *store.Tx) error {
+		err = a.Update(ctx, func(tx *store.Tx) error {
 			resource, err = control.RequestCertificate(tx, call, in)
 			return err
 		})

@@ -15,44 +15,25 @@ func (a *API) table() []wire.Operation {
 		op(a, "RemoveTagsFromCertificate", a.removeTagsFromCertificate),
 		op(a, "ListTagsForCertificate", a.listTagsForCertificate),
 	}
-	for _, r := range refusals() {
-		for _, name := range r.names {
-			ops = append(ops, wire.Refuse(name, "UnsupportedFeatureException", name+" is not supported by this version of maitred: "+r.instead+"."))
-		}
-	}
-	return ops
+	return append(ops, wire.AllUnsupported("UnsupportedFeatureException", refusals())...)
 }
 
-// refusal is operations that are not there for one reason.
-type refusal struct {
-	instead string
-	names   []string
-}
-
-func refusals() []refusal {
-	return []refusal{
-		{"private keys are not given back; keep the one that you import", []string{"ExportCertificate"}},
-		{
-			"certificates are renewed without being asked for it, and are not revoked here; import a new one under the same ARN, or request another",
-			[]string{
-				"GetAccountConfiguration", "ListCertificateDomainValidations", "PutAccountConfiguration", "RenewCertificate",
-				"ResendValidationEmail", "RevokeCertificate", "UpdateCertificateOptions",
-			},
+// refusals are the operations that are not there, by what to do instead.
+func refusals() map[string][]string {
+	return map[string][]string{
+		"private keys are not given back; keep the one that you import": {"ExportCertificate"},
+		"certificates are renewed without being asked for it, and are not revoked here; import a new one under the same ARN, or request another": {
+			"GetAccountConfiguration", "ListCertificateDomainValidations", "PutAccountConfiguration", "RenewCertificate",
+			"ResendValidationEmail", "RevokeCertificate", "UpdateCertificateOptions",
 		},
-		{"use ListCertificates", []string{"SearchCertificates"}},
-		{
-			"call AddTagsToCertificate, RemoveTagsFromCertificate and ListTagsForCertificate",
-			[]string{"ListTagsForResource", "TagResource", "UntagResource"},
-		},
-		{
-			"there is no ACME server here; certificates of another one are requested with RequestCertificate",
-			[]string{
-				"CreateAcmeDomainValidation", "CreateAcmeEndpoint", "CreateAcmeExternalAccountBinding", "DeleteAcmeDomainValidation",
-				"DeleteAcmeEndpoint", "DeleteAcmeExternalAccountBinding", "DescribeAcmeAccount", "DescribeAcmeDomainValidation",
-				"DescribeAcmeEndpoint", "DescribeAcmeExternalAccountBinding", "GetAcmeExternalAccountBindingCredentials",
-				"ListAcmeAccounts", "ListAcmeDomainValidations", "ListAcmeEndpoints", "ListAcmeExternalAccountBindings",
-				"RevokeAcmeAccount", "RevokeAcmeExternalAccountBinding", "UpdateAcmeDomainValidation", "UpdateAcmeEndpoint",
-			},
+		"use ListCertificates": {"SearchCertificates"},
+		"call AddTagsToCertificate, RemoveTagsFromCertificate and ListTagsForCertificate": {"ListTagsForResource", "TagResource", "UntagResource"},
+		"there is no ACME server here; certificates of another one are requested with RequestCertificate": {
+			"CreateAcmeDomainValidation", "CreateAcmeEndpoint", "CreateAcmeExternalAccountBinding", "DeleteAcmeDomainValidation",
+			"DeleteAcmeEndpoint", "DeleteAcmeExternalAccountBinding", "DescribeAcmeAccount", "DescribeAcmeDomainValidation",
+			"DescribeAcmeEndpoint", "DescribeAcmeExternalAccountBinding", "GetAcmeExternalAccountBindingCredentials",
+			"ListAcmeAccounts", "ListAcmeDomainValidations", "ListAcmeEndpoints", "ListAcmeExternalAccountBindings",
+			"RevokeAcmeAccount", "RevokeAcmeExternalAccountBinding", "UpdateAcmeDomainValidation", "UpdateAcmeEndpoint",
 		},
 	}
 }

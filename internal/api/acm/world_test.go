@@ -23,6 +23,7 @@ import (
 
 	api "github.com/maitred/maitred/internal/api/acm"
 	"github.com/maitred/maitred/internal/api/apitest"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/secrets"
@@ -59,9 +60,11 @@ func newWorldOf(t *testing.T, acme bool) *world {
 	}
 	w := &world{t: t, store: apitest.Store(t), keys: keys}
 	w.Client = client.NewFromConfig(apitest.Config(apitest.Serve(t, wire.Config{}, api.New(api.Deps{
-		Store: w.store, Account: account, ACME: acme,
-		Now: func() time.Time { return noon.Add(time.Duration(w.clock.Load()) * time.Second) },
-		IDs: apitest.IDs(),
+		Deps: usecase.Deps{
+			Store: w.store, Account: account, IDs: apitest.IDs(),
+			Now: func() time.Time { return noon.Add(time.Duration(w.clock.Load()) * time.Second) },
+		},
+		ACME: acme,
 		Sealing: func(do func(api.Seal) error) error {
 			return do(func(arn string, key []byte) ([]byte, error) { return keys.SealFor(arn, key), nil })
 		},

@@ -13,34 +13,24 @@ package autoscaling
 import (
 	"context"
 	"errors"
-	"time"
 	_ "time/tzdata" // scheduled actions name zones, and not every machine knows them
 
 	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/api/wire/codec"
-	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
 )
 
-// Deps is what the API works with.
-type Deps struct {
-	Store   *store.Store
-	Account string // 12 digits
-	Now     func() time.Time
-	IDs     arn.IDs
-}
-
 // API implements the operations. It may be used by any number of goroutines.
 type API struct {
-	Deps
+	usecase.Deps
 	codec *codec.Codec // of the documents of policies
 }
 
 // New returns the API.
-func New(deps Deps) *API { return &API{deps, codec.New()} }
+func New(deps usecase.Deps) *API { return &API{deps, codec.New()} }
 
 // Service describes the API to the wire.
 func (a *API) Service() *wire.Service {
@@ -53,17 +43,7 @@ func (a *API) Service() *wire.Service {
 
 // op makes an operation of a method.
 func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
-	return usecase.Op(name, a.call, do, wireError)
-}
-
-func (a *API) call(_ context.Context, r *wire.Request) (control.Call, error) {
-	return usecase.Call(r, a.Account, a.Now, a.IDs), nil
-}
-
-// update carries out a use case, which may be called more than once, each time with a newer view.
-func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
-	_, err := a.Store.Update(ctx, do)
-	return err
+	return usecase.Op(name, a.Call, do, wireError)
 }
 
 // wireError translates an error to what the caller sees.

@@ -28,7 +28,7 @@ func (a *API) putScalingPolicy(ctx context.Context, call control.Call, in *clien
 		return nil, err
 	}
 	var p *model.ScalingPolicy
-	err = a.update(ctx, func(tx *store.Tx) (err error) {
+	err = a.Update(ctx, func(tx *store.Tx) (err error) {
 		if err := typeKnown(tx.View(), call, in); err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (a *API) deleteScalingPolicy(ctx context.Context, call control.Call, in *cl
 	); err != nil {
 		return nil, err
 	}
-	err := a.update(ctx, func(tx *store.Tx) error { return control.DeleteScalingPolicy(tx, call, *in.ResourceId, *in.PolicyName) })
+	err := a.Update(ctx, func(tx *store.Tx) error { return control.DeleteScalingPolicy(tx, call, *in.ResourceId, *in.PolicyName) })
 	return &client.DeleteScalingPolicyOutput{}, err
 }
 

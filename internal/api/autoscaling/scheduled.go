@@ -31,7 +31,7 @@ func (a *API) putScheduledAction(ctx context.Context, call control.Call, in *cli
 			return nil, err
 		}
 	}
-	err := a.update(ctx, func(tx *store.Tx) error {
+	err := a.Update(ctx, func(tx *store.Tx) error {
 		_, err := control.PutScheduledAction(tx, call, *in.ResourceId, *in.ScheduledActionName, func(action *model.ScheduledAction) error {
 			return editAction(call, action, in)
 		})
@@ -110,7 +110,7 @@ func (a *API) deleteScheduledAction(ctx context.Context, call control.Call, in *
 	); err != nil {
 		return nil, err
 	}
-	err := a.update(ctx, func(tx *store.Tx) error {
+	err := a.Update(ctx, func(tx *store.Tx) error {
 		return control.DeleteScheduledAction(tx, call, *in.ResourceId, *in.ScheduledActionName)
 	})
 	return &client.DeleteScheduledActionOutput{}, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/autoscaling"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/model"
@@ -22,7 +23,7 @@ import (
 // TestEveryOperationIsKnown compares the table with the SDK's client.
 func TestEveryOperationIsKnown(t *testing.T) {
 	t.Parallel()
-	apitest.WantTable(t, autoscaling.New(autoscaling.Deps{}).Service(), reflect.TypeFor[*client.Client](), validation)
+	apitest.WantTable(t, autoscaling.New(usecase.Deps{}).Service(), reflect.TypeFor[*client.Client](), validation)
 }
 
 // FuzzRequests sends anything to the operations: whatever it is, it is carried out or refused, and never an error of the
@@ -76,7 +77,7 @@ func registered(t *testing.T) http.Handler {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	api := autoscaling.New(autoscaling.Deps{Store: st, Account: account, Now: func() time.Time { return start }, IDs: func() (id [16]byte) { return id }})
+	api := autoscaling.New(usecase.Deps{Store: st, Account: account, Now: func() time.Time { return start }, IDs: func() (id [16]byte) { return id }})
 	handler, err := wire.NewHandler(wire.Config{Region: region}, api.Service())
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func (a *API) tagResource(ctx context.Context, call control.Call, in *client.Tag
 	}
 	tags, err := tagsIn(in.Tags)
 	if err == nil {
-		err = a.update(ctx, func(tx *store.Tx) error { return control.TagScalableTarget(tx, call, *in.ResourceARN, tags) })
+		err = a.Update(ctx, func(tx *store.Tx) error { return control.TagScalableTarget(tx, call, *in.ResourceARN, tags) })
 	}
 	return &client.TagResourceOutput{}, about(in.ResourceARN, err)
 }
@@ -64,7 +64,7 @@ func (a *API) untagResource(ctx context.Context, call control.Call, in *client.U
 	if in.TagKeys == nil {
 		return nil, null("tagKeys")
 	}
-	err := a.update(ctx, func(tx *store.Tx) error { return control.UntagScalableTarget(tx, call, *in.ResourceARN, in.TagKeys) })
+	err := a.Update(ctx, func(tx *store.Tx) error { return control.UntagScalableTarget(tx, call, *in.ResourceARN, in.TagKeys) })
 	return &client.UntagResourceOutput{}, about(in.ResourceARN, err)
 }
 

@@ -25,7 +25,7 @@ func (a *API) registerScalableTarget(ctx context.Context, call control.Call, in 
 		update.In, update.Out, update.Scheduled = s.DynamicScalingInSuspended, s.DynamicScalingOutSuspended, s.ScheduledScalingSuspended
 	}
 	var t *model.ScalableTarget
-	err = a.update(ctx, func(tx *store.Tx) (err error) {
+	err = a.Update(ctx, func(tx *store.Tx) (err error) {
 		t, err = control.RegisterScalableTarget(tx, call, update)
 		return err
 	})

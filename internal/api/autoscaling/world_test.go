@@ -17,6 +17,7 @@ import (
 	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/autoscaling"
 	"github.com/maitred/maitred/internal/api/ecs"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/model"
@@ -52,10 +53,11 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, store: apitest.Store(t), clock: apitest.NewClock(start)}
 	ids := apitest.IDs()
 	timings, _ := model.TimingsByName("fast")
+	deps := usecase.Deps{Store: w.store, Account: account, Now: w.clock.Now, IDs: ids}
 	services := ecs.New(ecs.Deps{
-		Store: w.store, Account: account, Now: w.clock.Now, Timings: timings, IDs: ids, Refuse: func(*model.Machine, *model.TaskDefinition) string { return "" },
+		Deps: deps, Timings: timings, Refuse: func(*model.Machine, *model.TaskDefinition) string { return "" },
 	})
-	api := autoscaling.New(autoscaling.Deps{Store: w.store, Account: account, Now: w.clock.Now, IDs: ids})
+	api := autoscaling.New(deps)
 	w.url = apitest.Serve(t, wire.Config{Region: region}, services.Service(), api.Service())
 	w.Client = w.in(region)
 	w.ecs = ecsclient.NewFromConfig(apitest.Config(w.url, region))

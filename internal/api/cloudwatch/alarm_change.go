@@ -75,7 +75,7 @@ func (a *API) setAlarmState(ctx context.Context, call control.Call, in *client.S
 	if err := checkEnum("stateValue", in.StateValue); err != nil {
 		return nil, err
 	}
-	err := a.update(ctx, func(tx *store.Tx) error {
+	err := a.Update(ctx, func(tx *store.Tx) error {
 		return control.SetAlarmState(tx, call, name, model.AlarmValue(in.StateValue), reason, data)
 	})
 	return &client.SetAlarmStateOutput{}, err
@@ -109,7 +109,7 @@ func (a *API) tagResource(ctx context.Context, call control.Call, in *client.Tag
 	if err != nil {
 		return nil, err
 	}
-	err = a.update(ctx, func(tx *store.Tx) error { return control.TagAlarm(tx, call, name, tags) })
+	err = a.Update(ctx, func(tx *store.Tx) error { return control.TagAlarm(tx, call, name, tags) })
 	return &client.TagResourceOutput{}, err
 }
 
@@ -121,7 +121,7 @@ func (a *API) untagResource(ctx context.Context, call control.Call, in *client.U
 	if in.TagKeys == nil {
 		return nil, broken("tagKeys", "null", "not be null")
 	}
-	err = a.update(ctx, func(tx *store.Tx) error { return control.UntagAlarm(tx, call, name, in.TagKeys) })
+	err = a.Update(ctx, func(tx *store.Tx) error { return control.UntagAlarm(tx, call, name, in.TagKeys) })
 	return &client.UntagResourceOutput{}, err
 }
 

@@ -22,7 +22,7 @@ func (a *API) putCompositeAlarm(ctx context.Context, call control.Call, in *clie
 	if err != nil {
 		return nil, err
 	}
-	err = a.update(ctx, func(tx *store.Tx) error { return control.PutAlarm(tx, call, put) })
+	err = a.Update(ctx, func(tx *store.Tx) error { return control.PutAlarm(tx, call, put) })
 	return &client.PutCompositeAlarmOutput{}, err
 }
 

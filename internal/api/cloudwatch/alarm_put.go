@@ -31,7 +31,7 @@ func (a *API) putMetricAlarm(ctx context.Context, call control.Call, in *client.
 	if err != nil {
 		return nil, err
 	}
-	err = a.update(ctx, func(tx *store.Tx) error { return control.PutAlarm(tx, call, put) })
+	err = a.Update(ctx, func(tx *store.Tx) error { return control.PutAlarm(tx, call, put) })
 	return &client.PutMetricAlarmOutput{}, err
 }
 

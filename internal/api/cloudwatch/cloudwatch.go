@@ -11,16 +11,13 @@ package cloudwatch
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
-	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/metrics/keep"
 	"github.com/maitred/maitred/internal/model"
-	"github.com/maitred/maitred/internal/store"
 )
 
 // Lister tells which metrics there are; keep.Store is one.
@@ -32,10 +29,7 @@ type Lister interface {
 
 // Deps is what the API works with.
 type Deps struct {
-	Store   *store.Store
-	Account string // 12 digits
-	Now     func() time.Time
-	IDs     arn.IDs
+	usecase.Deps
 	// Reader, Putter and Lister are where measurements are kept. Without one of them the operations that need it fail.
 	Reader metrics.Reader
 	Putter metrics.Putter
@@ -79,17 +73,7 @@ const (
 
 // op makes an operation of a method.
 func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
-	return usecase.Op(name, a.call, do, wireError)
-}
-
-func (a *API) call(_ context.Context, r *wire.Request) (control.Call, error) {
-	return usecase.Call(r, a.Account, a.Now, a.IDs), nil
-}
-
-// update carries out a use case, which may be called more than once, each time with a newer view.
-func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
-	_, err := a.Store.Update(ctx, do)
-	return err
+	return usecase.Op(name, a.Call, do, wireError)
 }
 
 // wireError translates an error to what the caller sees.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/metrics/expr"
 	"github.com/maitred/maitred/internal/metrics/keep"
@@ -44,7 +45,7 @@ func FuzzRequests(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { _ = measured.Close() })
-	service := New(Deps{Store: st, Account: "1", Now: now, Reader: measured, Putter: measured, Lister: measured}).Service()
+	service := New(Deps{Deps: usecase.Deps{Store: st, Account: "1", Now: now}, Reader: measured, Putter: measured, Lister: measured}).Service()
 	handler, err := wire.NewHandler(wire.Config{}, service)
 	if err != nil {
 		f.Fatal(err)

@@ -13,7 +13,6 @@ import (
 	client "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
-	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/metrics"
@@ -32,14 +31,18 @@ const (
 
 // putMetricDataOp makes the operation, which has to know how large the request was.
 func (a *API) putMetricDataOp() wire.Operation {
-	return wire.Op("PutMetricData", func(_ context.Context, r *wire.Request, in *client.PutMetricDataInput) (*client.PutMetricDataOutput, error) {
+	return wire.Op("PutMetricData", func(ctx context.Context, r *wire.Request, in *client.PutMetricDataInput) (*client.PutMetricDataOutput, error) {
 		if r.BodyBytes > putBytesMax {
 			return nil, &wire.Error{
 				Code: "RequestEntityTooLarge", HTTPStatus: http.StatusRequestEntityTooLarge,
 				Message: fmt.Sprintf("The request has %d bytes; at most %d are allowed.", r.BodyBytes, putBytesMax),
 			}
 		}
-		data, err := putIn(usecase.Call(r, a.Account, a.Now, a.IDs), in)
+		call, err := a.Call(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		data, err := putIn(call, in)
 		if err != nil {
 			return nil, err
 		}

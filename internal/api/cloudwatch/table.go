@@ -22,69 +22,35 @@ func (a *API) table() []wire.Operation {
 		op(a, "TagResource", a.tagResource),
 		op(a, "UntagResource", a.untagResource),
 	}
-	for _, r := range refusals() {
-		for _, name := range r.names {
-			ops = append(ops, wire.Refuse(name, "InvalidAction", name+" is not supported by this version of maitred: "+r.instead+"."))
-		}
-	}
-	return ops
+	return append(ops, wire.AllUnsupported("InvalidAction", refusals())...)
 }
 
-// refusal is operations that are not there for one reason. They answer InvalidAction, as an action that a region does not
-// have: clients know to do without.
-type refusal struct {
-	instead string
-	names   []string
-}
-
-func refusals() []refusal {
-	return []refusal{
-		{
-			instead: "draw what GetMetricData gives",
-			names: []string{
-				"DeleteDashboards", "GetDashboard", "GetMetricWidgetImage", "ListDashboards", "PutDashboard",
-			},
+// refusals are the operations that are not there, by what to do instead. They answer InvalidAction, as an action that a region
+// does not have: clients know to do without.
+func refusals() map[string][]string {
+	return map[string][]string{
+		"draw what GetMetricData gives": {
+			"DeleteDashboards", "GetDashboard", "GetMetricWidgetImage", "ListDashboards", "PutDashboard",
 		},
-		{
-			instead: "alarms compare with a threshold; a band of what is usual is not learnt",
-			names:   []string{"DeleteAnomalyDetector", "DescribeAnomalyDetectors", "PutAnomalyDetector"},
+		"alarms compare with a threshold; a band of what is usual is not learnt":                         {"DeleteAnomalyDetector", "DescribeAnomalyDetectors", "PutAnomalyDetector"},
+		"an alarm looks at one series; make an alarm for each":                                           {"DescribeAlarmContributors"},
+		"disable the actions of alarms with DisableAlarmActions, or suppress those of a composite alarm": {"DeleteAlarmMuteRule", "GetAlarmMuteRule", "ListAlarmMuteRules", "PutAlarmMuteRule"},
+		"alarms look at metrics; read logs with FilterLogEvents of CloudWatch Logs": {
+			"DeleteInsightRules", "DescribeInsightRules", "DisableInsightRules", "EnableInsightRules", "GetInsightRuleReport",
+			"ListManagedInsightRules", "PutInsightRule", "PutLogAlarm", "PutManagedInsightRules",
 		},
-		{
-			instead: "an alarm looks at one series; make an alarm for each",
-			names:   []string{"DescribeAlarmContributors"},
+		"read metrics with GetMetricData": {
+			"DeleteMetricStream", "GetMetricStream", "ListMetricStreams", "PutMetricStream", "StartMetricStreams",
+			"StopMetricStreams",
 		},
-		{
-			instead: "disable the actions of alarms with DisableAlarmActions, or suppress those of a composite alarm",
-			names:   []string{"DeleteAlarmMuteRule", "GetAlarmMuteRule", "ListAlarmMuteRules", "PutAlarmMuteRule"},
+		"give GetMetricData its queries in each request": {
+			"DeleteMetricDataQueryDefinition", "GetMetricDataQueryDefinition", "ListMetricDataQueryDefinitions",
+			"PutMetricDataQueryDefinition",
 		},
-		{
-			instead: "alarms look at metrics; read logs with FilterLogEvents of CloudWatch Logs",
-			names: []string{
-				"DeleteInsightRules", "DescribeInsightRules", "DisableInsightRules", "EnableInsightRules", "GetInsightRuleReport",
-				"ListManagedInsightRules", "PutInsightRule", "PutLogAlarm", "PutManagedInsightRules",
-			},
-		},
-		{
-			instead: "read metrics with GetMetricData",
-			names: []string{
-				"DeleteMetricStream", "GetMetricStream", "ListMetricStreams", "PutMetricStream", "StartMetricStreams",
-				"StopMetricStreams",
-			},
-		},
-		{
-			instead: "give GetMetricData its queries in each request",
-			names: []string{
-				"DeleteMetricDataQueryDefinition", "GetMetricDataQueryDefinition", "ListMetricDataQueryDefinitions",
-				"PutMetricDataQueryDefinition",
-			},
-		},
-		{
-			instead: "metrics of services, tasks and targets are always published, and kept unencrypted on this machine",
-			names: []string{
-				"AssociateDatasetKmsKey", "CreateResourceMetricsConfiguration", "DeleteResourceMetricsConfiguration",
-				"DisassociateDatasetKmsKey", "GetDataset", "GetOTelEnrichment", "GetResourceMetricsConfiguration",
-				"StartOTelEnrichment", "StopOTelEnrichment", "UpdateOTelEnrichment", "UpdateResourceMetricsConfiguration",
-			},
+		"metrics of services, tasks and targets are always published, and kept unencrypted on this machine": {
+			"AssociateDatasetKmsKey", "CreateResourceMetricsConfiguration", "DeleteResourceMetricsConfiguration",
+			"DisassociateDatasetKmsKey", "GetDataset", "GetOTelEnrichment", "GetResourceMetricsConfiguration",
+			"StartOTelEnrichment", "StopOTelEnrichment", "UpdateOTelEnrichment", "UpdateResourceMetricsConfiguration",
 		},
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/cloudwatch"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/metrics"
 	"github.com/maitred/maitred/internal/metrics/keep"
@@ -56,7 +57,8 @@ func newWorldWith(t *testing.T, change func(*cloudwatch.Deps)) *world {
 	t.Cleanup(func() { _ = measured.Close() })
 	w.kept = &recorder{Store: measured}
 	deps := cloudwatch.Deps{
-		Store: w.store, Account: account, Now: w.clock.Now, Reader: w.kept, Putter: w.kept, Lister: w.kept, IDs: apitest.IDs(),
+		Deps:   usecase.Deps{Store: w.store, Account: account, Now: w.clock.Now, IDs: apitest.IDs()},
+		Reader: w.kept, Putter: w.kept, Lister: w.kept,
 	}
 	change(&deps)
 	w.url = apitest.Serve(t, wire.Config{Region: region}, cloudwatch.New(deps).Service())

@@ -8,25 +8,19 @@ package ec2
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/api/wire/codec"
-	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
-	"github.com/maitred/maitred/internal/store"
 )
 
 // Deps is what the API works with.
 type Deps struct {
-	Store   *store.Store
-	Account string // 12 digits
-	Now     func() time.Time
-	IDs     arn.IDs
+	usecase.Deps
 	Timings model.Timings
 	VPC     string // CIDR block of default VPCs, "" for control.DefaultCIDR
 }
@@ -78,7 +72,7 @@ func (a *API) table() []wire.Operation {
 
 // refuse is an operation that is not there; instead says why or what to do.
 func refuse(name, instead string) wire.Operation {
-	return wire.Refuse(name, "UnsupportedOperation", name+" is not supported by this version of maitred: "+instead+".")
+	return wire.Unsupported(name, "UnsupportedOperation", instead)
 }
 
 // op makes an operation of a method.
@@ -87,14 +81,12 @@ func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I
 }
 
 func (a *API) call(ctx context.Context, r *wire.Request) (control.Call, error) {
-	call := usecase.Call(r, a.Account, a.Now, a.IDs)
+	call, err := a.Call(ctx, r)
+	if err != nil {
+		return call, err
+	}
 	call.Timings, call.VPC = a.Timings, a.VPC
-	return call, usecase.EnsureRegion(ctx, a.Store, call)
-}
-
-func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
-	_, err := a.Store.Update(ctx, do)
-	return err
+	return call, a.EnsureRegion(ctx, call)
 }
 
 // wireError translates an error to what the caller sees.

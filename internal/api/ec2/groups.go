@@ -43,7 +43,7 @@ func (a *API) createSecurityGroup(ctx context.Context, call control.Call, in *cr
 		return nil, err
 	}
 	var g *model.SecurityGroup
-	err = a.update(ctx, func(tx *store.Tx) (err error) {
+	err = a.Update(ctx, func(tx *store.Tx) (err error) {
 		g, err = control.CreateSecurityGroup(tx, call, control.NewSecurityGroup{
 			Name: name, Description: description, VPC: aws.ToString(in.VpcID), Tags: tags,
 		})
@@ -67,7 +67,7 @@ func (a *API) deleteSecurityGroup(ctx context.Context, call control.Call, in *de
 		return nil, err
 	}
 	var g *model.SecurityGroup
-	err := a.update(ctx, func(tx *store.Tx) (err error) {
+	err := a.Update(ctx, func(tx *store.Tx) (err error) {
 		g, err = control.DeleteSecurityGroup(tx, call, aws.ToString(in.ID), aws.ToString(in.Name))
 		return err
 	})
@@ -110,7 +110,7 @@ func (a *API) authorize(ctx context.Context, call control.Call, in *authorizeInp
 		return nil, err
 	}
 	out := &authorizeOutput{Return: aws.Bool(true), Rules: []securityGroupRule{}}
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		rules, err := rulesIn(tx.View(), call, permissions, egress)
 		if err != nil {
 			return err
@@ -155,7 +155,7 @@ func (a *API) revoke(ctx context.Context, call control.Call, in *revokeInput, eg
 		return nil, fail("InvalidPermission.NotFound", "The specified rule does not exist in this security group: it has none of Ipv6Ranges and PrefixListIds.")
 	}
 	out := &revokeOutput{Return: aws.Bool(true), Unknown: []permission{}, Revoked: []securityGroupRule{}}
-	err := a.update(ctx, func(tx *store.Tx) error {
+	err := a.Update(ctx, func(tx *store.Tx) error {
 		rules, err := rulesIn(tx.View(), call, permissions, egress)
 		if err != nil {
 			return err

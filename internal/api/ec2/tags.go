@@ -39,7 +39,7 @@ func (a *API) retag(ctx context.Context, call control.Call, in *tagsInput, chang
 	if err := dryRun(in.DryRun); err != nil {
 		return nil, err
 	}
-	err := a.update(ctx, func(tx *store.Tx) error {
+	err := a.Update(ctx, func(tx *store.Tx) error {
 		for _, id := range in.Resources {
 			if err := retagOne(tx, call, id, change); err != nil {
 				return err

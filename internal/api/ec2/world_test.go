@@ -11,6 +11,7 @@ import (
 
 	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/ec2"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
@@ -32,7 +33,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	st := apitest.Store(t)
 	return &world{t: t, store: st, url: apitest.Serve(t, wire.Config{Region: region}, ec2.New(ec2.Deps{
-		Store: st, Account: account, IDs: apitest.IDs(), Now: func() time.Time { return time.Unix(1_800_000_000, 0) },
+		Deps: usecase.Deps{Store: st, Account: account, IDs: apitest.IDs(), Now: func() time.Time { return time.Unix(1_800_000_000, 0) }},
 	}).Service())}
 }
 

@@ -115,7 +115,7 @@ func (a *API) changeAttributes(
 	if err != nil {
 		return nil, err
 	}
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		if _, err := control.FindCluster(tx.View(), cluster); err != nil {
 			return err
 		}
@@ -157,7 +157,7 @@ func (a *API) listAttributes(_ context.Context, call control.Call, in *ecs.ListA
 	if err != nil {
 		return nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	if _, err := control.FindCluster(view, cluster); err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (a *API) createCluster(ctx context.Context, call control.Call, in *ecs.Crea
 		return nil, err
 	}
 	var made *model.Cluster
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		made = control.CreateCluster(tx, call, spec)
 		return nil
 	})
@@ -31,7 +31,7 @@ func (a *API) createCluster(ctx context.Context, call control.Call, in *ecs.Crea
 	if err := a.joinCluster(ctx, call, made.ARN); err != nil {
 		return nil, err
 	}
-	out, err := a.clusterOut(a.store.View(), made, everything)
+	out, err := a.clusterOut(a.Store.View(), made, everything)
 	return &ecs.CreateClusterOutput{Cluster: out}, err
 }
 
@@ -66,9 +66,9 @@ func (a *API) newCluster(in *ecs.CreateClusterInput) (control.NewCluster, error)
 
 // joinCluster makes the connected machines container instances of a cluster that has just been made.
 func (a *API) joinCluster(ctx context.Context, call control.Call, cluster string) error {
-	return a.updateAll(ctx, func(tx *store.Tx) bool {
+	return a.Store.UpdateAll(ctx, func(tx *store.Tx) (bool, error) {
 		c, ok := tx.View().Cluster(cluster)
-		return ok && control.JoinCluster(tx, call, c)
+		return ok && control.JoinCluster(tx, call, c), nil
 	})
 }
 
@@ -91,7 +91,7 @@ func (a *API) describeClusters(
 		return nil, model.InvalidParameter("Clusters can not be blank.")
 	}
 	out := &ecs.DescribeClustersOutput{Clusters: []types.Cluster{}, Failures: []types.Failure{}}
-	view := a.store.View()
+	view := a.Store.View()
 	for _, ref := range refs {
 		cluster, err := clusterARN(call, &ref)
 		if err != nil {
@@ -117,7 +117,7 @@ func (a *API) listClusters(_ context.Context, call control.Call, in *ecs.ListClu
 		return nil, err
 	}
 	arns := []string{}
-	for c := range a.store.View().Clusters() {
+	for c := range a.Store.View().Clusters() {
 		if c.Status == model.Active && c.Region == call.Region {
 			arns = append(arns, c.ARN)
 		}
@@ -138,14 +138,14 @@ func (a *API) changeCluster(
 		return nil, err
 	}
 	var changed *model.Cluster
-	err = a.update(ctx, func(tx *store.Tx) (err error) {
+	err = a.Update(ctx, func(tx *store.Tx) (err error) {
 		changed, err = control.UpdateCluster(tx, call, cluster, edit)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return a.clusterOut(a.store.View(), changed, everything)
+	return a.clusterOut(a.Store.View(), changed, everything)
 }
 
 func (a *API) updateCluster(ctx context.Context, call control.Call, in *ecs.UpdateClusterInput) (*ecs.UpdateClusterOutput, error) {
@@ -213,16 +213,16 @@ func (a *API) deleteCluster(ctx context.Context, call control.Call, in *ecs.Dele
 		return nil, err
 	}
 	var deleted *model.Cluster
-	err = a.update(ctx, func(tx *store.Tx) (err error) {
+	err = a.Update(ctx, func(tx *store.Tx) (err error) {
 		deleted, err = control.DeleteCluster(tx, call, cluster)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := a.updateAll(ctx, func(tx *store.Tx) bool { return control.LeaveCluster(tx, cluster) }); err != nil {
+	if err := a.Store.UpdateAll(ctx, func(tx *store.Tx) (bool, error) { return control.LeaveCluster(tx, cluster), nil }); err != nil {
 		return nil, err
 	}
-	out, err := a.clusterOut(a.store.View(), deleted, everything)
+	out, err := a.clusterOut(a.Store.View(), deleted, everything)
 	return &ecs.DeleteClusterOutput{Cluster: out}, err
 }

@@ -35,7 +35,7 @@ func (a *API) listServiceDeployments(
 	if err != nil {
 		return nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	if _, err := control.FindCluster(view, arn.ClusterOf(service)); err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (a *API) describeServiceDeployments(
 	_ context.Context, call control.Call, in *ecs.DescribeServiceDeploymentsInput,
 ) (*ecs.DescribeServiceDeploymentsOutput, error) {
 	out := &ecs.DescribeServiceDeploymentsOutput{ServiceDeployments: []types.ServiceDeployment{}, Failures: []types.Failure{}}
-	view := a.store.View()
+	view := a.Store.View()
 	describe := a.describer(view, call)
 	found := func(svc *model.Service, d *model.Deployment) error {
 		described, err := describe.serviceDeployment(svc, d)
@@ -119,7 +119,7 @@ func (a *API) describeServiceRevisions(
 	_ context.Context, call control.Call, in *ecs.DescribeServiceRevisionsInput,
 ) (*ecs.DescribeServiceRevisionsOutput, error) {
 	out := &ecs.DescribeServiceRevisionsOutput{ServiceRevisions: []types.ServiceRevision{}, Failures: []types.Failure{}}
-	view := a.store.View()
+	view := a.Store.View()
 	describe := a.describer(view, call)
 	found := func(svc *model.Service, d *model.Deployment) error {
 		described, err := describe.revision(svc, d)

@@ -154,7 +154,7 @@ func (a *API) stopServiceDeployment(
 	if err != nil {
 		return nil, err
 	}
-	if err := a.update(ctx, func(tx *store.Tx) error { return control.StopDeployment(tx, call, service, token) }); err != nil {
+	if err := a.Update(ctx, func(tx *store.Tx) error { return control.StopDeployment(tx, call, service, token) }); err != nil {
 		return nil, err
 	}
 	return &ecs.StopServiceDeploymentOutput{ServiceDeploymentArn: aws.String(arn.ServiceDeployment(service, token))}, nil

@@ -5,33 +5,26 @@
 //
 //	func (a *API) createCluster(ctx context.Context, call control.Call, in *ecs.CreateClusterInput) (*ecs.CreateClusterOutput, error)
 //
-// that reads a.store.View(), writes by a.update, and returns a [*model.Error] for what its caller can put right; every
+// that reads a.Store.View(), writes by a.Update, and returns a [*model.Error] for what its caller can put right; every
 // other error is translated in errors.go or logged and hidden by the wire. Whatever the API gives back as it was given
 // is kept as a document: the AWS API's JSON of SDK structs (documents.go).
 package ecs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/api/wire/codec"
-	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
-	"github.com/maitred/maitred/internal/store"
 )
 
 // Deps is what the API works with.
 type Deps struct {
-	Store   *store.Store
-	Account string // 12 digits
-	Now     func() time.Time
-	IDs     arn.IDs
+	usecase.Deps
 	Timings model.Timings
 	VPC     string // CIDR block of default VPCs, "" for control.DefaultCIDR
 	// Refuse says why a machine's driver cannot run a task definition, "" if it can.
@@ -42,8 +35,7 @@ type Deps struct {
 // API implements the operations. It may be used by any number of goroutines.
 type API struct {
 	Deps
-	store *store.Store
-	docs  documents
+	docs documents
 }
 
 // New returns the API. It panics if something that it cannot work without is missing.
@@ -54,7 +46,7 @@ func New(deps Deps) *API {
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
-	return &API{Deps: deps, store: deps.Store, docs: newDocuments()}
+	return &API{Deps: deps, docs: newDocuments()}
 }
 
 // Service describes the API to the wire.
@@ -75,8 +67,8 @@ func op[I, O any](
 	a *API, name string, do func(context.Context, control.Call, *I) (*O, error),
 ) wire.Operation {
 	return wire.Op(name, func(ctx context.Context, r *wire.Request, in *I) (*O, error) {
-		call := a.call(r)
-		if err := a.ensureRegion(ctx, call); err != nil {
+		call, err := a.call(ctx, r)
+		if err != nil {
 			return nil, a.wireError(ctx, r, err)
 		}
 		out, err := do(ctx, call, in)
@@ -88,49 +80,24 @@ func op[I, O any](
 }
 
 // call is a request as the use cases know it.
-func (a *API) call(r *wire.Request) control.Call {
-	call := usecase.Call(r, a.Account, a.Now, a.IDs)
+func (a *API) call(ctx context.Context, r *wire.Request) (control.Call, error) {
+	call, err := a.Call(ctx, r)
+	if err != nil {
+		return call, err
+	}
 	call.Connected = func(m *model.Machine) bool { return control.AgentConnected(m, call.Now) }
 	call.Timings, call.VPC, call.Refuse = a.Timings, a.VPC, a.Refuse
-	return call
+	return call, a.ensureRegion(ctx, call)
 }
 
 // ensureRegion makes the region's default cluster when the region is met for the first time; later it costs a look at
 // the view.
 func (a *API) ensureRegion(ctx context.Context, call control.Call) error {
-	if control.RegionKnown(a.store.View(), call.Scope) {
+	if control.RegionKnown(a.Store.View(), call.Scope) {
 		return nil
 	}
-	err := a.update(ctx, func(tx *store.Tx) error {
-		control.EnsureRegion(tx, call)
-		return nil
-	})
-	if err != nil {
+	if err := a.EnsureRegion(ctx, call); err != nil {
 		return fmt.Errorf("make the default cluster of %s: %w", call.Region, err)
 	}
 	return a.joinCluster(ctx, call, call.Cluster(control.DefaultCluster))
-}
-
-// update carries out a use case. When it returns, the view shows what was written. The function may be called more than
-// once, each time with a newer view.
-func (a *API) update(ctx context.Context, do func(tx *store.Tx) error) error {
-	rev, err := a.store.Update(ctx, do)
-	if err != nil && rev != 0 && errors.Is(err, store.ErrNotSeen) {
-		return fmt.Errorf("committed at revision %d: %w", rev, err)
-	}
-	return err
-}
-
-// updateAll carries out a use case in parts, as long as it says that there is more.
-func (a *API) updateAll(ctx context.Context, do func(tx *store.Tx) (more bool)) error {
-	for more := true; more; {
-		err := a.update(ctx, func(tx *store.Tx) error {
-			more = do(tx)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -37,7 +37,7 @@ func (a *API) executeCommand(
 	if err != nil {
 		return nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	if _, err := control.FindCluster(view, cluster); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/maitred/maitred/internal/api/ecs"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
@@ -23,7 +24,7 @@ func answer(t *testing.T, operation, body string) (int, string) {
 	}
 	defer st.Close()
 	api := ecs.New(ecs.Deps{
-		Store: st, Account: account, Now: func() time.Time { return start }, IDs: func() (id [16]byte) { return id },
+		Deps:   usecase.Deps{Store: st, Account: account, Now: func() time.Time { return start }, IDs: func() (id [16]byte) { return id }},
 		Refuse: func(*model.Machine, *model.TaskDefinition) string { return "" },
 	})
 	handler, err := wire.NewHandler(wire.Config{Region: region}, api.Service())

@@ -35,7 +35,7 @@ func (a *API) listContainerInstances(
 	if err != nil {
 		return nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	if _, err := control.FindCluster(view, cluster); err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (a *API) describeContainerInstances(
 	if err != nil {
 		return nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	if _, err := control.FindCluster(view, cluster); err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (a *API) updateContainerInstancesState(
 	}
 	var changed []string
 	failures := []types.Failure{}
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		changed, failures = changed[:0], failures[:0]
 		if _, err := control.FindCluster(tx.View(), cluster); err != nil {
 			return err
@@ -113,7 +113,7 @@ func (a *API) updateContainerInstancesState(
 		return nil, err
 	}
 	list := []types.ContainerInstance{}
-	view := a.store.View()
+	view := a.Store.View()
 	for _, instance := range changed {
 		if i, ok := view.Instance(instance); ok {
 			list = append(list, instanceOut(view, call, i, nil))
@@ -160,19 +160,17 @@ func (a *API) deregisterContainerInstance(
 		return nil, err
 	}
 	var gone *model.Instance
-	for more := true; more; {
-		err := a.update(ctx, func(tx *store.Tx) (err error) {
-			if _, err := control.FindCluster(tx.View(), cluster); err != nil {
-				return err
-			}
-			gone, err = control.Deregister(tx, call, instance, aws.ToBool(in.Force))
-			return err
-		})
-		if err != nil {
-			return nil, err
+	if err := a.Store.UpdateAll(ctx, func(tx *store.Tx) (more bool, err error) {
+		if _, err := control.FindCluster(tx.View(), cluster); err != nil {
+			return false, err
 		}
-		more = gone.Status != model.Inactive
+		if gone, err = control.Deregister(tx, call, instance, aws.ToBool(in.Force)); err != nil {
+			return false, err
+		}
+		return gone.Status != model.Inactive, nil
+	}); err != nil {
+		return nil, err
 	}
-	out := instanceOut(a.store.View(), call, gone, nil)
+	out := instanceOut(a.Store.View(), call, gone, nil)
 	return &ecs.DeregisterContainerInstanceOutput{ContainerInstance: &out}, nil
 }

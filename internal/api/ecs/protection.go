@@ -37,7 +37,7 @@ func (a *API) getTaskProtection(
 	if err != nil {
 		return nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	if _, err := control.FindCluster(view, cluster); err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (a *API) updateTaskProtection(
 		return nil, err
 	}
 	var out *ecs.UpdateTaskProtectionOutput
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		out = &ecs.UpdateTaskProtectionOutput{ProtectedTasks: []types.ProtectedTask{}, Failures: []types.Failure{}}
 		if _, err := control.FindCluster(tx.View(), cluster); err != nil {
 			return err

@@ -24,7 +24,7 @@ func (a *API) createService(ctx context.Context, call control.Call, in *ecs.Crea
 		return nil, err
 	}
 	var made *model.Service
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		spec, err := a.specify(tx.View(), call, cluster, asked)
 		if err != nil {
 			return err
@@ -38,7 +38,7 @@ func (a *API) createService(ctx context.Context, call control.Call, in *ecs.Crea
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.serviceOut(a.store.View(), call, made, types.ServiceFieldTags)
+	out, err := a.serviceOut(a.Store.View(), call, made, types.ServiceFieldTags)
 	return &ecs.CreateServiceOutput{Service: out}, err
 }
 
@@ -51,7 +51,7 @@ func (a *API) updateService(ctx context.Context, call control.Call, in *ecs.Upda
 		return nil, err
 	}
 	var changed *model.Service
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		if _, err := control.FindCluster(tx.View(), arn.ClusterOf(service)); err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (a *API) updateService(ctx context.Context, call control.Call, in *ecs.Upda
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.serviceOut(a.store.View(), call, changed)
+	out, err := a.serviceOut(a.Store.View(), call, changed)
 	return &ecs.UpdateServiceOutput{Service: out}, err
 }
 
@@ -78,7 +78,7 @@ func (a *API) deleteService(ctx context.Context, call control.Call, in *ecs.Dele
 		return nil, err
 	}
 	var deleted *model.Service
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		if _, err := control.FindCluster(tx.View(), arn.ClusterOf(service)); err != nil {
 			return err
 		}
@@ -88,10 +88,10 @@ func (a *API) deleteService(ctx context.Context, call control.Call, in *ecs.Dele
 	if err != nil {
 		return nil, err
 	}
-	if err := a.updateAll(ctx, func(tx *store.Tx) bool { return control.EndScaling(tx, call, service) }); err != nil {
+	if err := a.Store.UpdateAll(ctx, func(tx *store.Tx) (bool, error) { return control.EndScaling(tx, call, service), nil }); err != nil {
 		return nil, err
 	}
-	out, err := a.serviceOut(a.store.View(), call, deleted)
+	out, err := a.serviceOut(a.Store.View(), call, deleted)
 	return &ecs.DeleteServiceOutput{Service: out}, err
 }
 
@@ -113,7 +113,7 @@ func (a *API) describeServices(
 	if err != nil {
 		return nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	if _, err := control.FindCluster(view, cluster); err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (a *API) listServices(_ context.Context, call control.Call, in *ecs.ListSer
 	if err != nil {
 		return nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	if _, err := control.FindCluster(view, cluster); err != nil {
 		return nil, err
 	}

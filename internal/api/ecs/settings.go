@@ -39,7 +39,7 @@ func settingOut(principal string, s model.Setting) types.Setting {
 
 func (a *API) putSetting(ctx context.Context, call control.Call, principal, name string, value *string) (*types.Setting, error) {
 	var set *model.Setting
-	err := a.update(ctx, func(tx *store.Tx) error {
+	err := a.Update(ctx, func(tx *store.Tx) error {
 		var err error
 		set, err = control.PutSetting(tx, call, principal, name, aws.ToString(value))
 		return err
@@ -77,7 +77,7 @@ func (a *API) deleteAccountSetting(
 		return nil, err
 	}
 	var now model.Setting
-	err = a.update(ctx, func(tx *store.Tx) (err error) {
+	err = a.Update(ctx, func(tx *store.Tx) (err error) {
 		now, err = control.DeleteSetting(tx, call, principal, string(in.Name))
 		return err
 	})
@@ -113,7 +113,7 @@ func (a *API) listAccountSettings(
 		return nil, err
 	}
 	list := []types.Setting{}
-	for _, s := range control.Settings(a.store.View(), call.Scope, principal, in.EffectiveSettings) {
+	for _, s := range control.Settings(a.Store.View(), call.Scope, principal, in.EffectiveSettings) {
 		if (name == "" || name == s.Name) && (value == "" || value == s.Value) {
 			list = append(list, settingOut(principal, s))
 		}

@@ -193,5 +193,5 @@ func agentOps() []wire.Operation {
 
 // refuse is an operation that is not there; instead says what to do.
 func refuse(name, instead string) wire.Operation {
-	return wire.Refuse(name, "UnsupportedFeatureException", name+" is not supported by this version of maitred: "+instead+".")
+	return wire.Unsupported(name, "UnsupportedFeatureException", instead)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/ecs"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/model"
 )
 
@@ -17,7 +18,7 @@ import (
 func TestEveryOperationIsKnown(t *testing.T) {
 	t.Parallel()
 	service := ecs.New(ecs.Deps{
-		Store: apitest.Store(t), Account: account, Now: func() time.Time { return start }, IDs: apitest.IDs(),
+		Deps:   usecase.Deps{Store: apitest.Store(t), Account: account, Now: func() time.Time { return start }, IDs: apitest.IDs()},
 		Refuse: func(*model.Machine, *model.TaskDefinition) string { return "" },
 	}).Service()
 	apitest.WantTable(t, service, reflect.TypeFor[*client.Client](), "UnsupportedFeatureException")

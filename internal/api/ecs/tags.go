@@ -90,7 +90,7 @@ func (a *API) tagResource(ctx context.Context, call control.Call, in *ecs.TagRes
 	if len(tags) == 0 {
 		return nil, model.InvalidParameter("tags should not be empty.")
 	}
-	err = a.update(ctx, func(tx *store.Tx) error { return control.Tag(tx, resource, tags) })
+	err = a.Update(ctx, func(tx *store.Tx) error { return control.Tag(tx, resource, tags) })
 	return &ecs.TagResourceOutput{}, err
 }
 
@@ -107,7 +107,7 @@ func (a *API) untagResource(ctx context.Context, call control.Call, in *ecs.Unta
 			return nil, model.InvalidParameter(fmt.Sprintf("tagKeys: %q begins with aws:, which is reserved for AWS.", key))
 		}
 	}
-	err = a.update(ctx, func(tx *store.Tx) error { return control.Untag(tx, resource, in.TagKeys) })
+	err = a.Update(ctx, func(tx *store.Tx) error { return control.Untag(tx, resource, in.TagKeys) })
 	return &ecs.UntagResourceOutput{}, err
 }
 
@@ -118,7 +118,7 @@ func (a *API) listTagsForResource(
 	if err != nil {
 		return nil, err
 	}
-	tags, err := control.Tags(a.store.View(), resource)
+	tags, err := control.Tags(a.Store.View(), resource)
 	if err != nil {
 		return nil, err
 	}

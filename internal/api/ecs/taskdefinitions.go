@@ -25,7 +25,7 @@ func (a *API) registerTaskDefinition(
 		return nil, err
 	}
 	var made *model.TaskDefinition
-	err = a.update(ctx, func(tx *store.Tx) (err error) {
+	err = a.Update(ctx, func(tx *store.Tx) (err error) {
 		made, err = control.RegisterTaskDefinition(tx, call, spec)
 		return err
 	})
@@ -64,7 +64,7 @@ func (a *API) describeTaskDefinition(
 	if ref == "" {
 		return nil, model.InvalidParameter("taskDefinition should not be empty.")
 	}
-	d := control.FindTaskDefinition(a.store.View(), call.Scope, ref)
+	d := control.FindTaskDefinition(a.Store.View(), call.Scope, ref)
 	if d == nil {
 		return nil, control.UnknownTaskDefinition()
 	}
@@ -87,7 +87,7 @@ func (a *API) deregisterTaskDefinition(
 		return nil, model.InvalidParameter("taskDefinition should not be empty.")
 	}
 	var d *model.TaskDefinition
-	err := a.update(ctx, func(tx *store.Tx) (err error) {
+	err := a.Update(ctx, func(tx *store.Tx) (err error) {
 		d, err = control.DeregisterTaskDefinition(tx, call, ref)
 		return err
 	})
@@ -112,7 +112,7 @@ func (a *API) deleteTaskDefinitions(
 	}
 	var deleted []*model.TaskDefinition
 	var failures []types.Failure
-	err := a.update(ctx, func(tx *store.Tx) error {
+	err := a.Update(ctx, func(tx *store.Tx) error {
 		deleted, failures = nil, []types.Failure{}
 		for _, ref := range in.TaskDefinitions {
 			d, failure := control.DeleteTaskDefinition(tx, call, ref)
@@ -159,9 +159,9 @@ func (a *API) listTaskDefinitions(
 		return nil, err
 	}
 	// The member is called a prefix, but it names one whole family ("ListTaskDefinitions").
-	all := a.store.View().TaskDefinitions(call.Region, "")
+	all := a.Store.View().TaskDefinitions(call.Region, "")
 	if family != "" {
-		all = a.store.View().Revisions(call.Region, family)
+		all = a.Store.View().Revisions(call.Region, family)
 	}
 	var names []string
 	for d := range all {
@@ -209,7 +209,7 @@ func (a *API) listTaskDefinitionFamilies(
 	// A family whose revisions are all gone keeps its counter, but is not shown any more.
 	families := []string{}
 	active := map[string]bool{}
-	for d := range a.store.View().TaskDefinitions(call.Region, prefix) {
+	for d := range a.Store.View().TaskDefinitions(call.Region, prefix) {
 		if n := len(families); n == 0 || families[n-1] != d.Family {
 			families = append(families, d.Family)
 		}

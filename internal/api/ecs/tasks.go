@@ -50,7 +50,7 @@ func (a *API) startTask(ctx context.Context, call control.Call, in *ecs.StartTas
 func (a *API) run(ctx context.Context, call control.Call, spec control.RunTask, in *ecs.RunTaskInput) ([]types.Task, []types.Failure, error) {
 	tasks, failures := []types.Task{}, []types.Failure{}
 	var started []model.TaskState
-	err := a.update(ctx, func(tx *store.Tx) error {
+	err := a.Update(ctx, func(tx *store.Tx) error {
 		if err := a.checkAssociated(tx.View(), spec.Cluster, in.CapacityProviderStrategy); err != nil {
 			return err
 		}
@@ -75,7 +75,7 @@ func (a *API) run(ctx context.Context, call control.Call, spec control.RunTask, 
 	if err != nil {
 		return nil, nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	for _, t := range started {
 		if now, ok := view.Task(t.ARN); ok {
 			t = now
@@ -105,7 +105,7 @@ func (a *API) stopTask(ctx context.Context, call control.Call, in *ecs.StopTaskI
 		return nil, model.InvalidParameter(fmt.Sprintf("reason has %d characters; at most %d are allowed.", n, stopReasonMax))
 	}
 	var stopped model.TaskState
-	err = a.update(ctx, func(tx *store.Tx) (err error) {
+	err = a.Update(ctx, func(tx *store.Tx) (err error) {
 		if _, err := control.FindCluster(tx.View(), cluster); err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (a *API) stopTask(ctx context.Context, call control.Call, in *ecs.StopTaskI
 	if err != nil {
 		return nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	if now, ok := view.Task(task); ok {
 		stopped = now
 	}
@@ -131,7 +131,7 @@ func (a *API) describeTasks(_ context.Context, call control.Call, in *ecs.Descri
 	if err != nil {
 		return nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	if _, err := control.FindCluster(view, cluster); err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (a *API) listTasks(_ context.Context, call control.Call, in *ecs.ListTasksI
 	if err != nil {
 		return nil, err
 	}
-	view := a.store.View()
+	view := a.Store.View()
 	if _, err := control.FindCluster(view, cluster); err != nil {
 		return nil, err
 	}

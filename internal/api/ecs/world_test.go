@@ -14,6 +14,7 @@ import (
 
 	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/ecs"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
@@ -47,8 +48,9 @@ func newWorldOver(t *testing.T, backend *mem.Backend) *world {
 	w := &world{t: t, store: apitest.Open(t, backend), clock: apitest.NewClock(start)}
 	timings, _ := model.TimingsByName("fast")
 	w.url = apitest.Serve(t, wire.Config{}, ecs.New(ecs.Deps{
-		Store: w.store, Account: account, Now: w.clock.Now, Timings: timings, IDs: apitest.IDs(),
-		Refuse: func(*model.Machine, *model.TaskDefinition) string { return "" },
+		Deps:    usecase.Deps{Store: w.store, Account: account, Now: w.clock.Now, IDs: apitest.IDs()},
+		Timings: timings,
+		Refuse:  func(*model.Machine, *model.TaskDefinition) string { return "" },
 	}).Service())
 	w.Client = w.in(region)
 	return w

@@ -75,7 +75,7 @@ func (a *API) modifyLoadBalancerAttributes(ctx context.Context, call control.Cal
 		return nil, err
 	}
 	out := &client.ModifyLoadBalancerAttributesOutput{}
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		b, err := control.SetBalancerAttributes(tx, call, id, set)
 		if err == nil {
 			out.Attributes = balancerAttributes(b)
@@ -104,7 +104,7 @@ func (a *API) modifyListenerAttributes(ctx context.Context, call control.Call, i
 		return nil, err
 	}
 	out := &client.ModifyListenerAttributesOutput{}
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		l, err := control.SetListenerAttributes(tx, call, id, set)
 		if err == nil {
 			out.Attributes = listenerAttributes(l)
@@ -133,7 +133,7 @@ func (a *API) modifyTargetGroupAttributes(ctx context.Context, call control.Call
 		return nil, err
 	}
 	out := &client.ModifyTargetGroupAttributesOutput{}
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		g, err := control.SetGroupAttributes(tx, call, id, set)
 		if err == nil {
 			out.Attributes = groupAttributes(g)

@@ -12,22 +12,16 @@ package elbv2
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
-	"github.com/maitred/maitred/internal/arn"
 	"github.com/maitred/maitred/internal/control"
 	"github.com/maitred/maitred/internal/model"
-	"github.com/maitred/maitred/internal/store"
 )
 
 // Deps is what the API works with.
 type Deps struct {
-	Store     *store.Store
-	Account   string // 12 digits
-	Now       func() time.Time
-	IDs       arn.IDs
+	usecase.Deps
 	Timings   model.Timings
 	VPC       string   // CIDR block of default VPCs, "" for control.DefaultCIDR
 	Addresses []string // that load balancers may have; none: control.DefaultAddresses
@@ -57,15 +51,12 @@ func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I
 }
 
 func (a *API) call(ctx context.Context, r *wire.Request) (control.Call, error) {
-	call := usecase.Call(r, a.Account, a.Now, a.IDs)
+	call, err := a.Call(ctx, r)
+	if err != nil {
+		return call, err
+	}
 	call.Timings, call.VPC, call.Addresses = a.Timings, a.VPC, a.Addresses
-	return call, usecase.EnsureRegion(ctx, a.Store, call)
-}
-
-// update carries out a use case, which may be called more than once, each time with a newer view.
-func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
-	_, err := a.Store.Update(ctx, do)
-	return err
+	return call, a.EnsureRegion(ctx, call)
 }
 
 // wireError translates an error to what the caller sees.

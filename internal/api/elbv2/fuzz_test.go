@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
@@ -96,7 +97,9 @@ func FuzzRequest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(st.Close)
-	api := New(Deps{Store: st, Account: "123456789012", Now: func() time.Time { return time.Unix(1_800_000_000, 0) }, IDs: func() (id [16]byte) { return id }})
+	api := New(Deps{Deps: usecase.Deps{
+		Store: st, Account: "123456789012", Now: func() time.Time { return time.Unix(1_800_000_000, 0) }, IDs: func() (id [16]byte) { return id },
+	}})
 	handler, err := wire.NewHandler(wire.Config{}, api.Service())
 	if err != nil {
 		f.Fatal(err)

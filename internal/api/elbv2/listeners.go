@@ -36,7 +36,7 @@ func (a *API) createListener(ctx context.Context, call control.Call, in *client.
 		return nil, err
 	}
 	var made *model.Listener
-	if err := a.update(ctx, func(tx *store.Tx) (err error) {
+	if err := a.Update(ctx, func(tx *store.Tx) (err error) {
 		made, err = control.CreateListener(tx, call, id, l)
 		return err
 	}); err != nil {
@@ -111,7 +111,7 @@ func (a *API) modifyListener(ctx context.Context, call control.Call, in *client.
 		}
 	}
 	var l *model.Listener
-	if err := a.update(ctx, func(tx *store.Tx) (err error) {
+	if err := a.Update(ctx, func(tx *store.Tx) (err error) {
 		l, err = control.ModifyListener(tx, call, id, func(l *model.Listener) error {
 			p.apply(l)
 			if in.SslPolicy != nil {
@@ -209,7 +209,7 @@ func (a *API) deleteListener(ctx context.Context, call control.Call, in *client.
 	if err := required("listenerArn", id); err != nil {
 		return nil, err
 	}
-	err := a.update(ctx, func(tx *store.Tx) error { return control.DeleteListener(tx, call, id) })
+	err := a.Update(ctx, func(tx *store.Tx) error { return control.DeleteListener(tx, call, id) })
 	return &client.DeleteListenerOutput{}, err
 }
 
@@ -240,7 +240,7 @@ func (a *API) addListenerCertificates(ctx context.Context, call control.Call, in
 	if err != nil {
 		return nil, err
 	}
-	if err := a.update(ctx, func(tx *store.Tx) error {
+	if err := a.Update(ctx, func(tx *store.Tx) error {
 		_, err := control.AddCertificates(tx, call, id, list)
 		return err
 	}); err != nil {
@@ -258,7 +258,7 @@ func (a *API) removeListenerCertificates(ctx context.Context, call control.Call,
 	if err != nil {
 		return nil, err
 	}
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		_, err := control.RemoveCertificates(tx, call, id, list)
 		return err
 	})

@@ -23,7 +23,7 @@ func (a *API) createLoadBalancer(ctx context.Context, call control.Call, in *cli
 		return nil, err
 	}
 	var b *model.LoadBalancer
-	if err := a.update(ctx, func(tx *store.Tx) (err error) {
+	if err := a.Update(ctx, func(tx *store.Tx) (err error) {
 		b, err = control.CreateLoadBalancer(tx, call, n)
 		return err
 	}); err != nil {
@@ -209,7 +209,7 @@ func (a *API) setSubnets(ctx context.Context, call control.Call, in *client.SetS
 		return nil, unsupported("EnablePrefixForIpv6SourceNat", "load balancers have IPv4 addresses")
 	}
 	var b *model.LoadBalancer
-	if err := a.update(ctx, func(tx *store.Tx) (err error) {
+	if err := a.Update(ctx, func(tx *store.Tx) (err error) {
 		b, err = control.SetSubnets(tx, call, id, subnets)
 		return err
 	}); err != nil {
@@ -229,7 +229,7 @@ func (a *API) setSecurityGroups(ctx context.Context, call control.Call, in *clie
 		return nil, unsupported("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", "there is no PrivateLink")
 	}
 	var b *model.LoadBalancer
-	if err := a.update(ctx, func(tx *store.Tx) (err error) {
+	if err := a.Update(ctx, func(tx *store.Tx) (err error) {
 		b, err = control.SetSecurityGroups(tx, call, id, in.SecurityGroups)
 		return err
 	}); err != nil {

@@ -42,7 +42,7 @@ func (a *API) createRule(ctx context.Context, call control.Call, in *client.Crea
 		return nil, err
 	}
 	var made *model.Rule
-	if err := a.update(ctx, func(tx *store.Tx) (err error) {
+	if err := a.Update(ctx, func(tx *store.Tx) (err error) {
 		made, err = control.CreateRule(tx, call, id, r)
 		return err
 	}); err != nil {
@@ -67,7 +67,7 @@ func (a *API) modifyRule(ctx context.Context, call control.Call, in *client.Modi
 		return nil, err
 	}
 	var r *model.Rule
-	if err := a.update(ctx, func(tx *store.Tx) (err error) {
+	if err := a.Update(ctx, func(tx *store.Tx) (err error) {
 		r, err = control.ModifyRule(tx, call, id, edit)
 		return err
 	}); err != nil {
@@ -112,7 +112,7 @@ func (a *API) deleteRule(ctx context.Context, call control.Call, in *client.Dele
 	if err := required("ruleArn", id); err != nil {
 		return nil, err
 	}
-	err := a.update(ctx, func(tx *store.Tx) error { return control.DeleteRule(tx, call, id) })
+	err := a.Update(ctx, func(tx *store.Tx) error { return control.DeleteRule(tx, call, id) })
 	return &client.DeleteRuleOutput{}, err
 }
 
@@ -138,7 +138,7 @@ func (a *API) setRulePriorities(ctx context.Context, call control.Call, in *clie
 		return nil, invalid("At most %d rules can be specified in one request", control.ListenerRulesMax)
 	}
 	out := &client.SetRulePrioritiesOutput{}
-	err := a.update(ctx, func(tx *store.Tx) error {
+	err := a.Update(ctx, func(tx *store.Tx) error {
 		rules, err := control.SetRulePriorities(tx, call, priorities)
 		out.Rules = nil
 		for _, r := range rules {

@@ -64,7 +64,7 @@ func (a *API) table() []wire.Operation {
 
 // refuse is an operation that is not there; instead says why or what to do.
 func refuse(name, instead string) wire.Operation {
-	return wire.Refuse(name, "InvalidAction", name+" is not supported by this version of maitred: "+instead+".")
+	return wire.Unsupported(name, "InvalidAction", instead)
 }
 
 // Classic describes the older API of Elastic Load Balancing to the wire, for Classic Load Balancers: all of it is refused.

@@ -37,7 +37,7 @@ func (a *API) addTags(ctx context.Context, call control.Call, in *client.AddTags
 	if len(tags) == 0 {
 		return nil, invalid("At least one tag must be specified")
 	}
-	err = a.update(ctx, func(tx *store.Tx) error { return control.TagBalancing(tx, call, in.ResourceArns, tags) })
+	err = a.Update(ctx, func(tx *store.Tx) error { return control.TagBalancing(tx, call, in.ResourceArns, tags) })
 	return &client.AddTagsOutput{}, err
 }
 
@@ -48,7 +48,7 @@ func (a *API) removeTags(ctx context.Context, call control.Call, in *client.Remo
 	if len(in.TagKeys) == 0 {
 		return nil, invalid("At least one tag key must be specified")
 	}
-	err := a.update(ctx, func(tx *store.Tx) error { return control.UntagBalancing(tx, call, in.ResourceArns, in.TagKeys) })
+	err := a.Update(ctx, func(tx *store.Tx) error { return control.UntagBalancing(tx, call, in.ResourceArns, in.TagKeys) })
 	return &client.RemoveTagsOutput{}, err
 }
 

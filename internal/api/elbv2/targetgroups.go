@@ -20,7 +20,7 @@ func (a *API) createTargetGroup(ctx context.Context, call control.Call, in *clie
 		return nil, err
 	}
 	var made *model.TargetGroup
-	if err := a.update(ctx, func(tx *store.Tx) (err error) {
+	if err := a.Update(ctx, func(tx *store.Tx) (err error) {
 		made, err = control.CreateTargetGroup(tx, call, g)
 		return err
 	}); err != nil {
@@ -95,7 +95,7 @@ func (a *API) modifyTargetGroup(ctx context.Context, call control.Call, in *clie
 		protocol: in.HealthCheckProtocol, matcher: in.Matcher,
 	}
 	var g *model.TargetGroup
-	if err := a.update(ctx, func(tx *store.Tx) (err error) {
+	if err := a.Update(ctx, func(tx *store.Tx) (err error) {
 		g, err = control.ModifyTargetGroup(tx, call, id, c.apply)
 		return err
 	}); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/maitred/maitred/internal/api/apitest"
 	"github.com/maitred/maitred/internal/api/elbv2"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/model"
 	"github.com/maitred/maitred/internal/store"
@@ -42,7 +43,8 @@ func newWorld(t *testing.T, addresses ...string) *world {
 	t.Helper()
 	w := &world{t: t, store: apitest.Store(t), clock: apitest.NewClock(start)}
 	w.url = apitest.Serve(t, wire.Config{Region: region}, elbv2.New(elbv2.Deps{
-		Store: w.store, Account: account, Now: w.clock.Now, Addresses: addresses, IDs: apitest.IDs(),
+		Deps:      usecase.Deps{Store: w.store, Account: account, Now: w.clock.Now, IDs: apitest.IDs()},
+		Addresses: addresses,
 	}).Service(), elbv2.Classic())
 	w.Client = w.in(region)
 	return w

@@ -32,7 +32,7 @@ func (a *API) createLogGroup(
 	if err != nil {
 		return nil, err
 	}
-	err = a.update(ctx, func(tx *store.Tx) error {
+	err = a.Update(ctx, func(tx *store.Tx) error {
 		return control.CreateLogGroup(tx, call, control.NewLogGroup{Name: aws.ToString(in.LogGroupName), Tags: tags})
 	})
 	return &cloudwatchlogs.CreateLogGroupOutput{}, err
@@ -45,7 +45,7 @@ func (a *API) deleteLogGroup(
 	if err != nil {
 		return nil, err
 	}
-	err = a.update(ctx, func(tx *store.Tx) error { return control.DeleteLogGroup(tx, call, g.Name) })
+	err = a.Update(ctx, func(tx *store.Tx) error { return control.DeleteLogGroup(tx, call, g.Name) })
 	return &cloudwatchlogs.DeleteLogGroupOutput{}, err
 }
 
@@ -120,7 +120,7 @@ func (a *API) putRetentionPolicy(
 	if days == 0 {
 		return nil, invalid("retentionInDays should be at least 1, got 0; DeleteRetentionPolicy keeps events for ever.")
 	}
-	err = a.update(ctx, func(tx *store.Tx) error { return control.SetRetention(tx, call, g.Name, days) })
+	err = a.Update(ctx, func(tx *store.Tx) error { return control.SetRetention(tx, call, g.Name, days) })
 	return &cloudwatchlogs.PutRetentionPolicyOutput{}, err
 }
 
@@ -131,7 +131,7 @@ func (a *API) deleteRetentionPolicy(
 	if err != nil {
 		return nil, err
 	}
-	err = a.update(ctx, func(tx *store.Tx) error { return control.SetRetention(tx, call, g.Name, 0) })
+	err = a.Update(ctx, func(tx *store.Tx) error { return control.SetRetention(tx, call, g.Name, 0) })
 	return &cloudwatchlogs.DeleteRetentionPolicyOutput{}, err
 }
 
@@ -176,7 +176,7 @@ func (a *API) tag(ctx context.Context, call control.Call, name, resource *string
 	if len(add) == 0 {
 		return invalid("tags should not be empty.")
 	}
-	return a.update(ctx, func(tx *store.Tx) error { return control.TagLogGroup(tx, call, g.Name, add) })
+	return a.Update(ctx, func(tx *store.Tx) error { return control.TagLogGroup(tx, call, g.Name, add) })
 }
 
 func (a *API) untag(ctx context.Context, call control.Call, name, resource *string, keys []string) error {
@@ -187,7 +187,7 @@ func (a *API) untag(ctx context.Context, call control.Call, name, resource *stri
 	if len(keys) == 0 {
 		return invalid("tagKeys should not be empty.")
 	}
-	return a.update(ctx, func(tx *store.Tx) error { return control.UntagLogGroup(tx, call, g.Name, keys) })
+	return a.Update(ctx, func(tx *store.Tx) error { return control.UntagLogGroup(tx, call, g.Name, keys) })
 }
 
 func (a *API) tagResource(

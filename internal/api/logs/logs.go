@@ -10,7 +10,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -22,14 +21,11 @@ import (
 	"github.com/maitred/maitred/internal/logs"
 	"github.com/maitred/maitred/internal/logs/disk"
 	"github.com/maitred/maitred/internal/model"
-	"github.com/maitred/maitred/internal/store"
 )
 
 // Deps is what the API works with.
 type Deps struct {
-	Store   *store.Store
-	Account string // 12 digits
-	Now     func() time.Time
+	usecase.Deps
 	// Put keeps what is put here, and Sources gives all places that events are read from, Put among them.
 	Put     *disk.Store
 	Sources func() logs.Source
@@ -51,17 +47,7 @@ func (a *API) Service() *wire.Service {
 
 // op makes an operation of a method.
 func op[I, O any](a *API, name string, do func(context.Context, control.Call, *I) (*O, error)) wire.Operation {
-	return usecase.Op(name, a.call, do, wireError)
-}
-
-func (a *API) call(_ context.Context, r *wire.Request) (control.Call, error) {
-	return usecase.Call(r, a.Account, a.Now, nil), nil
-}
-
-// update carries out a use case.
-func (a *API) update(ctx context.Context, do func(*store.Tx) error) error {
-	_, err := a.Store.Update(ctx, do)
-	return err
+	return usecase.Op(name, a.Call, do, wireError)
 }
 
 // wireError translates an error to what the caller sees.
@@ -135,6 +121,16 @@ func streamName(name *string) (string, error) {
 		return "", invalid("logStreamName: %.100q should have 1 to %d characters, and no : and no *.", n, most)
 	}
 	return n, nil
+}
+
+// stream finds a group, and the name of a stream in it, which need not be there.
+func (a *API) stream(call control.Call, group, name *string) (found, string, error) {
+	g, err := a.group(call, group, nil)
+	if err != nil {
+		return found{}, "", err
+	}
+	n, err := streamName(name)
+	return g, n, err
 }
 
 // haveStream refuses a stream that a group does not have.

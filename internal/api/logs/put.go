@@ -26,11 +26,7 @@ const (
 func (a *API) putLogEvents(
 	ctx context.Context, call control.Call, in *cloudwatchlogs.PutLogEventsInput,
 ) (*cloudwatchlogs.PutLogEventsOutput, error) {
-	g, err := a.group(call, in.LogGroupName, nil)
-	if err != nil {
-		return nil, err
-	}
-	name, err := streamName(in.LogStreamName)
+	g, name, err := a.stream(call, in.LogGroupName, in.LogStreamName)
 	if err != nil {
 		return nil, err
 	}

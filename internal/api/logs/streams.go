@@ -20,11 +20,7 @@ import (
 func (a *API) createLogStream(
 	ctx context.Context, call control.Call, in *cloudwatchlogs.CreateLogStreamInput,
 ) (*cloudwatchlogs.CreateLogStreamOutput, error) {
-	g, err := a.group(call, in.LogGroupName, nil)
-	if err != nil {
-		return nil, err
-	}
-	name, err := streamName(in.LogStreamName)
+	g, name, err := a.stream(call, in.LogGroupName, in.LogStreamName)
 	if err != nil {
 		return nil, err
 	}
@@ -42,11 +38,7 @@ func (a *API) createLogStream(
 func (a *API) deleteLogStream(
 	ctx context.Context, call control.Call, in *cloudwatchlogs.DeleteLogStreamInput,
 ) (*cloudwatchlogs.DeleteLogStreamOutput, error) {
-	g, err := a.group(call, in.LogGroupName, nil)
-	if err != nil {
-		return nil, err
-	}
-	name, err := streamName(in.LogStreamName)
+	g, name, err := a.stream(call, in.LogGroupName, in.LogStreamName)
 	if err != nil {
 		return nil, err
 	}

@@ -23,84 +23,51 @@ func (a *API) table() []wire.Operation {
 		op(a, "UntagLogGroup", a.untagLogGroup),
 		op(a, "ListTagsLogGroup", a.listTagsLogGroup),
 	}
-	for _, r := range refusals() {
-		for _, name := range r.names {
-			ops = append(ops, refuse(name, r.instead))
-		}
-	}
-	return ops
+	return append(ops, wire.AllUnsupported("InvalidOperationException", refusals())...)
 }
 
-// refusal is operations that are not there for one reason.
-type refusal struct {
-	instead string
-	names   []string
-}
-
-func refusals() []refusal {
-	return []refusal{
-		{
-			instead: "call FilterLogEvents again and again, as `aws logs tail --follow` does, or run `maitred logs -f`",
-			names: []string{
-				"StartLiveTail",
-			},
+// refusals are the operations that are not there, by what to do instead.
+func refusals() map[string][]string {
+	return map[string][]string{
+		"call FilterLogEvents again and again, as `aws logs tail --follow` does, or run `maitred logs -f`": {
+			"StartLiveTail",
 		},
-		{
-			instead: "search with FilterLogEvents",
-			names: []string{
-				"CreateLookupTable", "CreateScheduledQuery", "DeleteIndexPolicy", "DeleteLookupTable",
-				"DeleteQueryDefinition", "DeleteScheduledQuery", "DescribeFieldIndexes", "DescribeIndexPolicies",
-				"DescribeLookupTables", "DescribeQueries", "DescribeQueryDefinitions", "GetLogFields", "GetLogGroupFields",
-				"GetLogObject", "GetLogRecord", "GetLookupTable", "GetQueryResults", "GetScheduledQuery",
-				"GetScheduledQueryHistory", "ListLogGroupsForQuery", "ListScheduledQueries", "PutIndexPolicy",
-				"PutQueryDefinition", "StartQuery", "StopQuery", "UpdateLookupTable", "UpdateScheduledQuery",
-			},
+		"search with FilterLogEvents": {
+			"CreateLookupTable", "CreateScheduledQuery", "DeleteIndexPolicy", "DeleteLookupTable",
+			"DeleteQueryDefinition", "DeleteScheduledQuery", "DescribeFieldIndexes", "DescribeIndexPolicies",
+			"DescribeLookupTables", "DescribeQueries", "DescribeQueryDefinitions", "GetLogFields", "GetLogGroupFields",
+			"GetLogObject", "GetLogRecord", "GetLookupTable", "GetQueryResults", "GetScheduledQuery",
+			"GetScheduledQueryHistory", "ListLogGroupsForQuery", "ListScheduledQueries", "PutIndexPolicy",
+			"PutQueryDefinition", "StartQuery", "StopQuery", "UpdateLookupTable", "UpdateScheduledQuery",
 		},
-		{
-			instead: "logs stay on the machines; read them with FilterLogEvents",
-			names: []string{
-				"AssociateSourceToS3TableIntegration", "CancelExportTask", "CancelImportTask", "CreateDelivery",
-				"CreateExportTask", "CreateImportTask", "DeleteDelivery", "DeleteDeliveryDestination",
-				"DeleteDeliveryDestinationPolicy", "DeleteDeliverySource", "DeleteDestination", "DeleteIntegration",
-				"DeleteSubscriptionFilter", "DeleteSyslogConfiguration", "DescribeConfigurationTemplates",
-				"DescribeDeliveries", "DescribeDeliveryDestinations", "DescribeDeliverySources", "DescribeDestinations",
-				"DescribeExportTasks", "DescribeImportTaskBatches", "DescribeImportTasks", "DescribeSubscriptionFilters",
-				"DisassociateSourceFromS3TableIntegration", "GetDelivery", "GetDeliveryDestination",
-				"GetDeliveryDestinationPolicy", "GetDeliverySource", "GetIntegration", "ListIntegrations",
-				"ListSourcesForS3TableIntegration", "ListSyslogConfigurations", "PutBearerTokenAuthentication",
-				"PutDeliveryDestination", "PutDeliveryDestinationPolicy", "PutDeliverySource", "PutDestination",
-				"PutDestinationPolicy", "PutIntegration", "PutSubscriptionFilter", "PutSyslogConfiguration",
-				"UpdateDeliveryConfiguration",
-			},
+		"logs stay on the machines; read them with FilterLogEvents": {
+			"AssociateSourceToS3TableIntegration", "CancelExportTask", "CancelImportTask", "CreateDelivery",
+			"CreateExportTask", "CreateImportTask", "DeleteDelivery", "DeleteDeliveryDestination",
+			"DeleteDeliveryDestinationPolicy", "DeleteDeliverySource", "DeleteDestination", "DeleteIntegration",
+			"DeleteSubscriptionFilter", "DeleteSyslogConfiguration", "DescribeConfigurationTemplates",
+			"DescribeDeliveries", "DescribeDeliveryDestinations", "DescribeDeliverySources", "DescribeDestinations",
+			"DescribeExportTasks", "DescribeImportTaskBatches", "DescribeImportTasks", "DescribeSubscriptionFilters",
+			"DisassociateSourceFromS3TableIntegration", "GetDelivery", "GetDeliveryDestination",
+			"GetDeliveryDestinationPolicy", "GetDeliverySource", "GetIntegration", "ListIntegrations",
+			"ListSourcesForS3TableIntegration", "ListSyslogConfigurations", "PutBearerTokenAuthentication",
+			"PutDeliveryDestination", "PutDeliveryDestinationPolicy", "PutDeliverySource", "PutDestination",
+			"PutDestinationPolicy", "PutIntegration", "PutSubscriptionFilter", "PutSyslogConfiguration",
+			"UpdateDeliveryConfiguration",
 		},
-		{
-			instead: "read events with FilterLogEvents",
-			names: []string{
-				"CreateLogAnomalyDetector", "DeleteLogAnomalyDetector", "DeleteMetricFilter", "DeleteTransformer",
-				"DescribeMetricFilters", "GetLogAnomalyDetector", "GetTransformer", "ListAnomalies",
-				"ListLogAnomalyDetectors", "PutMetricFilter", "PutTransformer", "TestMetricFilter", "TestTransformer",
-				"UpdateAnomaly", "UpdateLogAnomalyDetector",
-			},
+		"read events with FilterLogEvents": {
+			"CreateLogAnomalyDetector", "DeleteLogAnomalyDetector", "DeleteMetricFilter", "DeleteTransformer",
+			"DescribeMetricFilters", "GetLogAnomalyDetector", "GetTransformer", "ListAnomalies",
+			"ListLogAnomalyDetectors", "PutMetricFilter", "PutTransformer", "TestMetricFilter", "TestTransformer",
+			"UpdateAnomaly", "UpdateLogAnomalyDetector",
 		},
-		{
-			instead: "events are kept as they are; PutRetentionPolicy says for how long",
-			names: []string{
-				"AssociateKmsKey", "DeleteAccountPolicy", "DeleteDataProtectionPolicy", "DeleteResourcePolicy",
-				"DescribeAccountPolicies", "DescribeResourcePolicies", "DisassociateKmsKey", "GetDataProtectionPolicy",
-				"GetStorageTierPolicy", "PutAccountPolicy", "PutDataProtectionPolicy", "PutLogGroupDeletionProtection",
-				"PutResourcePolicy", "PutStorageTierPolicy",
-			},
+		"events are kept as they are; PutRetentionPolicy says for how long": {
+			"AssociateKmsKey", "DeleteAccountPolicy", "DeleteDataProtectionPolicy", "DeleteResourcePolicy",
+			"DescribeAccountPolicies", "DescribeResourcePolicies", "DisassociateKmsKey", "GetDataProtectionPolicy",
+			"GetStorageTierPolicy", "PutAccountPolicy", "PutDataProtectionPolicy", "PutLogGroupDeletionProtection",
+			"PutResourcePolicy", "PutStorageTierPolicy",
 		},
-		{
-			instead: "use DescribeLogGroups",
-			names: []string{
-				"ListAggregateLogGroupSummaries", "ListLogGroups",
-			},
+		"use DescribeLogGroups": {
+			"ListAggregateLogGroupSummaries", "ListLogGroups",
 		},
 	}
-}
-
-// refuse is an operation that is not there; instead says what to do.
-func refuse(name, instead string) wire.Operation {
-	return wire.Refuse(name, "InvalidOperationException", name+" is not supported by this version of maitred: "+instead+".")
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/maitred/maitred/internal/api/apitest"
 	api "github.com/maitred/maitred/internal/api/logs"
+	"github.com/maitred/maitred/internal/api/usecase"
 	"github.com/maitred/maitred/internal/api/wire"
 	"github.com/maitred/maitred/internal/logs"
 	"github.com/maitred/maitred/internal/logs/disk"
@@ -40,7 +41,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, clock: apitest.NewClock(start), machine: openDisk(t, "machine")}
 	put := openDisk(t, "server")
 	w.url = apitest.Serve(t, wire.Config{}, api.New(api.Deps{
-		Store: apitest.Store(t), Account: account, Now: w.clock.Now, Put: put,
+		Deps:    usecase.Deps{Store: apitest.Store(t), Account: account, Now: w.clock.Now},
+		Put:     put,
 		Sources: func() logs.Source { return logs.Sources{List: []logs.Source{put, w.machine}} },
 	}).Service())
 	w.Client = client.NewFromConfig(apitest.Config(w.url, region))

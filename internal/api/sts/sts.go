@@ -49,5 +49,5 @@ func (i identity) get(context.Context, *wire.Request, *sts.GetCallerIdentityInpu
 
 // refuse is an operation that is not there; instead says why. STS has no error of its own for that.
 func refuse(name, instead string) wire.Operation {
-	return wire.Refuse(name, "UnsupportedOperation", name+" is not supported by this version of maitred: "+instead+".")
+	return wire.Unsupported(name, "UnsupportedOperation", instead)
 }

@@ -5,6 +5,7 @@ package usecase
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/maitred/maitred/internal/api/wire"
@@ -32,26 +33,42 @@ func Op[I, O any](
 	})
 }
 
-// Call is a request to an account (12 digits) as use cases know it. Requests are not authenticated: everybody is the account's
-// root user.
-func Call(r *wire.Request, account string, now func() time.Time, ids arn.IDs) control.Call {
-	scope := arn.Scope{Region: r.Region, Account: account}
+// Deps is what each API works with.
+type Deps struct {
+	Store   *store.Store
+	Account string // 12 digits
+	Now     func() time.Time
+	IDs     arn.IDs
+}
+
+// Call is a request to the account as use cases know it, for Op. Requests are not authenticated: everybody is the account's root user.
+func (d Deps) Call(_ context.Context, r *wire.Request) (control.Call, error) {
+	scope := arn.Scope{Region: r.Region, Account: d.Account}
 	return control.Call{
-		Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: now().UTC(), IDs: ids,
+		Scope: scope, Operation: r.Operation, RequestID: r.RequestID, Principal: scope.Root(), Now: d.Now().UTC(), IDs: d.IDs,
+	}, nil
+}
+
+// Update carries out a use case. When it returns, the view shows what was written. The function may be called more than
+// once, each time with a newer view.
+func (d Deps) Update(ctx context.Context, do func(*store.Tx) error) error {
+	rev, err := d.Store.Update(ctx, do)
+	if rev != 0 && errors.Is(err, store.ErrNotSeen) {
+		return fmt.Errorf("committed at revision %d: %w", rev, err)
 	}
+	return err
 }
 
 // EnsureRegion makes what each region has, as its default VPC, when the region is met for the first time; later it costs a
 // look at the view.
-func EnsureRegion(ctx context.Context, s *store.Store, call control.Call) error {
-	if control.RegionKnown(s.View(), call.Scope) {
+func (d Deps) EnsureRegion(ctx context.Context, call control.Call) error {
+	if control.RegionKnown(d.Store.View(), call.Scope) {
 		return nil
 	}
-	_, err := s.Update(ctx, func(tx *store.Tx) error {
+	return d.Update(ctx, func(tx *store.Tx) error {
 		control.EnsureRegion(tx, call)
 		return nil
 	})
-	return err
 }
 
 // Error is what the caller is told of an error of a use case. invalid is the API's code for bad values, and busy is how it says

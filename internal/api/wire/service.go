@@ -84,6 +84,24 @@ func Refuse(name, code, text string) Operation {
 	return Operation{name: name, refusal: &Error{Code: code, Message: text}}
 }
 
+// Unsupported is an operation that this version does not have; it always answers
+// the error code, and instead says what to do.
+func Unsupported(name, code, instead string) Operation {
+	return Refuse(name, code, name+" is not supported by this version of maitred: "+instead+".")
+}
+
+// AllUnsupported are the operations that this version does not have, by what to do
+// instead of them.
+func AllUnsupported(code string, names map[string][]string) []Operation {
+	var ops []Operation
+	for instead, names := range names {
+		for _, name := range names {
+			ops = append(ops, Unsupported(name, code, instead))
+		}
+	}
+	return ops
+}
+
 // Refusing marks an operation that checks requests and then refuses those that
 // are valid with an error code.
 func (op Operation) Refusing(code string) Operation {

@@ -24,7 +24,9 @@ func (a *Agent) follow(ctx context.Context) {
 		}
 		wait := pause.next()
 		a.config.Log.Warn("the driver's stream broke", "error", err, "againIn", wait)
-		if !sleep(ctx, wait) {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
 			return
 		}
 	}

@@ -69,7 +69,9 @@ func (w *writer) run(ctx context.Context) {
 				return
 			}
 			w.log.Warn("observations could not be written; they are kept", "error", err)
-			if !sleep(ctx, pause.next()) {
+			select {
+			case <-time.After(pause.next()):
+			case <-ctx.Done():
 				return
 			}
 		}

@@ -128,10 +128,12 @@ func (s *solver) CleanUp(ctx context.Context, c acme.Challenge) error {
 
 // Wait lets the balancers learn of the proof: a server does not ask twice.
 func (s *solver) Wait(ctx context.Context, _ acme.Challenge) error {
-	if !sleep(ctx, s.settle) {
+	select {
+	case <-time.After(s.settle):
+		return nil
+	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return nil
 }
 
 func challenge(c acme.Challenge) model.Challenge {

@@ -87,17 +87,6 @@ func Run(ctx context.Context, c Config) error {
 	})
 }
 
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}
-
 type issuer struct {
 	Config
 	fence store.Fence

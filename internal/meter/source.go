@@ -80,7 +80,12 @@ func (c *Collector) read(ctx context.Context, src *source) {
 			pause, warned = pauseFirst, false
 		}
 		c.config.Log.Debug("readings have ended", "kind", src.id.kind(), "id", src.id.id, "error", err)
-		if c.ended(ctx, src) || !rest(ctx, pause) {
+		if c.ended(ctx, src) {
+			return
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 			return
 		}
 		if pause = min(2*pause, pauseMost); pause == pauseMost && !warned {
@@ -103,17 +108,6 @@ func (c *Collector) ended(ctx context.Context, src *source) bool {
 		return ends
 	case <-ctx.Done():
 		return true
-	}
-}
-
-func rest(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -31,7 +31,9 @@ func (s *Store) Lead(ctx context.Context, name string, log *slog.Logger, term fu
 		if time.Since(began) > lastRest {
 			pause = firstRest
 		}
-		if !rest(ctx, pause) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 			return nil
 		}
 		pause = min(2*pause, lastRest)
@@ -55,15 +57,4 @@ func (s *Store) lead(ctx context.Context, name string, log *slog.Logger, term fu
 	s.leads(name, true)
 	defer s.leads(name, false)
 	return term(ctx, l)
-}
-
-func rest(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -198,11 +198,9 @@ func (f *following) follow(x *source) {
 		if t, ok := f.r.Store.View().Task(x.sourceKey.task); !ok || t.Stopped() {
 			return
 		}
-		timer := time.NewTimer(pause)
 		select {
-		case <-timer.C:
+		case <-time.After(pause):
 		case <-f.ctx.Done():
-			timer.Stop()
 			return
 		}
 	}

@@ -80,20 +80,11 @@ func Run(ctx context.Context, c Config) error {
 			return nil
 		}
 		c.Log.Warn("the driver's stream broke; logs of new containers wait", "error", err, "againIn", pause)
-		if !sleep(ctx, pause) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 			return nil
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
@@ -144,7 +135,9 @@ func (s *shipper) follow(ctx context.Context, status driver.Status, target Targe
 		if f.shipped {
 			pause = firstPause
 		}
-		if !sleep(ctx, pause) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 			return
 		}
 	}

@@ -96,7 +96,9 @@ func (f *Follower) read(ctx context.Context, server string) {
 			pause, warned = pauseFirst, false
 		}
 		f.Log.Debug("the metrics of another server are not read", "server", server, "error", err)
-		if !rest(ctx, pause) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 			return
 		}
 		if pause = min(2*pause, pauseMost); pause == pauseMost && !warned {
@@ -110,17 +112,6 @@ func (f *Follower) read(ctx context.Context, server string) {
 func (f *Follower) follows(server string, now bool) {
 	if f.Follows != nil {
 		f.Follows(server, now)
-	}
-}
-
-func rest(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

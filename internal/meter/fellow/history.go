@@ -151,7 +151,9 @@ const (
 // has ended.
 func (f *Filler) Fill(ctx context.Context) error {
 	for pause := fillAfter; ; pause = fillAgain {
-		if !rest(ctx, pause) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 			return ctx.Err()
 		}
 		others := f.others()

@@ -173,15 +173,11 @@ func (l *Loop) sweep(ctx context.Context, view *store.View, now time.Time) error
 	if _, err := l.apply(ctx, view, core.Sweep(view, now, l.Timings), &Turned{}); err != nil {
 		return err
 	}
-	for more := true; more; {
-		_, err := l.Store.Update(ctx, func(tx *store.Tx) error {
-			l.guard(tx)
-			more = control.ForgetTaskDefinitions(tx)
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("remove deleted task definitions: %w", err)
-		}
+	if err := l.Store.UpdateAll(ctx, func(tx *store.Tx) (more bool, err error) {
+		l.guard(tx)
+		return control.ForgetTaskDefinitions(tx), nil
+	}); err != nil {
+		return fmt.Errorf("remove deleted task definitions: %w", err)
 	}
 	return nil
 }

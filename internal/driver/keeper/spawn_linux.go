@@ -257,7 +257,7 @@ func (c *cred) credential() *syscall.Credential {
 
 // forkLimited executes a program with resource limits. They must hold before its first instruction, and setting them on
 // the keeper itself around the fork would hit the keeper; so the child executes the keeper's own binary first, which
-// sets them and then executes the program (see Shim). Only containers with ulimits pay for that.
+// sets them and then executes the program (see shim). Only containers with ulimits pay for that.
 func (p *program) forkLimited(attr *syscall.ProcAttr) (int, error) {
 	what, err := json.Marshal(p)
 	if err != nil {

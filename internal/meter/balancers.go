@@ -133,12 +133,7 @@ func (b *balance) route(r *reading.Route) {
 // application says what is known of a load balancer, and of each of its target groups.
 func (b *balance) application(of subject, r *reading.Requests) {
 	k := func(name, unit string) key { return key{of, model.NamespaceApplication, name, unit} }
-	b.always(k("RequestCount", count), r.Chosen)
-	b.times(k("TargetResponseTime", seconds), &r.Latency)
-	b.count(k("HTTPCode_Target_2XX_Count", count), r.Answers[reading.Class2XX])
-	b.count(k("HTTPCode_Target_3XX_Count", count), r.Answers[reading.Class3XX])
-	b.count(k("HTTPCode_Target_4XX_Count", count), r.Answers[reading.Class4XX])
-	b.count(k("HTTPCode_Target_5XX_Count", count), r.Answers[reading.Class5XX])
+	b.served(of, model.NamespaceApplication, r)
 	b.count(k("TargetConnectionErrorCount", count), r.ConnErrors)
 	b.count(k("TargetTLSNegotiationErrorCount", count), r.TLSErrors)
 	b.count(k("UnhealthyRoutingRequestCount", count), r.Unhealthy)
@@ -268,13 +263,13 @@ func (b *balance) fast() {
 	for i := range b.frame.Routes {
 		r := &b.frame.Routes[i]
 		whole := balancerSubject(r.Listener)
-		b.fastRequests(whole, &r.Requests)
+		b.served(whole, model.NamespaceFast, &r.Requests)
 		b.count(key{whole, model.NamespaceFast, "HTTPCode_ELB_3XX_Count", count}, r.Own[reading.Class3XX])
 		b.count(key{whole, model.NamespaceFast, "HTTPCode_ELB_4XX_Count", count}, r.Own[reading.Class4XX])
 		b.count(key{whole, model.NamespaceFast, "HTTPCode_ELB_5XX_Count", count}, r.Own[reading.Class5XX])
 		if r.Group != "" {
 			group := groupSubject(r.Group)
-			b.fastRequests(group, &r.Requests)
+			b.served(group, model.NamespaceFast, &r.Requests)
 			b.grow(key{group, model.NamespaceFast, "RequestCountPerTarget", count}, b.perTarget(r.Group, r.Chosen))
 		}
 	}
@@ -316,8 +311,9 @@ func (b *balance) fastGroup(g *reading.Group) {
 	b.grow(key{of, model.NamespaceFast, "RequestCountPerTarget", count}, 0)
 }
 
-func (b *balance) fastRequests(of subject, r *reading.Requests) {
-	k := func(name, unit string) key { return key{of, model.NamespaceFast, name, unit} }
+// served says what targets made of requests.
+func (b *balance) served(of subject, namespace string, r *reading.Requests) {
+	k := func(name, unit string) key { return key{of, namespace, name, unit} }
 	b.always(k("RequestCount", count), r.Chosen)
 	b.times(k("TargetResponseTime", seconds), &r.Latency)
 	b.count(k("HTTPCode_Target_2XX_Count", count), r.Answers[reading.Class2XX])

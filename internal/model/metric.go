@@ -53,6 +53,20 @@ type MetricQuery struct {
 	Hidden     bool    `json:"hidden,omitempty"` // ReturnData is false
 }
 
+// Returned names what queries give back: the metric or the expression of the one that is not hidden, "" if all are.
+func Returned(queries []MetricQuery) string {
+	for _, q := range queries {
+		switch {
+		case q.Hidden:
+		case q.Metric != nil:
+			return q.Metric.String()
+		default:
+			return q.Expression
+		}
+	}
+	return ""
+}
+
 // The statistics that every series has ("Statistic").
 const (
 	StatAverage     = "Average"

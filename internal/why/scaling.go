@@ -1,6 +1,7 @@
 package why
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -120,16 +121,7 @@ func trackedMetric(t *model.Tracking) string {
 }
 
 func queriedMetric(queries []model.MetricQuery) string {
-	for _, q := range queries {
-		switch {
-		case q.Hidden:
-		case q.Metric != nil:
-			return q.Metric.String()
-		default:
-			return q.Expression
-		}
-	}
-	return "a metric"
+	return cmp.Or(model.Returned(queries), "a metric")
 }
 
 // cooldown says which cool-down of a policy is in force.

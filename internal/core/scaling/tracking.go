@@ -75,16 +75,7 @@ func metricOf(p *model.ScalingPolicy) string {
 	if p.Tracking.Predefined != "" {
 		return p.Tracking.Predefined
 	}
-	for _, q := range p.Tracking.Queries {
-		switch {
-		case q.Hidden:
-		case q.Metric != nil:
-			return q.Metric.String()
-		default:
-			return q.Expression
-		}
-	}
-	return ""
+	return model.Returned(p.Tracking.Queries)
 }
 
 // metricOfAlarm names what an alarm measures.
@@ -92,12 +83,7 @@ func metricOfAlarm(a *model.Alarm) string {
 	if a.Metric != nil {
 		return a.Metric.String()
 	}
-	for _, q := range a.Queries {
-		if !q.Hidden {
-			return q.Expression
-		}
-	}
-	return ""
+	return model.Returned(a.Queries)
 }
 
 // floor is how many tasks a policy that never scales in needs, so that others do not scale in to where it would at once

@@ -339,3 +339,24 @@ func TestCauseOfAlarm(t *testing.T) {
 		}
 	}
 }
+
+// TestMetricOfAQuery names the metric of an alarm that asks for it by a query.
+func TestMetricOfAQuery(t *testing.T) {
+	t.Parallel()
+	step := &model.ScalingPolicy{Name: "p", Step: &model.Step{
+		Adjustment: model.ChangeInCapacity, Steps: []model.StepRange{{Lower: new(float64), Change: 1}},
+	}}
+	d := scaling.Decide(scaling.Input{
+		Now: start(), Target: &model.ScalableTarget{Min: 1, Max: 10}, Running: 1, Desired: 1, Policies: []*model.ScalingPolicy{step},
+		Signals: []scaling.Signal{{
+			Policy: "p", High: true, Fire: true, State: model.AlarmAlarm, Points: []float64{80},
+			Alarm: &model.Alarm{
+				Name: "high", ActionsEnabled: true, Threshold: 50, Comparison: model.Greater,
+				Queries: []model.MetricQuery{{ID: "a", Metric: &model.Metric{Namespace: "Demo", Name: "Backlog"}}},
+			},
+		}},
+	})
+	if got := d.Activities[0].Inputs.Metric; got != "Demo Backlog" {
+		t.Errorf("got the metric %q, want Demo Backlog", got)
+	}
+}

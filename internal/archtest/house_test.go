@@ -29,10 +29,10 @@ func (p plan) entries() map[string]string {
 	for line := range strings.SplitSeq(p.house, "\n") {
 		indent := len(line) - len(strings.TrimLeft(line, " "))
 		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch {
-		case indent == 0:
+		switch indent {
+		case 0:
 			at = strings.TrimSuffix(name, "/")
-		case indent == 2:
+		case 2:
 			at = "internal/" + strings.TrimSuffix(name, "/")
 		}
 		entries[at] += line + "\n"

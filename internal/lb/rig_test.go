@@ -230,7 +230,8 @@ func newSite(t *testing.T) (*world, *front, *backend, *model.Target) {
 	t.Helper()
 	w, f, b := newWorld(t), newFront(t), newBackend(t, "one")
 	f.put(w)
-	return w, f, b, b.target(t, "")
+	x := b.target(t, "")
+	return w, f, b, x
 }
 
 func newBackend(t testing.TB, name string) *backend {

@@ -23,7 +23,7 @@ func (s *server) why(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), outputTimeout)
 	defer cancel()
 	viewer := why.Viewer{
-		View: s.store.View(), Now: now, Refuse: refuse, Output: s.output(ctx), OutputIn: s.outputIn,
+		View: s.store.View(), Now: now, Timings: s.timings, Refuse: refuse, Output: s.output(ctx), OutputIn: s.outputIn,
 		Connected: func(m *model.Machine) bool { return control.AgentConnected(m, now) },
 		Points:    func(a *model.Alarm) []float64 { return measured[[]float64](s)(scaler.Recent(s.metrics, a, now)) },
 		Targets:   func(a *model.Alarm) float64 { return measured[float64](s)(scaler.RecentTargets(s.metrics, a, now)) },

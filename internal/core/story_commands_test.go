@@ -42,7 +42,7 @@ func (s *story) act(d *datadriven.TestData) string {
 //	task-definition FAMILY:REVISION cpu=N mem=N [port=N] [gpus=N] [checked] [image=NAME] [unpinned]
 //	push IMAGE DIGEST   what the image's name points to from now on
 //	create-service NAME td=F:R desired=N [min=N max=N] [daemon] [grace=D] [lb=GROUP:PORT] [strategy=TYPE:FIELD] [constraint=EXPR]
-//	update-service NAME [td=F:R] [desired=N] [min=N] [max=N] [force]
+//	update-service NAME [td=F:R] [desired=N] [min=N] [max=N] [grace=D] [force]
 //	... [breaker[=rollback]] [threshold=TYPE:N] [keep] [alarms=NAME...] [back] [bake=D]   what fails its deployments
 //	stop-deployment SERVICE     alarm NAME OK|ALARM [n=N]   an alarm of so many periods of 10 seconds is, or becomes so
 //	delete-service NAME [force]
@@ -226,6 +226,9 @@ func (s *story) updateService(d *datadriven.TestData) string {
 		DesiredCount: optional(d, "desired"), MinHealthy: optional(d, "min"), MaxPercent: optional(d, "max"), Force: d.HasArg("force"),
 		Edit: func(e *control.ServiceEdit) error {
 			e.Service.Monitors = s.monitors(d, e.Service.Monitors)
+			if d.HasArg("grace") {
+				e.Service.HealthGrace = duration(s, d, "grace")
+			}
 			return nil
 		},
 	}

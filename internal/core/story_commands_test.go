@@ -41,7 +41,7 @@ func (s *story) act(d *datadriven.TestData) string {
 //
 //	task-definition FAMILY:REVISION cpu=N mem=N [port=N] [gpus=N] [checked] [image=NAME] [unpinned]
 //	push IMAGE DIGEST   what the image's name points to from now on
-//	create-service NAME td=F:R desired=N [min=N max=N] [daemon] [grace=D] [lb=GROUP:PORT] [strategy=TYPE:FIELD] [constraint=EXPR]
+//	create-service NAME td=F:R desired=N [min=N max=N] [daemon] [grace=D] [lb=(GROUP:PORT,...)] [strategy=TYPE:FIELD] [constraint=EXPR]
 //	update-service NAME [td=F:R] [desired=N] [min=N] [max=N] [grace=D] [force]
 //	... [breaker[=rollback]] [threshold=TYPE:N] [keep] [alarms=NAME...] [back] [bake=D]   what fails its deployments
 //	stop-deployment SERVICE     alarm NAME OK|ALARM [n=N]   an alarm of so many periods of 10 seconds is, or becomes so
@@ -201,10 +201,7 @@ func (s *story) createService(d *datadriven.TestData) string {
 	if d.HasArg("daemon") {
 		in.Scheduling, in.MinHealthy, in.MaxPercent = model.Daemon, number(d, "min", 0), number(d, "max", 100)
 	}
-	if group, port, ok := strings.Cut(text(d, "lb", ""), ":"); ok {
-		n, _ := strconv.Atoi(port)
-		in.LoadBalancers = []model.ServiceBalancer{{Group: groupARN(group), Container: "app", Port: n}}
-	}
+	in.LoadBalancers = balancers(d)
 	if a := text(d, "strategy", ""); a != "" {
 		kind, field, _ := strings.Cut(a, ":")
 		in.Strategy = []model.Strategy{{Type: kind, Field: field}}

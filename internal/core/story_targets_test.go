@@ -20,8 +20,8 @@ func groupARN(name string) string {
 //
 //	target-group NAME delay=D   with a listener that leads to it
 //	balancer NAME [gone]        one that serves it comes, or says goodbye
-//	target TASK STATE [because=TEXT]   what all balancers find of a task's targets from now on: initial, healthy,
-//	                            unhealthy, drained; ALL for every task
+//	target TASK STATE [of=GROUP] [because=TEXT]   what all balancers find of a task's targets from now on: initial,
+//	                            healthy, unhealthy, drained; ALL for every task
 //	targets                     lists them
 func (s *story) balancing(d *datadriven.TestData) (out string, ok bool) {
 	switch d.Cmd {
@@ -44,7 +44,7 @@ func (s *story) balancing(d *datadriven.TestData) (out string, ok bool) {
 		s.put(&model.Balancer{ID: first(d), Connected: !d.HasArg("gone")})
 		return "", true
 	case "target":
-		s.target(first(d), d.CmdArgs[1].Key, text(d, "because", ""))
+		s.target(first(d), d.CmdArgs[1].Key, text(d, "of", ""), text(d, "because", ""))
 		return "", true
 	case "targets":
 		return s.listTargets(), true
@@ -52,11 +52,22 @@ func (s *story) balancing(d *datadriven.TestData) (out string, ok bool) {
 	return "", false
 }
 
-// target lets all balancers find a state of a task's targets.
-func (s *story) target(task, state, because string) {
+// balancers reads the target groups of a service's tasks.
+func balancers(d *datadriven.TestData) (list []model.ServiceBalancer) {
+	a, _ := d.Arg("lb")
+	for _, v := range a.Vals {
+		group, port, _ := strings.Cut(v, ":")
+		n, _ := strconv.Atoi(port)
+		list = append(list, model.ServiceBalancer{Group: groupARN(group), Container: "app", Port: n})
+	}
+	return list
+}
+
+// target lets all balancers find a state of a task's targets, or of the one in a group.
+func (s *story) target(task, state, group, because string) {
 	v := s.store.View()
 	for t := range v.Targets("") {
-		if task != "ALL" && s.name(t.Task) != task {
+		if task != "ALL" && s.name(t.Task) != task || group != "" && s.name(t.Group) != group {
 			continue
 		}
 		for b := range v.Balancers() {

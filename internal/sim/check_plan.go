@@ -65,6 +65,7 @@ func (c *checker) change(v core.View, now time.Time, svc *model.Service, change 
 			c.apart(v, svc, t, on, change)
 		case known.Alive() && t.Desired == model.TaskStopped:
 			alive--
+			c.patient(svc, known, t.Stop, now)
 			if c.healthy(v, known, now) {
 				healthy--
 				c.mayStop(svc, known, now)

@@ -191,6 +191,16 @@ func (c *checker) balanced(v core.View, t model.TaskState) (has, healthy bool) {
 	return len(lbs) > 0, good == len(lbs)
 }
 
+// patient checks that no failed health check stops a task within the grace period of its service.
+func (c *checker) patient(svc *model.Service, t model.TaskState, why *model.Cause, now time.Time) {
+	if why == nil || why.Kind != model.CauseHealth || t.Seen == nil {
+		return
+	}
+	if left := t.Seen.StartedAt.Add(svc.HealthGrace).Sub(now); left > 0 {
+		c.w.fail("grace period", "task %s of %s is stopped for its health, %v before its %v are over", short(t.ARN), svc.Name, left, svc.HealthGrace)
+	}
+}
+
 // heals checks that the replacement of what is unhealthy stays within bounds: tasks that run and are unhealthy are worth
 // more than none. One at a time may always go.
 func (c *checker) heals(v core.View, svc *model.Service, change *core.Change) {

@@ -124,11 +124,15 @@ func mutants() map[string]struct {
 				v.health = func(h *model.TargetHealth) { h.State = model.TargetHealthy }
 			}),
 		},
+		"forgets the grace period": {
+			[]string{"grace period"},
+			step(func(_ *core.Input, v *eyes) { v.service = func(s *model.Service) { s.HealthGrace = 0 } }),
+		},
 		"stops all that are unhealthy together": {
 			[]string{"healing does not kill"},
 			plan(func(v core.View, c *core.Change) {
 				s, ok := v.Service(c.Subject)
-				if !ok || s.Status != model.Active {
+				if !ok || s.Status != model.Active || s.HealthGrace > 0 {
 					return
 				}
 				for target := range v.TargetsOfService(s.ARN) {

@@ -95,9 +95,10 @@ func (w *work) strike(how *model.Cause) {
 
 // missed counts for the circuit breaker that no task of the deployment found room, once for each time that the scheduler of ECS
 // would try again; ours is told when there is some. It is for a deployment of which no task ran yet, and none is on its way:
-// afterwards those that find no room are waited for, as in ECS, and so is what leaves to make some.
+// afterwards those that find no room are waited for, as in ECS, and so is what leaves to make some. A rollback waits too: what
+// was completed once is not to blame, and after a rollback that fails nothing is started any more.
 func (w *work) missed() {
-	if !w.breaks() || w.pool.Leaving+len(w.gone) > 0 || w.begun() {
+	if !w.breaks() || w.primary.RollsBack != "" || w.pool.Leaving+len(w.gone) > 0 || w.begun() {
 		return
 	}
 	pause := w.in.Timings.PlaceRetry

@@ -175,6 +175,7 @@ func (s *Screen) typed(k Key) bool {
 		text = text[:len(text)-1]
 	case k > 0 && len(text) < maxFilter && narrow(rune(k)) == rune(k):
 		text = append(text, rune(k))
+	case k == Left || k == Right: // there is no cursor in the text, and they would leave the page
 	case k < 0:
 		return false
 	}

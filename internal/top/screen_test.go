@@ -174,6 +174,7 @@ func TestFilter(t *testing.T) {
 		foot string
 	}{
 		"while it is typed":   {[]top.Key{'/', 'W', 'e'}, []string{"web"}, "/We_  enter keep"},
+		"it stays this page":  {[]top.Key{'/', 'w', 'e', top.Left, top.Right}, []string{"web"}, "/we_  enter keep"},
 		"keys are characters": {[]top.Key{'/', 'q'}, nil, "/q_"},
 		"of the cluster":      {[]top.Key{'/', 'n', 'i', 'g', 'h', 't', '/', top.Enter}, []string{"night/"}, "/night/ (esc shows all)"},
 		"erased":              {[]top.Key{'/', 'w', 'e', 'x', top.Erase, top.Enter}, []string{"web"}, "/we (esc shows all)"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/maitred/maitred/internal/control"
@@ -219,16 +220,21 @@ func unitOf(d time.Duration) string {
 	return d.String()
 }
 
-// compare runs the load with today's policy and with the new one.
+// compare runs the load with today's policy and with the new one, each in a world of its own.
 func (b *building) compare(ctx context.Context) (err error) {
 	r := b.report
 	if err := b.publishes(b.q.Change.Policies); err != nil {
 		return invalid(err)
 	}
-	if r.Today, err = b.s.Run(ctx, Change{}); err != nil {
-		return fmt.Errorf("simulate today's policy: %w", err)
-	}
-	if r.New, err = b.s.Run(ctx, b.q.Change); err != nil {
+	var today error
+	var both sync.WaitGroup
+	both.Go(func() { r.Today, today = b.s.Run(ctx, Change{}) })
+	r.New, err = b.s.Run(ctx, b.q.Change)
+	both.Wait()
+	switch {
+	case today != nil:
+		return fmt.Errorf("simulate today's policy: %w", today)
+	case err != nil:
 		if _, refused := errors.AsType[*model.Error](err); refused {
 			return invalid(err)
 		}

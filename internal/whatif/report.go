@@ -78,7 +78,8 @@ type Point struct {
 
 // The text that goes with each answer.
 const modelText = "work is a fluid that all running tasks drain together (first in, first out); response times are those of M/M/c, " +
-	"with one worker a task, plus the wait behind the backlog"
+	"with one worker a task, plus the wait behind the backlog; tasks start after the time stated, always well, and leave at once: " +
+	"deployments and failures are not in it"
 
 // The defaults of a model.
 const (

@@ -36,6 +36,9 @@ func (v Viewer) serviceNow(s *model.Service) string {
 		now += fmt.Sprintf(" of %d", s.DesiredCount)
 	}
 	now += " running"
+	if s.Scaled && s.Declared != s.DesiredCount {
+		now += fmt.Sprintf(" (%d by scaling, %d declared)", s.DesiredCount, s.Declared)
+	}
 	if unhealthy > 0 {
 		now += fmt.Sprintf(", %d of them unhealthy", unhealthy)
 	}

@@ -326,3 +326,22 @@ func TestTargets(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestDeclaredCount tells both counts where a scaler has set another one than was declared.
+func TestDeclaredCount(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		svc  model.Service
+		want string
+	}{
+		{model.Service{DesiredCount: 8, Declared: 3, Scaled: true}, "0 of 8 running (8 by scaling, 3 declared), 1 pending"},
+		{model.Service{DesiredCount: 3, Declared: 3, Scaled: true}, "0 of 3 running, 1 pending"},
+		{model.Service{DesiredCount: 8, Declared: 8}, "0 of 8 running, 1 pending"},
+	} {
+		svc := test.svc
+		svc.ARN, svc.Name, svc.Cluster, svc.Region, svc.Status, svc.Scheduling = service, "web", cluster, "us-east-1", model.Active, model.Replica
+		if got := tell(t, viewer(t, &svc), "web").Now; !strings.Contains(got, test.want) {
+			t.Errorf("got %q, want %q in it", got, test.want)
+		}
+	}
+}

@@ -50,7 +50,8 @@ type Limits struct {
 // ErrClosed is the answer of a store that was closed.
 var ErrClosed = errors.New("the store of metrics is closed")
 
-// How often Run does what: data is written to the journal after at most writeEvery, and made durable after at most syncEvery.
+// How often Run does what: data is written to the journal after at most writeEvery, and made durable after at most syncEvery,
+// with the last turn before that is over.
 const (
 	writeEvery = time.Second
 	syncEvery  = 5 * time.Second
@@ -234,7 +235,7 @@ func (s *Store) turn(now time.Time) {
 	if s.isClosed() {
 		return
 	}
-	if err := s.writeJournal(now, now.Sub(s.lastSync) >= syncEvery); err != nil {
+	if err := s.writeJournal(now, now.Sub(s.lastSync)+writeEvery > syncEvery); err != nil {
 		s.log.Error("metrics are not durable", "error", err)
 	}
 	if now.Before(s.nextMove) {

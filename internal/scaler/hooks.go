@@ -136,8 +136,9 @@ func (h *hooks) tell(ctx context.Context, path string) (taken bool) {
 	}
 	for _, n := range s.Untold {
 		left := h.post(ctx, a, n)
-		if len(left) < len(n.URLs) {
-			if err := h.told(ctx, path, n.At, left); err != nil {
+		n.URLs = slices.DeleteFunc(slices.Clone(n.URLs), func(url string) bool { return slices.Contains(left, url) })
+		if len(n.URLs) > 0 {
+			if err := h.told(ctx, path, n); err != nil {
 				h.Log.Error("that an alarm's webhooks were told cannot be written; they may be told again", "alarm", a.Name, "error", err)
 				return false
 			}
@@ -173,15 +174,15 @@ func (h *hooks) post(ctx context.Context, a *model.Alarm, n model.AlarmNotice) (
 	return left
 }
 
-// told writes that the URLs of a notice have been told, but for some.
-func (h *hooks) told(ctx context.Context, path string, at time.Time, but []string) error {
+// told writes that the URLs of a notice have been told.
+func (h *hooks) told(ctx context.Context, path string, n model.AlarmNotice) error {
 	_, err := h.Store.Update(ctx, func(tx *store.Tx) error {
 		if h.fence != nil {
 			tx.Fence(*h.fence)
 		}
 		if s := stateOf(tx.View(), path); s != nil {
 			next := *s
-			next.Untold = alarm.Told(s.Untold, at, but)
+			next.Untold = alarm.Told(s.Untold, n)
 			tx.Put(&next)
 		}
 		return nil

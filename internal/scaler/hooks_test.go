@@ -29,7 +29,7 @@ type bell struct {
 	began time.Time
 	mu    sync.Mutex
 	told  []string // URL, state and how long after the beginning
-	deaf  string   // the URL that takes nothing
+	deaf  string   // the URL that takes nothing, or not a state
 }
 
 func ring(t *testing.T, test func(b *bell)) {
@@ -75,8 +75,9 @@ func (b *bell) post(_ context.Context, url string, body []byte) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.told = append(b.told, url+" "+string(n.NewStateValue)+" "+time.Since(b.began).String())
-	if url == b.deaf {
+	told := url + " " + string(n.NewStateValue) + " "
+	b.told = append(b.told, told+time.Since(b.began).String())
+	if b.deaf != "" && strings.HasPrefix(told, b.deaf+" ") {
 		return errors.New("nobody takes it")
 	}
 	return nil
@@ -206,5 +207,34 @@ func TestHooksOfEvaluations(t *testing.T) {
 		if diff := cmp.Diff([]string{"http://a.example/any ALARM 0s", "http://a.example/down ALARM 0s"}, told); diff != "" {
 			t.Error(diff)
 		}
+	})
+}
+
+// TestHooksAtOnce tells of all that a composite alarm becomes in one turn, because what it looks at changes after it.
+func TestHooksAtOnce(t *testing.T) {
+	t.Parallel()
+	ring(t, func(b *bell) {
+		for _, a := range []model.Alarm{
+			{Name: "soon", Rule: "ALARM(busy) AND NOT ALARM(then)", AlarmActions: []string{"http://a.example/soon"}, OKActions: []string{"http://a.example/soon"}},
+			{Name: "then", Rule: "ALARM(busy)"},
+		} {
+			b.update(func(tx *store.Tx, call control.Call) error {
+				a.Region, a.ARN, a.ActionsEnabled = call.Region, call.Alarm(a.Name), true
+				return control.PutAlarm(tx, call, &a)
+			})
+		}
+		l, stop := b.lead()
+		defer stop()
+		b.turn(l)
+		b.want("http://a.example/soon OK 0s")
+		b.ignore("http://a.example/soon OK")
+		b.set(model.AlarmAlarm)
+		<-time.After(time.Minute)
+		b.turn(l)
+		b.turn(l)
+		b.want("http://a.example/x ALARM 1m0s", "https://b.example/y ALARM 1m0s", "http://a.example/soon ALARM 1m0s", "http://a.example/soon OK 1m0s")
+		b.ignore("")
+		<-time.After(hookPause)
+		b.want("http://a.example/soon OK 1m5s")
 	})
 }

@@ -27,16 +27,17 @@ func Notify(a *model.Alarm, s *model.AlarmState, now time.Time) {
 	s.Untold = s.Untold[max(0, len(s.Untold)-maxNotices):]
 }
 
-// Told is what is left of notices when those of a moment have been told to all URLs but some.
-func Told(untold []model.AlarmNotice, at time.Time, but []string) []model.AlarmNotice {
-	var left []model.AlarmNotice
-	for _, n := range untold {
-		if n.At.Equal(at) {
-			n.URLs = but
-		}
-		if len(n.URLs) > 0 {
-			left = append(left, n)
+// Told is what is left of notices when the URLs of one have been told of it. An alarm may become several things at one time, and
+// the same more than once: of those alike, each URL is told of the first that it has not been told of.
+func Told(untold []model.AlarmNotice, told model.AlarmNotice) (left []model.AlarmNotice) {
+	left = slices.Clone(untold)
+	for _, url := range told.URLs {
+		for i, n := range left {
+			if at := slices.Index(n.URLs, url); at >= 0 && n.At.Equal(told.At) && n.Value == told.Value {
+				left[i].URLs = slices.Delete(slices.Clone(n.URLs), at, at+1)
+				break
+			}
 		}
 	}
-	return left
+	return slices.DeleteFunc(left, func(n model.AlarmNotice) bool { return len(n.URLs) == 0 })
 }

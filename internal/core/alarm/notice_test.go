@@ -38,17 +38,35 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// TestTold: what one URL did not take stays, and so does what has not been told yet.
+// TestTold: what one URL did not take stays, and so does what has not been told yet, be it of the same time.
 func TestTold(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
-	first, second := model.AlarmNotice{At: at, URLs: []string{"a", "b"}}, model.AlarmNotice{At: at.Add(time.Second), URLs: []string{"a"}}
-	untold := []model.AlarmNotice{first, second}
-	if diff := cmp.Diff([]model.AlarmNotice{second}, alarm.Told(untold, at, nil)); diff != "" {
-		t.Error(diff)
+	of := func(v model.AlarmValue, at time.Time, urls ...string) model.AlarmNotice {
+		return model.AlarmNotice{Value: v, At: at, URLs: urls}
 	}
-	want := []model.AlarmNotice{{At: at, URLs: []string{"b"}}, second}
-	if diff := cmp.Diff(want, alarm.Told(untold, at, []string{"b"})); diff != "" {
-		t.Error(diff)
+	untold := []model.AlarmNotice{
+		of(model.AlarmAlarm, at, "a", "b"), of(model.AlarmOK, at, "a"), of(model.AlarmAlarm, at, "b"), of(model.AlarmAlarm, at.Add(1), "a"),
+	}
+	for _, c := range []struct{ told, want []model.AlarmNotice }{
+		{[]model.AlarmNotice{of(model.AlarmAlarm, at, "a", "b")}, untold[1:]},
+		{
+			[]model.AlarmNotice{of(model.AlarmAlarm, at, "a")},
+			[]model.AlarmNotice{of(model.AlarmAlarm, at, "b"), untold[1], untold[2], untold[3]},
+		},
+		{[]model.AlarmNotice{of(model.AlarmOK, at, "a")}, []model.AlarmNotice{untold[0], untold[2], untold[3]}},
+		{ // twice the same
+			[]model.AlarmNotice{of(model.AlarmAlarm, at, "b"), of(model.AlarmAlarm, at, "b")},
+			[]model.AlarmNotice{of(model.AlarmAlarm, at, "a"), untold[1], untold[3]},
+		},
+		{[]model.AlarmNotice{of(model.AlarmInsufficient, at, "a"), of(model.AlarmOK, at.Add(1), "a")}, untold},
+	} {
+		got := untold
+		for _, told := range c.told {
+			got = alarm.Told(got, told)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("after %+v: %s", c.told, diff)
+		}
 	}
 }

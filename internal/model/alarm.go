@@ -150,6 +150,8 @@ type AlarmState struct {
 	Acted time.Time `json:"acted,omitzero"`
 	// Untold is what URLs among the actions are yet to be told, the oldest first.
 	Untold []AlarmNotice `json:"untold,omitempty"`
+	// Dropped counts what was dropped of Untold because too many waited.
+	Dropped int `json:"dropped,omitempty"`
 }
 
 // AlarmNotice is that an alarm became so, for URLs among its actions.

@@ -89,6 +89,18 @@ func (l *Loop) restated(view *store.View, path string) {
 	w.points, w.fires, w.fired = data.Points, len(data.Points) > 0, s.UpdatedAt
 }
 
+// dropped logs that of what an alarm's webhooks were to be told something was dropped, whoever wrote that.
+func (l *Loop) dropped(c store.Changed) {
+	before, _ := c.Before.(*model.AlarmState)
+	after, _ := c.After.(*model.AlarmState)
+	if before == nil {
+		before = &model.AlarmState{}
+	}
+	if after != nil && after.Dropped > before.Dropped {
+		l.Log.Error("too much waits for an alarm's webhooks; the oldest is dropped", "alarm", after.Alarm, "dropped", after.Dropped-before.Dropped)
+	}
+}
+
 // setting tells one SetAlarmState from another.
 type setting struct {
 	at    time.Time

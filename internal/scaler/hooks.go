@@ -25,19 +25,45 @@ const (
 type hooks struct {
 	Config
 	fence *store.Fence
-	mu    sync.Mutex
-	queue []string         // paths of alarms that have something to tell
-	pause map[string]pause // of those whose URLs did not take it
 	wake  chan struct{}
+
+	mu    sync.Mutex
+	queue []string             // paths of alarms that have something to tell
+	due   map[string]time.Time // when those are looked at again of which all that is left waits
+
+	waits map[string]waits // by path; of run alone
 }
+
+// waits are the pauses of URLs that did not take something.
+type waits map[string]pause
 
 type pause struct {
 	until time.Time
 	last  time.Duration
 }
 
+// refused has a URL wait, longer than the last time.
+func (w waits) refused(url string, now time.Time) {
+	last := max(hookPause, min(2*w[url].last, hookPauseMax))
+	w[url] = pause{now.Add(last), last}
+}
+
+// keep forgets all URLs but some, and gives when the first of those may be told again.
+func (w waits) keep(urls []string) (next time.Time) {
+	for url, p := range w {
+		if !slices.Contains(urls, url) {
+			delete(w, url)
+		} else if next.IsZero() || p.until.Before(next) {
+			next = p.until
+		}
+	}
+	return next
+}
+
 func newHooks(c Config, fence *store.Fence) *hooks {
-	return &hooks{Config: c, fence: fence, pause: map[string]pause{}, wake: make(chan struct{}, 1)}
+	return &hooks{
+		Config: c, fence: fence, wake: make(chan struct{}, 1), due: map[string]time.Time{}, waits: map[string]waits{},
+	}
 }
 
 // notice is what a webhook gets, with the members of CloudWatch's own notifications.
@@ -51,12 +77,13 @@ type notice struct {
 	Region           string
 }
 
-// offer has an alarm (path) looked at, if it has something to tell.
+// offer has an alarm (path) looked at, if it has something to tell: be it that some URLs wait, others need not.
 func (h *hooks) offer(s *model.AlarmState) {
 	if s == nil || len(s.Untold) == 0 || h.Post == nil {
 		return
 	}
 	h.mu.Lock()
+	delete(h.due, s.Alarm)
 	if !slices.Contains(h.queue, s.Alarm) {
 		h.queue = append(h.queue, s.Alarm)
 	}
@@ -86,7 +113,7 @@ func (h *hooks) run(ctx context.Context) {
 				}
 				break
 			}
-			h.settle(path, h.tell(ctx, path), time.Now())
+			h.settle(path, h.tell(ctx, path))
 			if ctx.Err() != nil {
 				return
 			}
@@ -99,9 +126,10 @@ func (h *hooks) take(now time.Time) (path string, next time.Time, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, path := range h.queue {
-		until := h.pause[path].until
+		until := h.due[path]
 		if !until.After(now) {
 			h.queue = slices.Delete(h.queue, i, i+1)
+			delete(h.due, path)
 			return path, time.Time{}, true
 		}
 		if next.IsZero() || until.Before(next) {
@@ -111,67 +139,91 @@ func (h *hooks) take(now time.Time) (path string, next time.Time, ok bool) {
 	return "", next, false
 }
 
-// settle has what was not taken posted again, later.
-func (h *hooks) settle(path string, taken bool, now time.Time) {
+// settle has what was not taken posted again, later (zero: there is nothing), unless the alarm is to be looked at before.
+func (h *hooks) settle(path string, again time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if taken {
-		delete(h.pause, path)
+	if again.IsZero() || slices.Contains(h.queue, path) {
 		return
 	}
-	last := max(hookPause, min(2*h.pause[path].last, hookPauseMax))
-	h.pause[path] = pause{now.Add(last), last}
-	if !slices.Contains(h.queue, path) {
-		h.queue = append(h.queue, path)
-	}
+	h.queue = append(h.queue, path)
+	h.due[path] = again
 }
 
-// tell posts what an alarm has to tell, in its order, until something is not taken.
-func (h *hooks) tell(ctx context.Context, path string) (taken bool) {
+// tell posts what an alarm has to tell, to each URL in its order, until that does not take something. It gives when something that is
+// left may be posted again.
+func (h *hooks) tell(ctx context.Context, path string) (again time.Time) {
 	view := h.Store.View()
 	a, ok := view.Alarm(path)
 	s := stateOf(view, path)
 	if !ok || s == nil {
-		return true
+		delete(h.waits, path)
+		return again
 	}
+	w := h.waits[path]
+	if w == nil {
+		w = waits{}
+		h.waits[path] = w
+	}
+	var left []string
 	for _, n := range s.Untold {
-		left := h.post(ctx, a, n)
-		n.URLs = slices.DeleteFunc(slices.Clone(n.URLs), func(url string) bool { return slices.Contains(left, url) })
-		if len(n.URLs) > 0 {
-			if err := h.told(ctx, path, n); err != nil {
-				h.Log.Error("that an alarm's webhooks were told cannot be written; they may be told again", "alarm", a.Name, "error", err)
-				return false
-			}
+		taken, refused := h.post(ctx, a, n, w)
+		left = append(left, refused...)
+		if n.URLs = taken; len(n.URLs) == 0 {
+			continue
 		}
-		if len(left) > 0 {
-			return false
+		if err := h.told(ctx, path, n); err != nil {
+			h.Log.Error("that an alarm's webhooks were told cannot be written; they may be told again", "alarm", a.Name, "error", err)
+			w.refused(ofStore, time.Now())
+			return w[ofStore].until
 		}
 	}
-	return true
+	if again = w.keep(left); len(w) == 0 {
+		delete(h.waits, path)
+	}
+	return again
 }
 
-// post tells the URLs of a notice. It gives those that did not take it and are to be told again.
-func (h *hooks) post(ctx context.Context, a *model.Alarm, n model.AlarmNotice) (left []string) {
+// ofStore stands for the store among the URLs that take nothing.
+const ofStore = ""
+
+// post tells the URLs of a notice that need not wait. It gives those that are done with it, and those that are to be told again.
+func (h *hooks) post(ctx context.Context, a *model.Alarm, n model.AlarmNotice, w waits) (taken, left []string) {
 	body, err := json.Marshal(notice{
 		AlarmName: a.Name, AlarmArn: a.ARN, AlarmDescription: a.Description, NewStateValue: n.Value,
 		NewStateReason: n.Reason, StateChangeTime: n.At.UTC().Format(time.RFC3339Nano), Region: a.Region,
 	})
 	if err != nil { // texts alone
-		return nil
+		return n.URLs, nil
 	}
 	for _, url := range n.URLs {
-		switch err := h.Post(ctx, url, body); {
-		case err == nil:
-		case ctx.Err() != nil:
+		if w[url].until.After(time.Now()) || ctx.Err() != nil || !h.postTo(ctx, url, body, n, w) {
 			left = append(left, url)
-		case time.Since(n.At) >= hookGivenUp:
-			h.Log.Error("a webhook of an alarm was not taken; it is given up", "url", url, "error", err)
-		default:
-			h.Log.Warn("a webhook of an alarm was not taken; it will be posted again", "url", url, "error", err)
-			left = append(left, url)
+			continue
 		}
+		taken = append(taken, url)
 	}
-	return left
+	return taken, left
+}
+
+// postTo tells a URL of a notice. It says whether that is done with it.
+func (h *hooks) postTo(ctx context.Context, url string, body []byte, n model.AlarmNotice, w waits) (done bool) {
+	err := h.Post(ctx, url, body)
+	now := time.Now()
+	switch {
+	case err == nil:
+		delete(w, url)
+		return true
+	case ctx.Err() != nil:
+		return false
+	}
+	w.refused(url, now)
+	if now.Sub(n.At) >= hookGivenUp {
+		h.Log.Error("a webhook of an alarm was not taken; it is given up", "url", url, "error", err)
+		return true
+	}
+	h.Log.Warn("a webhook of an alarm was not taken; it will be posted again", "url", url, "error", err)
+	return false
 }
 
 // told writes that the URLs of a notice have been told.

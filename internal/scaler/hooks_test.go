@@ -1,11 +1,13 @@
 package scaler
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +31,8 @@ type bell struct {
 	began time.Time
 	mu    sync.Mutex
 	told  []string // URL, state and how long after the beginning
-	deaf  string   // the URL that takes nothing, or not a state
+	log   bytes.Buffer
+	deaf  string // the URL that takes nothing, or not a state
 }
 
 func ring(t *testing.T, test func(b *bell)) {
@@ -86,7 +89,7 @@ func (b *bell) post(_ context.Context, url string, body []byte) error {
 // lead is a leader that takes a turn, and whose webhooks are posted until stop.
 func (b *bell) lead() (l *Loop, stop func()) {
 	b.t.Helper()
-	l = NewLoop(Config{Store: b.store, Metrics: noMetrics{}, Log: slog.New(slog.DiscardHandler), Post: b.post}, nil)
+	l = NewLoop(Config{Store: b.store, Metrics: noMetrics{}, Log: slog.New(slog.NewTextHandler(&b.log, nil)), Post: b.post}, nil)
 	b.turn(l)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan struct{})
@@ -99,6 +102,20 @@ func (b *bell) turn(l *Loop) {
 	if err := l.Turn(b.t.Context(), time.Now().UTC()); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// logged wants so many notices to have been logged as dropped.
+func (b *bell) logged(dropped int) {
+	b.t.Helper()
+	synctest.Wait()
+	want := ""
+	if dropped > 0 {
+		want = "dropped=" + strconv.Itoa(dropped)
+	}
+	if log := b.log.String(); !strings.Contains(log, want) || want == "" && strings.Contains(log, "dropped=") {
+		b.t.Errorf("%d are dropped, logged is %s", dropped, log)
+	}
+	b.log.Reset()
 }
 
 // heard is what was told since it was last asked.
@@ -166,10 +183,19 @@ func TestHooksAgain(t *testing.T) {
 		b.set(model.AlarmOK)
 		b.turn(l)
 		<-time.After(10 * time.Second)
-		b.want("http://a.example/x ALARM 0s", "https://b.example/y ALARM 0s", "http://a.example/x ALARM 5s", "http://a.example/x ALARM 15s")
+		b.want(
+			"http://a.example/x ALARM 0s", "https://b.example/y ALARM 0s", "http://a.example/x ALARM 5s",
+			"https://b.example/ok OK 6s", "http://a.example/x ALARM 15s",
+		)
 		b.ignore("https://b.example/ok")
+		b.set(model.AlarmAlarm)
+		b.set(model.AlarmOK)
+		b.turn(l)
 		<-time.After(20 * time.Second)
-		b.want("http://a.example/x ALARM 35s", "https://b.example/ok OK 35s")
+		b.want(
+			"https://b.example/y ALARM 16s", "https://b.example/ok OK 16s", "https://b.example/ok OK 21s", "https://b.example/ok OK 31s",
+			"http://a.example/x ALARM 35s", "http://a.example/x ALARM 35s",
+		)
 
 		<-time.After(3 * time.Hour)
 		told := b.heard()
@@ -236,5 +262,36 @@ func TestHooksAtOnce(t *testing.T) {
 		b.ignore("")
 		<-time.After(hookPause)
 		b.want("http://a.example/soon OK 1m5s")
+	})
+}
+
+// TestHooksDeaf: a URL that takes nothing keeps nothing from others, and of what waits for it too long is logged what is dropped.
+func TestHooksDeaf(t *testing.T) {
+	t.Parallel()
+	ring(t, func(b *bell) {
+		b.ignore("http://a.example/x")
+		b.set(model.AlarmAlarm)
+		l, stop := b.lead()
+		defer stop()
+		b.want("http://a.example/x ALARM 0s", "https://b.example/y ALARM 0s")
+		b.set(model.AlarmOK)
+		b.set(model.AlarmAlarm)
+		b.turn(l)
+		<-time.After(hookPause)
+		b.want("https://b.example/ok OK 0s", "https://b.example/y ALARM 0s", "http://a.example/x ALARM 5s")
+		b.logged(0)
+		for range 6 { // of which the other URL hears
+			b.set(model.AlarmOK)
+			b.set(model.AlarmAlarm)
+			b.turn(l)
+			<-time.After(hookPauseMax)
+		}
+		b.logged(0)
+		for range 6 { // which are more than wait
+			b.set(model.AlarmOK)
+			b.set(model.AlarmAlarm)
+		}
+		b.turn(l)
+		b.logged(10)
 	})
 }

@@ -117,6 +117,7 @@ func (l *Loop) changed(view *store.View, changes []store.Changed, all bool) map[
 		case model.KindAlarm:
 			l.follow(view, c.Key.Path)
 		case model.KindAlarmState:
+			l.dropped(c)
 			l.restated(view, c.Key.Path)
 		case model.KindScalable:
 			l.track(view, c.Key.Path, look)

@@ -24,7 +24,8 @@ func Notify(a *model.Alarm, s *model.AlarmState, now time.Time) {
 		return
 	}
 	s.Untold = append(slices.Clone(s.Untold), model.AlarmNotice{Value: s.Value, Reason: s.Reason, At: now, URLs: urls})
-	s.Untold = s.Untold[max(0, len(s.Untold)-maxNotices):]
+	over := max(0, len(s.Untold)-maxNotices)
+	s.Untold, s.Dropped = s.Untold[over:], s.Dropped+over
 }
 
 // Told is what is left of notices when the URLs of one have been told of it. An alarm may become several things at one time, and

@@ -33,8 +33,8 @@ func TestNotify(t *testing.T) {
 	for i := range 20 {
 		alarm.Notify(a, s, at.Add(time.Duration(i)*time.Second))
 	}
-	if n := len(s.Untold); n != 10 || !s.Untold[n-1].At.Equal(at.Add(19*time.Second)) || len(before) != 1 {
-		t.Errorf("%d wait, the last one of %v", n, s.Untold[n-1].At)
+	if n := len(s.Untold); n != 10 || s.Dropped != 11 || !s.Untold[n-1].At.Equal(at.Add(19*time.Second)) || len(before) != 1 {
+		t.Errorf("%d wait, the last one of %v; %d were dropped", n, s.Untold[n-1].At, s.Dropped)
 	}
 }
 

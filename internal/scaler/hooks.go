@@ -31,7 +31,9 @@ type hooks struct {
 	queue []string             // paths of alarms that have something to tell
 	due   map[string]time.Time // when those are looked at again of which all that is left waits
 
-	waits map[string]waits // by path; of run alone
+	// Of run alone, by path.
+	waits map[string]waits
+	taken map[string][]model.AlarmNotice // by their URLs, which is not written yet
 }
 
 // waits are the pauses of URLs that did not take something.
@@ -63,6 +65,7 @@ func (w waits) keep(urls []string) (next time.Time) {
 func newHooks(c Config, fence *store.Fence) *hooks {
 	return &hooks{
 		Config: c, fence: fence, wake: make(chan struct{}, 1), due: map[string]time.Time{}, waits: map[string]waits{},
+		taken: map[string][]model.AlarmNotice{},
 	}
 }
 
@@ -151,19 +154,22 @@ func (h *hooks) settle(path string, again time.Time) {
 }
 
 // tell posts what an alarm has to tell, to each URL in its order, until that does not take something. It gives when something that is
-// left may be posted again.
+// left may be posted again, or what was taken may be written again.
 func (h *hooks) tell(ctx context.Context, path string) (again time.Time) {
+	w := h.waits[path]
+	if w == nil {
+		w = waits{}
+		h.waits[path] = w
+	}
+	if !h.told(ctx, path, w) {
+		return w[ofStore].until
+	}
 	view := h.Store.View()
 	a, ok := view.Alarm(path)
 	s := stateOf(view, path)
 	if !ok || s == nil {
 		delete(h.waits, path)
 		return again
-	}
-	w := h.waits[path]
-	if w == nil {
-		w = waits{}
-		h.waits[path] = w
 	}
 	var left []string
 	for _, n := range s.Untold {
@@ -172,9 +178,7 @@ func (h *hooks) tell(ctx context.Context, path string) (again time.Time) {
 		if n.URLs = taken; len(n.URLs) == 0 {
 			continue
 		}
-		if err := h.told(ctx, path, n); err != nil {
-			h.Log.Error("that an alarm's webhooks were told cannot be written; they may be told again", "alarm", a.Name, "error", err)
-			w.refused(ofStore, time.Now())
+		if h.taken[path] = append(h.taken[path], n); !h.told(ctx, path, w) {
 			return w[ofStore].until
 		}
 	}
@@ -186,6 +190,27 @@ func (h *hooks) tell(ctx context.Context, path string) (again time.Time) {
 
 // ofStore stands for the store among the URLs that take nothing.
 const ofStore = ""
+
+// told writes what URLs have taken of an alarm, if there is something. If that fails, it is to be tried again, and nothing to be posted
+// before: it would be posted twice.
+func (h *hooks) told(ctx context.Context, path string, w waits) (written bool) {
+	if len(h.taken[path]) == 0 {
+		return true
+	}
+	if w[ofStore].until.After(time.Now()) {
+		return false
+	}
+	if err := h.write(ctx, path, h.taken[path]); err != nil {
+		w.refused(ofStore, time.Now())
+		if ctx.Err() == nil {
+			h.Log.Error("that an alarm's webhooks were told cannot be written; it will be tried again", "alarm", path, "error", err)
+		}
+		return false
+	}
+	delete(h.taken, path)
+	delete(w, ofStore)
+	return true
+}
 
 // post tells the URLs of a notice that need not wait. It gives those that are done with it, and those that are to be told again.
 func (h *hooks) post(ctx context.Context, a *model.Alarm, n model.AlarmNotice, w waits) (taken, left []string) {
@@ -226,17 +251,21 @@ func (h *hooks) postTo(ctx context.Context, url string, body []byte, n model.Ala
 	return false
 }
 
-// told writes that the URLs of a notice have been told.
-func (h *hooks) told(ctx context.Context, path string, n model.AlarmNotice) error {
+// write has a state without what URLs have taken.
+func (h *hooks) write(ctx context.Context, path string, taken []model.AlarmNotice) error {
 	_, err := h.Store.Update(ctx, func(tx *store.Tx) error {
 		if h.fence != nil {
 			tx.Fence(*h.fence)
 		}
-		if s := stateOf(tx.View(), path); s != nil {
-			next := *s
-			next.Untold = alarm.Told(s.Untold, n)
-			tx.Put(&next)
+		s := stateOf(tx.View(), path)
+		if s == nil {
+			return nil
 		}
+		next := *s
+		for _, n := range taken {
+			next.Untold = alarm.Told(next.Untold, n)
+		}
+		tx.Put(&next)
 		return nil
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,24 +27,32 @@ import (
 
 // bell is an alarm whose state is set by hand, with URLs that are told of it, in virtual time.
 type bell struct {
-	t     *testing.T
-	store *store.Store
-	began time.Time
-	mu    sync.Mutex
-	told  []string // URL, state and how long after the beginning
-	log   bytes.Buffer
-	deaf  string // the URL that takes nothing, or not a state
+	t      *testing.T
+	store  *store.Store
+	began  time.Time
+	mu     sync.Mutex
+	told   []string // URL, state and how long after the beginning
+	log    bytes.Buffer
+	slow   bool        // what is told is taken, but not before the leader ends
+	refuse atomic.Bool // of the store, all writes
+	deaf   string      // the URL that takes nothing, or not a state
 }
 
 func ring(t *testing.T, test func(b *bell)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		st, err := store.OpenSync(t.Context(), mem.New(mem.Options{}), store.Scope{})
+		b := &bell{t: t, began: time.Now()}
+		st, err := store.OpenSync(t.Context(), mem.New(mem.Options{Faults: func(*store.Txn) (f mem.Fault) {
+			if b.refuse.Load() {
+				f.Err = store.ErrNoSpace
+			}
+			return f
+		}}), store.Scope{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer st.Close()
-		b := &bell{t: t, store: st, began: time.Now()}
+		b.store = st
 		b.update(func(tx *store.Tx, call control.Call) error {
 			return control.PutAlarm(tx, call, &model.Alarm{
 				Name: "busy", Region: call.Region, ARN: call.Alarm("busy"), ActionsEnabled: true, OKActions: []string{"https://b.example/ok"},
@@ -71,10 +80,13 @@ func (b *bell) set(v model.AlarmValue) {
 	})
 }
 
-func (b *bell) post(_ context.Context, url string, body []byte) error {
+func (b *bell) post(ctx context.Context, url string, body []byte) error {
 	var n notice
 	if err := json.Unmarshal(body, &n); err != nil {
 		return err
+	}
+	if b.slow {
+		<-ctx.Done()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -293,5 +305,43 @@ func TestHooksDeaf(t *testing.T) {
 		}
 		b.turn(l)
 		b.logged(10)
+	})
+}
+
+// TestHooksUnwritten: while the store refuses that something was told, only that is tried again.
+func TestHooksUnwritten(t *testing.T) {
+	t.Parallel()
+	ring(t, func(b *bell) {
+		b.set(model.AlarmAlarm)
+		b.refuse.Store(true)
+		_, stop := b.lead()
+		defer stop()
+		b.want("http://a.example/x ALARM 0s", "https://b.example/y ALARM 0s")
+		<-time.After(time.Minute)
+		b.want()
+		b.refuse.Store(false)
+		<-time.After(hookPauseMax)
+		b.want()
+		if s := stateOf(b.store.View(), "us-east-1/busy"); len(s.Untold) > 0 {
+			t.Errorf("not written: %+v", s.Untold)
+		}
+		if log := b.log.String(); !strings.Contains(log, "cannot be written") {
+			t.Errorf("logged is %s", log)
+		}
+	})
+}
+
+// TestHooksEnd: what a leader that ends cannot write any more is no error.
+func TestHooksEnd(t *testing.T) {
+	t.Parallel()
+	ring(t, func(b *bell) {
+		b.set(model.AlarmAlarm)
+		b.slow = true
+		_, stop := b.lead()
+		synctest.Wait()
+		stop()
+		if log := b.log.String(); log != "" {
+			t.Errorf("logged is %s", log)
+		}
 	})
 }

@@ -75,7 +75,7 @@ func (l *Loop) restated(view *store.View, path string) {
 	if w == nil || s == nil || !s.Set {
 		return
 	}
-	set := setting{s.UpdatedAt, s.Value, s.ReasonData}
+	set := settingOf(s)
 	if set == w.set { // something else of the state was written
 		return
 	}
@@ -107,6 +107,8 @@ type setting struct {
 	value model.AlarmValue
 	data  string
 }
+
+func settingOf(s *model.AlarmState) setting { return setting{s.UpdatedAt, s.Value, s.ReasonData} }
 
 func stateOf(view *store.View, path string) *model.AlarmState {
 	s, ok := view.AlarmState(path)

@@ -96,7 +96,7 @@ func (l *Loop) Turn(ctx context.Context, now time.Time) error {
 
 func (l *Loop) turn(ctx context.Context, now time.Time) error {
 	changes, all, view := l.watcher.Snapshot()
-	look := l.changed(view, changes, all)
+	look := l.changed(view, changes, all, now)
 	if err := l.wakes(ctx); err != nil {
 		return err
 	}
@@ -107,10 +107,10 @@ func (l *Loop) turn(ctx context.Context, now time.Time) error {
 }
 
 // changed forgets what is gone, begins to watch what is new, and gives the targets that changes concern.
-func (l *Loop) changed(view *store.View, changes []store.Changed, all bool) map[string]bool {
+func (l *Loop) changed(view *store.View, changes []store.Changed, all bool, now time.Time) map[string]bool {
 	look, moved := map[string]bool{}, false
 	if all {
-		l.begin(view, look)
+		l.begin(view, look, now)
 	}
 	for _, c := range changes {
 		switch c.Key.Kind {
@@ -158,12 +158,13 @@ func (l *Loop) tagged(view *store.View, service string, look map[string]bool) {
 }
 
 // begin watches everything anew.
-func (l *Loop) begin(view *store.View, look map[string]bool) {
+func (l *Loop) begin(view *store.View, look map[string]bool, now time.Time) {
 	clear(l.alarms)
 	clear(l.targets)
 	l.rewake = true
 	for a := range view.Alarms("") {
 		l.follow(view, a.Key().Path)
+		l.resume(view, a.Key().Path, now)
 		l.hooks.offer(stateOf(view, a.Key().Path))
 	}
 	for t := range view.ScalableTargets("") {

@@ -54,6 +54,8 @@ func (r *rig) command(d *datadriven.TestData) {
 		r.update(func(tx *store.Tx) error { r.deployment(tx, model.Rollout(d.CmdArgs[0].String())); return nil })
 	case "leader":
 		r.lead()
+	case "absent": // nobody leads
+		r.now = r.now.Add(span(r.t, d.CmdArgs[0].String()))
 	case "desired":
 		r.declare(int(number(r.t, d.CmdArgs[0].String())))
 	case "run":
@@ -162,10 +164,14 @@ func (r *rig) step(d *datadriven.TestData) {
 	arn := r.policy(control.PolicyUpdate{Resource: resource, Name: name, Step: &model.Step{
 		Adjustment: model.ChangeInCapacity, Steps: steps, Cooldown: time.Duration(cooldown) * time.Second,
 	}})
+	missing, metric := "", "CPUUtilization"
+	if d.HasArg("unmeasured") { // its state stays what somebody sets
+		missing, metric = model.MissingIgnore, "Unmeasured"
+	}
 	r.alarm(&model.Alarm{
-		Name: "on-" + name, AlarmActions: []string{arn}, Period: 60, EvaluationPeriods: 1, Threshold: threshold, Comparison: op,
+		Name: "on-" + name, AlarmActions: []string{arn}, TreatMissing: missing, Period: 60, EvaluationPeriods: 1, Threshold: threshold, Comparison: op,
 		Statistic: "Average", Metric: &model.Metric{
-			Namespace: model.NamespaceECS, Name: "CPUUtilization",
+			Namespace: model.NamespaceECS, Name: metric,
 			Dimensions: []model.Dimension{{Name: "ClusterName", Value: "default"}, {Name: "ServiceName", Value: "web"}},
 		},
 	})

@@ -171,9 +171,10 @@ func (h *hooks) tell(ctx context.Context, path string) (again time.Time) {
 		delete(h.waits, path)
 		return again
 	}
+	now := time.Now() // a URL whose pause ends from here on waits for the next time: it has an order
 	var left []string
 	for _, n := range s.Untold {
-		taken, refused := h.post(ctx, a, n, w)
+		taken, refused := h.post(ctx, a, n, w, now)
 		left = append(left, refused...)
 		if n.URLs = taken; len(n.URLs) == 0 {
 			continue
@@ -213,7 +214,7 @@ func (h *hooks) told(ctx context.Context, path string, w waits) (written bool) {
 }
 
 // post tells the URLs of a notice that need not wait. It gives those that are done with it, and those that are to be told again.
-func (h *hooks) post(ctx context.Context, a *model.Alarm, n model.AlarmNotice, w waits) (taken, left []string) {
+func (h *hooks) post(ctx context.Context, a *model.Alarm, n model.AlarmNotice, w waits, now time.Time) (taken, left []string) {
 	body, err := json.Marshal(notice{
 		AlarmName: a.Name, AlarmArn: a.ARN, AlarmDescription: a.Description, NewStateValue: n.Value,
 		NewStateReason: n.Reason, StateChangeTime: n.At.UTC().Format(time.RFC3339Nano), Region: a.Region,
@@ -222,7 +223,7 @@ func (h *hooks) post(ctx context.Context, a *model.Alarm, n model.AlarmNotice, w
 		return n.URLs, nil
 	}
 	for _, url := range n.URLs {
-		if w[url].until.After(time.Now()) || ctx.Err() != nil || !h.postTo(ctx, url, body, n, w) {
+		if w[url].until.After(now) || ctx.Err() != nil || !h.postTo(ctx, url, body, n, w) {
 			left = append(left, url)
 			continue
 		}

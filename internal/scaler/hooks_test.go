@@ -33,9 +33,10 @@ type bell struct {
 	mu     sync.Mutex
 	told   []string // URL, state and how long after the beginning
 	log    bytes.Buffer
-	slow   bool        // what is told is taken, but not before the leader ends
-	refuse atomic.Bool // of the store, all writes
-	deaf   string      // the URL that takes nothing, or not a state
+	lag    time.Duration // of b.example
+	slow   bool          // what is told is taken, but not before the leader ends
+	refuse atomic.Bool   // of the store, all writes
+	deaf   string        // the URL that takes nothing, or not a state
 }
 
 func ring(t *testing.T, test func(b *bell)) {
@@ -87,6 +88,9 @@ func (b *bell) post(ctx context.Context, url string, body []byte) error {
 	}
 	if b.slow {
 		<-ctx.Done()
+	}
+	if strings.HasPrefix(url, "https://b.example/") {
+		<-time.After(b.lag)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -305,6 +309,26 @@ func TestHooksDeaf(t *testing.T) {
 		}
 		b.turn(l)
 		b.logged(10)
+	})
+}
+
+// TestHooksOrder: a URL whose pause ends while others are slow has its order all the same.
+func TestHooksOrder(t *testing.T) {
+	t.Parallel()
+	ring(t, func(b *bell) {
+		b.ignore("http://a.example/x")
+		b.set(model.AlarmAlarm)
+		l, stop := b.lead()
+		defer stop()
+		<-time.After(4 * time.Second)
+		b.want("http://a.example/x ALARM 0s", "https://b.example/y ALARM 0s")
+		b.ignore("")
+		b.lag = 2 * time.Second
+		b.set(model.AlarmOK)
+		b.set(model.AlarmAlarm)
+		b.turn(l)
+		<-time.After(10 * time.Second)
+		b.want("https://b.example/ok OK 6s", "https://b.example/y ALARM 8s", "http://a.example/x ALARM 8s", "http://a.example/x ALARM 8s")
 	})
 }
 

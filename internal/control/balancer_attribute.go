@@ -73,6 +73,9 @@ func notServed(key, value string) string {
 			return "connections to targets come from the balancer; proxy_protocol_v2.enabled tells targets who the client is"
 		}
 	}
+	if strings.HasPrefix(key, "routing.http.request.x_amzn_mtls_") {
+		return "clients are not asked for certificates, and targets are told nothing of them"
+	}
 	return ""
 }
 
@@ -122,6 +125,9 @@ func attributeProblem(key, value string) string {
 	}
 	if bounds, ok := attributeBounds()[key]; ok {
 		return numberFrom(value, bounds[0], bounds[1])
+	}
+	if strings.HasSuffix(key, ".header_name") {
+		return fieldNameProblem(value)
 	}
 	if strings.HasSuffix(key, ".enabled") {
 		return oneOf(value, "true", "false")
@@ -178,6 +184,27 @@ func cookieProblem(name string) string {
 		return "the name of a cookie has letters, digits and !#$%&'*+-.^_`|~"
 	case strings.HasPrefix(name, "AWSALB"):
 		return "names that begin with AWSALB, AWSALBAPP or AWSALBTG are those of the load balancer"
+	}
+	return ""
+}
+
+// fieldNameProblem checks the name of a field that targets are told something in. Whatever else says something in this field
+// is not passed on: it cannot be one that HTTP or the load balancer needs.
+func fieldNameProblem(name string) string {
+	if name == "" || len(name) > attributeMax || strings.ContainsFunc(name, func(r rune) bool {
+		return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		return fmt.Sprintf("the name of a field has 1 to %d letters, digits and hyphens", attributeMax)
+	}
+	lower := strings.ToLower(name)
+	for _, begin := range []string{"content-", "proxy-", "x-forwarded-", "x-amzn-"} {
+		if strings.HasPrefix(lower, begin) {
+			return "names that begin with " + begin + " have a meaning already"
+		}
+	}
+	switch lower {
+	case "host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings", "expect", "user-agent", "cookie", "authorization":
+		return "this name has a meaning already"
 	}
 	return ""
 }

@@ -180,10 +180,15 @@ func SetListenerAttributes(tx *store.Tx, call Call, id string, set []model.KeyVa
 	return changeListener(tx, call, id, "gets other attributes", func(_ *model.LoadBalancer, l *model.Listener) (err error) {
 		kind := attributeKind{
 			of: "Listener", on: "listeners with the protocol " + l.Protocol, known: model.ListenerAttributes(l.Protocol),
-			elsewhere: []map[string]string{model.ListenerAttributes("HTTP"), model.ListenerAttributes("TCP")},
+			elsewhere: []map[string]string{model.ListenerAttributes("HTTPS"), model.ListenerAttributes("TCP")},
 		}
-		l.Attributes, err = kind.set(l.Attributes, set)
-		return err
+		if l.Attributes, err = kind.set(l.Attributes, set); err != nil {
+			return err
+		}
+		if v := l.Attribute(model.AttributeTLSVersionName); v != "" && strings.EqualFold(v, l.Attribute(model.AttributeTLSCipherName)) {
+			return invalid("Listener attributes '%s' and '%s' have the same name '%s'", model.AttributeTLSVersionName, model.AttributeTLSCipherName, v)
+		}
+		return nil
 	})
 }
 

@@ -67,6 +67,8 @@ const (
 	AttributeXFFPort             = "routing.http.xff_client_port.enabled"
 	AttributeDesync              = "routing.http.desync_mitigation_mode"
 	AttributeTLSHeaders          = "routing.http.x_amzn_tls_version_and_cipher_suite.enabled"
+	AttributeTLSVersionName      = "routing.http.request.x_amzn_tls_version.header_name"
+	AttributeTLSCipherName       = "routing.http.request.x_amzn_tls_cipher_suite.header_name"
 	AttributeServerHeader        = "routing.http.response.server.enabled"
 	AttributeTCPIdleTimeout      = "tcp.idle_timeout.seconds"
 	AttributeDeletionProtection  = "deletion_protection.enabled"
@@ -110,9 +112,26 @@ func ListenerAttributes(protocol string) map[string]string {
 		} {
 			all["routing.http.response."+name+".header_value"] = ""
 		}
+		if protocol == "HTTPS" {
+			maps.Copy(all, requestNames())
+		}
 		return all
 	}
 	return nil
+}
+
+// requestNames are the attributes with which a secure listener names the fields that tell targets of TLS and of the client's
+// certificate ("Rename mTLS/TLS headers").
+func requestNames() map[string]string {
+	return map[string]string{
+		AttributeTLSVersionName: "X-Amzn-Tls-Version", AttributeTLSCipherName: "X-Amzn-Tls-Cipher-Suite",
+		"routing.http.request.x_amzn_mtls_clientcert.header_name":               "X-Amzn-Mtls-Clientcert",
+		"routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name": "X-Amzn-Mtls-Clientcert-Serial-Number",
+		"routing.http.request.x_amzn_mtls_clientcert_issuer.header_name":        "X-Amzn-Mtls-Clientcert-Issuer",
+		"routing.http.request.x_amzn_mtls_clientcert_subject.header_name":       "X-Amzn-Mtls-Clientcert-Subject",
+		"routing.http.request.x_amzn_mtls_clientcert_validity.header_name":      "X-Amzn-Mtls-Clientcert-Validity",
+		"routing.http.request.x_amzn_mtls_clientcert_leaf.header_name":          "X-Amzn-Mtls-Clientcert-Leaf",
+	}
 }
 
 // TargetGroupAttributes lists the attributes that a target group has, with their defaults ("Target group attributes").

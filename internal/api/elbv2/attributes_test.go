@@ -3,6 +3,7 @@ package elbv2_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -65,6 +66,12 @@ func TestEveryAttributeIsHonouredOrRefused(t *testing.T) {
 			listener[key] = yes("x")
 		}
 	}
+	secure := map[string]attribute{
+		model.AttributeTLSVersionName: yes("X-Version"), model.AttributeTLSCipherName: yes("X-Cipher"),
+	}
+	for _, name := range []string{"", "_serial_number", "_issuer", "_subject", "_validity", "_leaf"} {
+		secure["routing.http.request.x_amzn_mtls_clientcert"+name+".header_name"] = no("X-Client")
+	}
 	for _, tt := range []struct {
 		of, id string
 		known  map[string]string
@@ -76,6 +83,7 @@ func TestEveryAttributeIsHonouredOrRefused(t *testing.T) {
 		{"a target group of HTTP", b.g, model.TargetGroupAttributes("HTTP", "ip"), merged(group, http), b.groupAttribute},
 		{"a target group of TCP", b.tcp, model.TargetGroupAttributes("TCP", "ip"), merged(group, tcp), b.groupAttribute},
 		{"a listener of HTTP", b.l, model.ListenerAttributes("HTTP"), listener, b.listenerAttribute},
+		{"a listener of HTTPS", b.secure(), model.ListenerAttributes("HTTPS"), merged(listener, secure), b.listenerAttribute},
 		{"a listener of TCP", b.nl, model.ListenerAttributes("TCP"), map[string]attribute{"tcp.idle_timeout.seconds": yes("60")}, b.listenerAttribute},
 	} {
 		t.Run(tt.of, func(t *testing.T) {
@@ -89,6 +97,37 @@ func TestEveryAttributeIsHonouredOrRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// secure makes a listener of HTTPS, and gives its ARN.
+func (b *bad) secure() string {
+	b.t.Helper()
+	out := must(b.CreateListener(b.t.Context(), &client.CreateListenerInput{
+		LoadBalancerArn: &b.lb, Protocol: "HTTPS", Port: aws.Int32(443), DefaultActions: fixed("200"),
+		Certificates: []elb.Certificate{{CertificateArn: &b.cert}},
+	}))(b.t)
+	return *out.Listeners[0].ListenerArn
+}
+
+// TestRequestNames gives fields that targets are sent names that they cannot have.
+func TestRequestNames(t *testing.T) {
+	t.Parallel()
+	b := newBad(t)
+	l := b.secure()
+	for _, name := range []string{
+		"", "a b", "a:", "a_b", "x\r\ny", "\u00e9", "Host", "content-length", "Transfer-Encoding", "Connection", "TE", "X-Forwarded-For",
+		"X-Amzn-Trace-Id", "Cookie", strings.Repeat("a", 1025),
+	} {
+		wantError(t, b.listenerAttribute(l, model.AttributeTLSVersionName, name), "ValidationError", "name")
+	}
+	wantError(t, b.listenerAttribute(b.l, model.AttributeTLSVersionName, "X-Version"), "InvalidConfigurationRequest", "is not supported on listeners with the protocol HTTP")
+	if err := b.listenerAttribute(l, model.AttributeTLSVersionName, "X-Tls"); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, b.listenerAttribute(l, model.AttributeTLSCipherName, "x-tls"), "ValidationError", "the same name")
+	if err := b.listenerAttribute(l, model.AttributeTLSVersionName, "X-Amzn-Tls-Version"); err != nil {
+		t.Errorf("the default cannot be set: %v", err)
 	}
 }
 

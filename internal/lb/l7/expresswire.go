@@ -110,6 +110,9 @@ func (h *h1) writePlain(ex *exchange) {
 	for i, f := range h.head.Fields {
 		switch h.plain.kinds[i] {
 		case fieldPlain, fieldDate, fieldServer:
+			if p.says(f.Name) {
+				continue
+			}
 			if !plainName(f.Name) {
 				if p.dropInvalid {
 					r.dropped++
@@ -167,9 +170,9 @@ func (h *h1) appendForwarded(b []byte, p *profile) []byte {
 	b = append(append(append(b, "X-Forwarded-Proto: "...), c.kind()...), "\r\nX-Forwarded-Port: "...)
 	b = append(strconv.AppendInt(b, int64(c.settings.port), 10), "\r\n"...)
 	if c.tls != nil && p.tlsHeaders {
-		b = append(append(b, "X-Amzn-Tls-Version: "...), tlspolicy.VersionName(c.tls.Version)...)
-		b = append(append(b, "\r\nX-Amzn-Tls-Cipher-Suite: "...), tlspolicy.CipherName(c.tls.CipherSuite)...)
-		b = append(b, "\r\n"...)
+		b = append(append(append(b, p.tlsVersion...), ": "...), tlspolicy.VersionName(c.tls.Version)...)
+		b = append(append(append(b, "\r\n"...), p.tlsCipher...), ": "...)
+		b = append(append(b, tlspolicy.CipherName(c.tls.CipherSuite)...), "\r\n"...)
 	}
 	return b
 }

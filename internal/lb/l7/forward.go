@@ -289,10 +289,12 @@ func (ex *exchange) setForwarded(h http.Header) {
 	trace := forwarded.AppendTrace(nil, h.Get("X-Amzn-Trace-Id"), ex.request.size, ex.request.start, [2]uint64{random(), random()})
 	h["X-Amzn-Trace-Id"] = []string{string(trace)}
 	ex.entry.Trace = trace
-	delete(h, "X-Amzn-Tls-Version")
-	delete(h, "X-Amzn-Tls-Cipher-Suite")
-	if c.tls != nil && ex.profile.tlsHeaders {
-		h["X-Amzn-Tls-Version"] = []string{tlspolicy.VersionName(c.tls.Version)}
-		h["X-Amzn-Tls-Cipher-Suite"] = []string{tlspolicy.CipherName(c.tls.CipherSuite)}
+	p := ex.profile
+	for _, name := range []string{tlsVersionField, tlsCipherField, p.tlsVersion, p.tlsCipher} {
+		delete(h, name)
+	}
+	if c.tls != nil && p.tlsHeaders {
+		h[p.tlsVersion] = []string{tlspolicy.VersionName(c.tls.Version)}
+		h[p.tlsCipher] = []string{tlspolicy.CipherName(c.tls.CipherSuite)}
 	}
 }

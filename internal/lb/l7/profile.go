@@ -1,6 +1,7 @@
 package l7
 
 import (
+	"net/http"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ type profile struct {
 	xffMode      string
 	xffPort      bool
 	tlsHeaders   bool
+	tlsVersion   string // the field that tells of it
+	tlsCipher    string
+	renamed      bool    // one of these two has another name than usual
 	fields       []field // that responses get
 	hideServer   bool
 }
@@ -59,6 +63,7 @@ func newProfile(l *routing.Listener) *profile {
 		tlsHeaders:   lb.Attribute(model.AttributeTLSHeaders) == "true",
 		hideServer:   r.Attribute(model.AttributeServerHeader) == "false",
 	}
+	p.nameTLS(r)
 	_, p.name, _ = strings.Cut(lb.ARN, ":loadbalancer/")
 	for _, f := range responseFields() {
 		if v := r.Attribute("routing.http.response." + f.value + ".header_value"); v != "" && desync.IsValue(v) {
@@ -66,6 +71,33 @@ func newProfile(l *routing.Listener) *profile {
 		}
 	}
 	return p
+}
+
+// The usual names of the fields that tell of TLS. Clients never say these in our place, whatever ours are called.
+const (
+	tlsVersionField = "X-Amzn-Tls-Version"
+	tlsCipherField  = "X-Amzn-Tls-Cipher-Suite"
+)
+
+// nameTLS gives the fields that tell of TLS their names ("Rename mTLS/TLS headers").
+func (p *profile) nameTLS(r *model.Listener) {
+	name := func(key, usual string) string {
+		if v := r.Attribute(key); plainName(v) {
+			return http.CanonicalHeaderKey(v)
+		}
+		return usual
+	}
+	p.tlsVersion, p.tlsCipher = name(model.AttributeTLSVersionName, tlsVersionField), name(model.AttributeTLSCipherName, tlsCipherField)
+	p.renamed = p.tlsVersion != tlsVersionField || p.tlsCipher != tlsCipherField
+}
+
+// says tells the fields that only we may set because we call ours so.
+func (p *profile) says(name []byte) bool {
+	return p.renamed && (is(name, p.tlsVersion) || is(name, p.tlsCipher))
+}
+
+func is(name []byte, field string) bool {
+	return len(name) == len(field) && strings.EqualFold(string(name), field)
 }
 
 // responseFields are the header fields that a listener may set, with what their attributes are called ("Header

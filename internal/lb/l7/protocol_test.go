@@ -109,6 +109,42 @@ func TestTLS(t *testing.T) {
 	})
 }
 
+// TestTLSNames has the listener give other names to what targets are told of TLS. Clients cannot say it in our place.
+func TestTLSNames(t *testing.T) {
+	t.Parallel()
+	for _, told := range []string{"true", "false"} {
+		r := newRig(t, https(t), attribute(model.AttributeTLSHeaders, told), func(r *rig, _ *l7.Config) {
+			r.record.Attributes[model.AttributeTLSVersionName], r.record.Attributes[model.AttributeTLSCipherName] = "X-Tls-Is", "X-Cipher-Is"
+		})
+		rec := newRecorder(t)
+		r.target(r.group("app", nil), rec.addr)
+		for i, http2 := range []bool{false, false, true} { // the first one makes the connection on which the next one goes the express way
+			req, err := http.NewRequest(http.MethodGet, "https://"+r.addr+"/x", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"X-Tls-Is", "x-cipher-is", "X-Amzn-Tls-Version", "X-Amzn-Tls-Cipher-Suite"} {
+				req.Header.Set(name, "forged")
+			}
+			resp, err := speaking(t, "one.test", http2, true).Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body(t, resp)
+			got, want := rec.bytes(), 0
+			if told == "true" {
+				want = i + 1
+			}
+			if n := strings.Count(got, "\r\nX-Tls-Is: TLSv1.3\r\n"); n != want || strings.Count(got, "\r\nX-Cipher-Is: TLS_AES_128_GCM_SHA256\r\n") != want {
+				t.Errorf("HTTP/2 %t, told %s: the target got %q", http2, told, got)
+			}
+			if strings.Contains(got, "forged") || strings.Contains(got, "X-Amzn-Tls") {
+				t.Errorf("HTTP/2 %t, told %s: the target got %q", http2, told, got)
+			}
+		}
+	}
+}
+
 // TestProtocolVersions sends requests of each kind to groups of each version ("Protocol versions").
 func TestProtocolVersions(t *testing.T) {
 	t.Parallel()

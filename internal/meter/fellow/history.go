@@ -273,7 +273,8 @@ func (h *here) look(f *Filler, s *metrics.Series) error {
 	if err != nil {
 		return err
 	}
-	h.series, h.periods = s, map[period]bool{}
+	series := *s // it is in the data, of which what is here is taken out
+	h.series, h.periods = &series, map[period]bool{}
 	for i := range known {
 		at := known[i].At.Unix()
 		h.periods[period{at, known[i].Resolution}] = true

@@ -187,6 +187,34 @@ func TestLongHistory(t *testing.T) {
 	}
 }
 
+// counting counts how often series are looked up.
+type counting struct {
+	Archive
+	exports int
+}
+
+func (c *counting) Export(series metrics.Series, start, end time.Time) ([]metrics.Datum, error) {
+	c.exports++
+	return c.Archive.Export(series, start, end)
+}
+
+// TestLookOnce: a series is looked up once, in however many lines it comes, and also when all of it is here.
+func TestLookOnce(t *testing.T) {
+	t.Parallel()
+	there, here := archive(t), archive(t)
+	for i := range 30 {
+		put(there, "Maitred", time.Duration(i+1)*time.Second, 1, float64(i))
+	}
+	h := &History{Archive: there, Log: slog.New(slog.DiscardHandler), most: 1}
+	for _, what := range []string{"nothing", "all"} {
+		c := &counting{Archive: here}
+		f := &Filler{Archive: c, From: now.Add(-time.Hour), To: now, Log: slog.New(slog.DiscardHandler), Client: &http.Client{Transport: direct{h}}}
+		if _, err := f.ask(t.Context(), "a"); err != nil || c.exports != 1 {
+			t.Errorf("of a series of which %s is here it was looked up %d times what is: %v", what, c.exports, err)
+		}
+	}
+}
+
 // TestPieces: what is cut is whole, in order, and as short as it is said to be.
 func TestPieces(t *testing.T) {
 	t.Parallel()

@@ -71,22 +71,37 @@ const memory = time.Minute
 
 // gap is what was measured while this server was away, and longer than agents and balancers remember: from when until when another
 // one is asked for it. What is measured from then on this server measures itself. Without others, or without a gap, both are zero.
+//
+// One that is there is asked for all until now. Where the others are not, they may come back, but may have been away themselves: what
+// agents and balancers remember is not left to them, as then nobody might have it.
 func (s *server) gap(now time.Time, id string) (from, to time.Time) {
 	from = s.measuredUntil
 	if before, ok := readTime(s.missingFile()); ok {
 		from = before
 	}
-	others := false
+	others, there := false, false
 	for x := range s.store.View().Servers() {
-		others = others || x.ID != id
+		if x.ID != id {
+			others, there = true, there || isThere(x, now)
+		}
 	}
-	if !others || now.Sub(from) < memory {
+	to = now.Truncate(time.Second)
+	if !there {
+		to = to.Add(-memory)
+	}
+	if !others || now.Sub(from) < memory || !from.Before(to) {
 		return time.Time{}, time.Time{}
 	}
 	if oldest := now.Add(-metrics.MaxPast); from.Before(oldest) {
 		from = oldest
 	}
-	return from, now.Truncate(time.Second)
+	return from, to
+}
+
+// isThere says that a server runs, as far as its record tells: that of one that was killed says that it is connected, but has not
+// been written again since.
+func isThere(x *model.Server, now time.Time) bool {
+	return x.Connected && x.Peer != nil && now.Sub(x.SeenAt) < attendEvery+attendLate
 }
 
 func (s *server) missingFile() string { return filepath.Join(s.cfg.DataDir, "metrics", "missing") }
@@ -128,10 +143,11 @@ func readTime(file string) (t time.Time, ok bool) {
 // openLine remembers the direct line of this process.
 func (s *server) openLine(line *peer.Server) { s.door, s.line = line, new(line.Peer()) }
 
-// How often a server says that it is there, and after how long one is forgotten that does not: what it was given and never
-// told is too old for the others then.
+// How often a server says that it is there, how late it may be with that, and after how long one is forgotten that does not say it:
+// what it was given and never told is too old for the others then.
 const (
 	attendEvery = time.Minute
+	attendLate  = 5 * time.Second
 	forgetAfter = metrics.MaxPast
 )
 

@@ -81,7 +81,7 @@ func (p *people) mend() {
 		if p.programs[d.TaskDefinition].broken() {
 			td := p.define(s, false)
 			in.TaskDefinition, needed = &td, true
-		} else if d.Rollout == model.RolloutFailed {
+		} else if d.Rollout == model.RolloutFailed || d.Watched.Failures > 0 { // one more failure, or a lower count, may be too much
 			in.Force, needed = true, true
 		}
 		desired := p.w.check.desired(p.server().store.View(), svc)

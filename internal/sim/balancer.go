@@ -348,10 +348,12 @@ func (b *balancer) restart(after time.Duration) {
 // graceTime is how long a balancer that ends lets requests end.
 const graceTime = 10 * time.Second
 
-// cutOff separates the balancer from the store for a while.
+// cutOff separates the balancer from the store for a while, or for longer if it is already.
 func (b *balancer) cutOff(d time.Duration) {
 	b.w.tell("balancer %s is cut off for %v", b.id, d)
-	b.cut = b.w.now.Add(d)
+	if until := b.w.now.Add(d); until.After(b.cut) {
+		b.cut = until
+	}
 }
 
 // checked is a target with its health.

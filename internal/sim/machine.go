@@ -284,8 +284,10 @@ func (m *machine) powerCut(d time.Duration) {
 	})
 }
 
-// cutOff separates the agent from the store for a while.
+// cutOff separates the agent from the store for a while, or for longer if it is already.
 func (m *machine) cutOff(d time.Duration) {
 	m.w.tell("%s is cut off for %v", m.id, d)
-	m.cut = m.w.now.Add(d)
+	if until := m.w.now.Add(d); until.After(m.cut) {
+		m.cut = until
+	}
 }

@@ -116,6 +116,20 @@ func (s *server) healthz(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintln(w, "ok")
 }
 
+// told answers with v, or, if there is an error, with a refusal that has the status.
+func (s *server) told(w http.ResponseWriter, v any, err error, status int) {
+	if err != nil {
+		var refusal *model.Error
+		if !errors.As(err, &refusal) {
+			refusal = &model.Error{Code: "ServerException", Message: err.Error()}
+		}
+		s.refused(w, status, refusal)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	s.write(w, v)
+}
+
 // refused answers {"code", "message"}.
 func (s *server) refused(w http.ResponseWriter, status int, refusal *model.Error) {
 	w.Header().Set("Content-Type", "application/json")

@@ -55,16 +55,7 @@ func (s *server) whatIf(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	report, err := s.answer(r.Context(), &ask)
-	if err != nil {
-		var refusal *model.Error
-		if !errors.As(err, &refusal) {
-			refusal = &model.Error{Code: "ServerException", Message: err.Error()}
-		}
-		s.refused(w, http.StatusBadRequest, refusal)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	s.write(w, report)
+	s.told(w, report, err, http.StatusBadRequest)
 }
 
 func (s *server) answer(ctx context.Context, ask *WhatIfQuestion) (*whatif.Report, error) {

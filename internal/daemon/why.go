@@ -32,16 +32,7 @@ func (s *server) why(w http.ResponseWriter, r *http.Request) {
 		},
 	}
 	story, err := viewer.Of(r.URL.Query().Get("of"))
-	if err != nil {
-		var refusal *model.Error
-		if !errors.As(err, &refusal) {
-			refusal = &model.Error{Code: "ServerException", Message: err.Error()}
-		}
-		s.refused(w, http.StatusNotFound, refusal)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	s.write(w, story)
+	s.told(w, story, err, http.StatusNotFound)
 }
 
 // measured gives what was measured, nothing where it cannot be read: a story is told without it.
